@@ -1,0 +1,123 @@
+"""The two ways we touch Kafka outside Faust: an idempotent producer, and a reader of one partition.
+
+The reader belongs to no group and never jumps: an offset that is not there is an error.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from streams.errors import LogBetrayed
+
+FETCH_BYTES = 17 * 1024 * 1024  # a record of the journal is at most 16 MB and comes whole
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a log; `timestamp_ms` is LogAppendTime where the topic says so."""
+
+    offset: int
+    timestamp_ms: int
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes
+    key: bytes | None
+
+
+async def open_producer(bootstrap: str, *, max_bytes: int = FETCH_BYTES) -> AIOKafkaProducer:
+    """A started idempotent producer (acks=all); the caller bounds how long it waits for an ack."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=max_bytes,
+        request_timeout_ms=20_000,
+        linger_ms=0,
+    )
+    await producer.start()
+    return producer
+
+
+class PartitionReader:
+    """Reads one partition from any offset, in order, without a group."""
+
+    def __init__(self, bootstrap: str, topic: str, partition: int) -> None:
+        self._tp = TopicPartition(topic, partition)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=4 * FETCH_BYTES,
+            max_poll_records=None,
+            request_timeout_ms=20_000,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign([self._tp])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def bounds(self) -> tuple[int, int]:
+        """(first offset that is there, offset the next record will get)."""
+        first = await self._consumer.beginning_offsets([self._tp])
+        end = await self._consumer.end_offsets([self._tp])
+        return first[self._tp], end[self._tp]
+
+    async def follow(self, offset: int, *, poll_ms: int = 1_000) -> AsyncIterator[list[Record]]:
+        """Records from `offset` on, for ever; an empty list when none came for `poll_ms`."""
+        self._consumer.seek(self._tp, offset)
+        while True:
+            yield await self._poll(poll_ms)
+
+    async def read_range(self, start: int, end: int) -> AsyncIterator[list[Record]]:
+        """The records with start ≤ offset < end; `end` comes from `bounds`.
+
+        Raises `LogBetrayed` when the log no longer holds `start`.
+        """
+        if start >= end:
+            return
+        self._consumer.seek(self._tp, start)
+        position = start
+        while position < end:
+            records = await self._poll(1_000)
+            wanted = [record for record in records if record.offset < end]
+            if records:
+                position = records[-1].offset + 1
+            else:
+                # Compaction can leave no record before `end`: the position tells.
+                position = max(position, await self._consumer.position(self._tp))
+            if wanted:
+                yield wanted
+
+    async def read_one(self, offset: int, timeout_s: float = 20) -> Record | None:
+        """The record at exactly `offset`; None when the log does not hold it."""
+        first, end = await self.bounds()
+        if not first <= offset < end:
+            return None
+        async with asyncio.timeout(timeout_s):
+            async for records in self.read_range(offset, offset + 1):
+                return records[0]
+        return None
+
+    async def _poll(self, poll_ms: int) -> list[Record]:
+        try:
+            found = await self._consumer.getmany(self._tp, timeout_ms=poll_ms)
+        except OffsetOutOfRangeError as error:
+            raise LogBetrayed(
+                f"{self._tp.topic}[{self._tp.partition}] no longer holds the offset asked for"
+            ) from error
+        return [_record(message) for message in found.get(self._tp, ())]
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.offset, message.timestamp, message.headers, message.value or b"", message.key
+    )
