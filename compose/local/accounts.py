@@ -88,13 +88,16 @@ def shared_home() -> Path:
 
 def _succeeds(account: str | None, command: list[str]) -> bool:
     entry = None if account is None else pwd.getpwnam(account)
-    finished = subprocess.run(
-        command,
-        user=entry.pw_uid if entry else None,
-        group=entry.pw_gid if entry else None,
-        extra_groups=[] if entry else None,
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
+    try:
+        finished = subprocess.run(
+            command,
+            user=entry.pw_uid if entry else None,
+            group=entry.pw_gid if entry else None,
+            extra_groups=[] if entry else None,
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+    except PermissionError:
+        return False
     return finished.returncode == 0

@@ -77,7 +77,7 @@ class ApacheKafka:
     @property
     def version(self) -> str:
         """For example `Apache Kafka 4.1.1`."""
-        return f"Apache Kafka {jars_version()}"
+        return f"Apache Kafka {jars_version() or '(no jars yet)'}"
 
     @property
     def pid(self) -> int | None:

@@ -35,7 +35,7 @@ class NatsServer:
     def __init__(
         self, folder: Path, *, port: int | None = None, sync: NatsSync = "default"
     ) -> None:
-        self._folder = folder.absolute()
+        self.folder = folder.absolute()
         self._sync = sync
         self._process: ServiceProcess | None = None
         self.port = port or free_port()
@@ -56,7 +56,7 @@ class NatsServer:
             Command(
                 name="NATS",
                 arguments=[str(nats_server_path()), "-c", str(self._write_configuration())],
-                folder=self._folder,
+                folder=self.folder,
             )
         )
         await self._process.start(self._is_ready, READY_WITHIN_S)
@@ -73,10 +73,10 @@ class NatsServer:
             await self._process.kill()
 
     def _write_configuration(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / "server.conf"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "server.conf"
         sync = "sync_interval: always" if self._sync == "always" else ""
-        store = self._folder / "store"
+        store = self.folder / "store"
         path.write_text(CONFIGURATION.format(port=self.port, store=store, sync=sync))
         return path
 

@@ -50,13 +50,18 @@ class Stack:
         self.nats = NatsServer(data_dir / "nats", sync=nats_sync)
         self.postgres = PostgresServer(data_dir / "postgres")
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """The addresses of the running services; StartError before they run."""
+        return Endpoints(
+            kafka=self.kafka.bootstrap, nats=self.nats.url, postgres_dsn=self.postgres.dsn
+        )
+
     async def start(self, progress: Callable[[str], None]) -> Endpoints:
         """Start all three at once, a line of progress for each; StartError stops what had begun."""
 
-        async def announced(name: str, starting: Coroutine[None, None, str]) -> str:
-            answer = await starting
-            progress(f"{name} is ready at {_without_password(answer)}")
-            return answer
+        async def announced(name: str, starting: Coroutine[None, None, str]) -> None:
+            progress(f"{name} is ready at {_without_password(await starting)}")
 
         progress(f"starting {self.kafka.version}, NATS and PostgreSQL")
         tasks = [
@@ -65,14 +70,14 @@ class Stack:
             asyncio.create_task(announced("PostgreSQL", self.postgres.start())),
         ]
         try:
-            kafka, nats, postgres_dsn = await asyncio.gather(*tasks)
+            await asyncio.gather(*tasks)
         except BaseException:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.shield(self.stop())
             raise
-        return Endpoints(kafka=kafka, nats=nats, postgres_dsn=postgres_dsn)
+        return self.endpoints
 
     async def stop(self) -> None:
         """What feeds first, what remembers last: NATS, Kafka, PostgreSQL."""

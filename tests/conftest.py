@@ -1,0 +1,94 @@
+"""Fixtures for tests that need real services: one stack for the whole session, and its notice."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from compose.local.kafka import apache_kafka_available
+from compose.local.stack import Endpoints, Stack
+
+APACHE_REQUIRED = os.environ.get("TREASURY_REQUIRE_APACHE_KAFKA") == "1"
+REPORT = Path(__file__).parents[1] / ".cache" / "test-report"
+BROKER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    available, reason = apache_kafka_available()
+    if APACHE_REQUIRED and not available:
+        pytest.exit(f"TREASURY_REQUIRE_APACHE_KAFKA=1, but {reason}", returncode=1)
+    config.stash[BROKER] = "no broker (no test asked for one)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Where Apache Kafka is required, a Kafka test that skips itself has failed."""
+    report = yield
+    if APACHE_REQUIRED and report.skipped and item.get_closest_marker("kafka"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although Apache Kafka is required: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    counts = ", ".join(
+        f"{len(terminalreporter.stats[kind])} {kind}"
+        for kind in ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+        if terminalreporter.stats.get(kind)
+    )
+    broker = f"Kafka tests ran on: {config.stash[BROKER]}"
+    terminalreporter.write_line(broker, bold=True)
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(f"Tests: {counts or 'none'}. {broker}\n")
+
+
+@pytest.fixture(scope="session")
+def stack_folder() -> Iterator[Path]:
+    """A temporary folder that the unprivileged account of PostgreSQL can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="treasury-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(stack_folder: Path, pytestconfig: pytest.Config) -> AsyncIterator[Stack]:
+    """The running services. Tests share them: use topics, streams and databases of your own."""
+    available, reason = apache_kafka_available()
+    stack = Stack(stack_folder / "session", kafka="apache" if available else "embedded")
+    why = "" if available else f"; {reason}"
+    pytestconfig.stash[BROKER] = f"{stack.kafka.version}{why}"
+    await stack.start(lambda _line: None)
+    yield stack
+    await stack.stop()
+
+
+@pytest.fixture
+def endpoints(stack: Stack) -> Endpoints:
+    """Where the session's services answer."""
+    return stack.endpoints
+
+
+@pytest_asyncio.fixture
+async def database_dsn(stack: Stack) -> AsyncIterator[str]:
+    """A new empty database of the session's server, dropped afterwards."""
+    name = f"test_{uuid4().hex}"
+    server = await asyncpg.connect(stack.endpoints.postgres_dsn)
+    await server.execute(f"CREATE DATABASE {name}")
+    yield stack.endpoints.postgres_dsn.rpartition("/")[0] + f"/{name}"
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
+@pytest.fixture
+def needs_apache() -> None:
+    """Skips where Apache Kafka is missing; fails there when it is required."""
+    available, reason = apache_kafka_available()
+    if not available:
+        pytest.skip(reason)
