@@ -1,0 +1,137 @@
+"""Raw records and last images: the rows a lost Kafka is restored from, and the roles' source.
+
+Raw bytes go in as they are and always fit; nothing in this file looks inside a record.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+_LONGEST_SLOT = 511
+_CUT = 480
+CURSOR_ROWS = 2_000
+
+
+class RawRecord(NamedTuple):
+    """A journal record that counts: where it is, what inbound it covers, and its bytes."""
+
+    partition: int
+    seq: int
+    log: int
+    journal_offset: int
+    first_offset: int
+    first_index: int
+    next_offset: int
+    next_index: int
+    hash: bytes
+    bytes: bytes
+
+
+_COLUMNS = ", ".join(RawRecord._fields)
+
+
+async def insert_records(connection: asyncpg.Connection, records: Sequence[RawRecord]) -> None:
+    """Add records; a seq that is there already raises UniqueViolationError."""
+    await connection.copy_records_to_table(
+        "raw_records", records=records, columns=RawRecord._fields
+    )
+
+
+async def last_record(pool: asyncpg.Pool, partition: int) -> RawRecord | None:
+    """The record of the greatest seq, or None for an empty archive."""
+    row = await pool.fetchrow(
+        f"SELECT {_COLUMNS} FROM raw_records WHERE partition = $1 ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        partition,
+    )
+    return None if row is None else RawRecord(*row)
+
+
+async def records_after(
+    pool: asyncpg.Pool,
+    partition: int,
+    seq: int,
+    *,
+    limit: int = 64,
+    limit_bytes: int = 4 * 1024 * 1024,
+) -> list[tuple[int, bytes]]:
+    """(seq, bytes) of the records that follow `seq`: at least one if there is one, then bounded."""
+    rows = await pool.fetch(
+        """SELECT seq, bytes FROM (
+               SELECT seq, bytes, sum(length(bytes)) OVER (ORDER BY seq) - length(bytes) AS before
+               FROM (SELECT seq, bytes FROM raw_records WHERE partition = $1 AND seq > $2
+                     ORDER BY seq LIMIT $3) AS following) AS measured
+           WHERE before < $4 ORDER BY seq""",
+        partition,
+        seq,
+        limit,
+        limit_bytes,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def apply_images(
+    connection: asyncpg.Connection,
+    partition: int,
+    images: Mapping[bytes, tuple[int, bytes | None]],
+) -> None:
+    """Take over the last (seq, bytes) of each key; None removes the row, a greater seq wins."""
+    put: list[tuple[bytes, bytes | None, int, bytes]] = []
+    gone: list[tuple[bytes, int]] = []
+    for key, (seq, value) in sorted(images.items()):
+        slot = slot_of(key)
+        if value is None:
+            gone.append((slot, seq))
+        else:
+            put.append((slot, None if slot == key else key, seq, value))
+    if put:
+        await connection.execute(
+            _PUT, partition, *(list(column) for column in zip(*put, strict=True))
+        )
+    if gone:
+        await connection.execute(
+            _REMOVE, partition, *(list(column) for column in zip(*gone, strict=True))
+        )
+
+
+_PUT = """
+    INSERT INTO images AS old (partition, slot, long_key, seq, bytes)
+    SELECT $1::int, * FROM unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])
+    ON CONFLICT (partition, slot) DO UPDATE SET seq = excluded.seq, bytes = excluded.bytes
+    WHERE old.seq < excluded.seq
+"""
+_REMOVE = """
+    DELETE FROM images USING unnest($2::bytea[], $3::bigint[]) AS gone (slot, seq)
+    WHERE images.partition = $1 AND images.slot = gone.slot AND images.seq < gone.seq
+"""
+
+
+def slot_of(key: bytes) -> bytes:
+    """What an index can hold of a key: itself, or its beginning and hash (longer than any key)."""
+    if len(key) <= _LONGEST_SLOT:
+        return key
+    return key[:_CUT] + hashlib.sha256(key).digest()
+
+
+async def images_of(pool: asyncpg.Pool, partition: int) -> AsyncIterator[tuple[bytes, int, bytes]]:
+    """(key, seq, bytes) of every row of the partition that exists, from one snapshot."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        cursor = connection.cursor(
+            "SELECT coalesce(long_key, slot), seq, bytes FROM images WHERE partition = $1",
+            partition,
+            prefetch=CURSOR_ROWS,
+        )
+        async for row in cursor:
+            yield row[0], row[1], row[2]
+
+
+async def reset_journal_offset(pool: asyncpg.Pool, partition: int) -> None:
+    """Forget where the journal was read: a restored one starts at its own first offset."""
+    await pool.execute(
+        "UPDATE progress SET journal_offset = -1 WHERE role = 'archive' AND partition = $1",
+        partition,
+    )
