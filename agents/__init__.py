@@ -1,0 +1,1 @@
+"""What we decide. Importing `agents.services` fills the registry."""

@@ -1,0 +1,61 @@
+"""What every row has in common: a kind, a key that carries the tenant, a version and bytes.
+
+Key = kind NUL tenant NUL id…; kinds are two letters. A row is immutable: change it by
+`msgspec.structs.replace` and put the new one.
+"""
+
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+from streams.codec import Codec
+
+SEPARATOR = "\x00"
+
+
+class Row(msgspec.Struct, array_like=True, frozen=True):
+    """Base of all rows. A subclass sets KIND and, tenant first, the members that identify it."""
+
+    KIND: ClassVar[str]
+    KEY: ClassVar[tuple[str, ...]] = ()
+    VERSION: ClassVar[int] = 1
+
+    @property
+    def key(self) -> bytes:
+        """The row's key in the table."""
+        return self.key_of(*(getattr(self, member) for member in self.KEY))
+
+    @classmethod
+    def key_of(cls, tenant_id: str, *parts: str) -> bytes:
+        """The key of the row of this kind with these identifying members."""
+        return SEPARATOR.join((cls.KIND, tenant_id, *parts)).encode()
+
+    @classmethod
+    def prefix_of(cls, *parts: str) -> bytes:
+        """What the keys of all rows under `parts` begin with."""
+        return SEPARATOR.join((cls.KIND, *parts, "")).encode()
+
+    def replaced(self, **changes: Any) -> Self:
+        """A copy with these members changed."""
+        return msgspec.structs.replace(self, **changes)
+
+
+_codecs: dict[str, Codec[Row]] = {}
+
+
+def register(row: type[Row]) -> type[Row]:
+    """Class decorator: makes rows of this kind readable by `decode`."""
+    if row.KIND in _codecs:
+        raise ValueError(f"two record types of kind {row.KIND!r}")
+    _codecs[row.KIND] = Codec(row, version=row.VERSION)
+    return row
+
+
+def encode(row: Row) -> bytes:
+    """Version byte and msgpack of a row."""
+    return _codecs[row.KIND].encode(row)
+
+
+def decode(key: bytes, value: bytes) -> Row:
+    """The row stored under `key`; raises `ValueError` when this release cannot read it."""
+    return _codecs[key[:2].decode()].decode(value)

@@ -1,0 +1,147 @@
+"""The rows a writer decides on: decoded, in memory, over a store of bytes.
+
+Newer rows stay here until a checkpoint has stored them; clean ones are a cache and may be
+dropped. Knows no Kafka, no Faust and no business.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+from streams.journal import Image
+from tables.row import Row, decode, encode
+
+_DIGEST_MASK = (1 << 128) - 1
+R = TypeVar("R", bound=Row)
+
+
+class Store(Protocol):
+    """What lies below: the partition's stored rows, without their sequence numbers."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The stored bytes of a row."""
+
+    def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Stored rows with this key prefix in key order, from key `start` on."""
+
+
+def row_hash(key: bytes, value: bytes) -> int:
+    """A row's part in the partition's digest, which is the sum of these modulo 2^128."""
+    return int.from_bytes(hashlib.blake2b(key + b"\x00" + value, digest_size=16).digest(), "big")
+
+
+class WorkingSet:
+    """Rows of one partition, with the digest of all of them kept incrementally."""
+
+    def __init__(self, store: Store, *, digest: int = 0, clean_limit: int = 200_000) -> None:
+        self._store = store
+        self._newer: dict[bytes, Row | None] = {}
+        self._clean: dict[bytes, Row | None] = {}
+        self._hashes: dict[bytes, int] = {}
+        self._clean_limit = clean_limit
+        self.digest = digest
+
+    def get(self, key: bytes) -> Row | None:
+        """The row under `key`, or None."""
+        if key in self._newer:
+            return self._newer[key]
+        if key in self._clean:
+            return self._clean[key]
+        value = self._store.get(key)
+        row = None if value is None else decode(key, value)
+        self._hashes[key] = 0 if value is None else row_hash(key, value)
+        self._remember(key, row)
+        return row
+
+    def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
+        start = max(start, prefix)
+        newer = {k: r for k, r in self._newer.items() if k >= start and k.startswith(prefix)}
+        found: dict[bytes, Row] = {k: r for k, r in newer.items() if r is not None}
+        stored = 0
+        for key, value in self._store.scan(prefix, start):
+            if key in newer:
+                continue
+            found[key] = decode(key, value)
+            stored += 1
+            if stored == limit:
+                break
+        return [found[key] for key in sorted(found)[:limit]]
+
+    def put(self, key: bytes, row: Row | None) -> None:
+        """Set or (None) delete a row; `images` later accounts for it in the digest."""
+        if key not in self._hashes:
+            self.get(key)
+        self._clean.pop(key, None)
+        self._newer[key] = row
+
+    def images(self, keys: Iterator[bytes] | list[bytes]) -> list[Image]:
+        """The images of these changed rows in key order; brings the digest up to date."""
+        images = []
+        for key in sorted(keys):
+            row = self._newer[key]
+            value = None if row is None else encode(row)
+            self._account(key, value)
+            images.append(Image(key, value))
+        return images
+
+    def redo(self, images: list[Image]) -> None:
+        """Take over the images of a journal record."""
+        for image in images:
+            row = None if image.value is None else decode(image.key, image.value)
+            self.put(image.key, row)
+            self._account(image.key, image.value)
+
+    def stored(self, images: dict[bytes, bytes | None], unchanged: set[bytes]) -> None:
+        """A checkpoint has stored these images; rows in `unchanged` need no longer be pinned."""
+        for key in images.keys() & unchanged:
+            self._remember(key, self._newer.pop(key))
+
+    def _account(self, key: bytes, value: bytes | None) -> None:
+        new = 0 if value is None else row_hash(key, value)
+        self.digest = (self.digest - self._hashes[key] + new) & _DIGEST_MASK
+        self._hashes[key] = new
+
+    def _remember(self, key: bytes, row: Row | None) -> None:
+        clean = self._clean
+        clean[key] = row
+        if len(clean) > self._clean_limit:
+            # Oldest first: dictionaries keep insertion order.
+            for old in list(clean)[: self._clean_limit // 10]:
+                del clean[old]
+                del self._hashes[old]
+
+
+class Overlay:
+    """Changes of one event on top of a working set: merged on success, dropped on refusal."""
+
+    def __init__(self, base: WorkingSet) -> None:
+        self._base = base
+        self.changes: dict[bytes, Row | None] = {}
+
+    def get(self, key: bytes) -> Row | None:
+        """The row as this event sees it."""
+        changes = self.changes
+        return changes[key] if key in changes else self._base.get(key)
+
+    def put(self, row: Row) -> None:
+        """Set a row."""
+        self.changes[row.key] = row
+
+    def delete(self, key: bytes) -> None:
+        """Delete a row."""
+        self.changes[key] = None
+
+    def scan(self, prefix: bytes, limit: int) -> list[Row]:
+        """As the working set's; sees only rows that were there before this event."""
+        return [
+            row
+            for row in self._base.scan(prefix, limit + len(self.changes))
+            if self.changes.get(row.key, row) is row
+        ][:limit]
+
+    def merge(self) -> dict[bytes, Row | None]:
+        """Write the changes to the base and return them."""
+        for key, row in self.changes.items():
+            self._base.put(key, row)
+        return self.changes
