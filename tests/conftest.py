@@ -63,8 +63,9 @@ async def stack(stack_folder: Path, pytestconfig: pytest.Config) -> AsyncIterato
     available, reason = apache_kafka_available()
     stack = Stack(stack_folder / "session", kafka="apache" if available else "embedded")
     why = "" if available else f"; {reason}"
-    pytestconfig.stash[BROKER] = f"{stack.kafka.version}{why}"
+    pytestconfig.stash[BROKER] = f"nothing: {stack.kafka.version} or the rest did not start"
     await stack.start(lambda _line: None)
+    pytestconfig.stash[BROKER] = f"{stack.kafka.version}{why}"
     yield stack
     await stack.stop()
 
