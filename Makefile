@@ -12,7 +12,7 @@ REPORT := .cache/test-report
 
 # Settings that would send packages elsewhere than into .venv.
 export PIP_USER := 0
-unexport PIP_TARGET PIP_PREFIX PYTHONHOME PYTHONPATH
+unexport PIP_TARGET PIP_PREFIX PIP_REQUIRE_HASHES PYTHONHOME PYTHONPATH
 
 .PHONY: help install run test test-long lint kafka lock clean
 .DEFAULT_GOAL := help
