@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import asyncpg
 
+from streams.errors import Misconfigured
+
 _LONGEST_SLOT = 511
 _CUT = 480
 CURSOR_ROWS = 2_000
@@ -135,3 +137,13 @@ async def reset_journal_offset(pool: asyncpg.Pool, partition: int) -> None:
         "UPDATE progress SET journal_offset = -1 WHERE role = 'archive' AND partition = $1",
         partition,
     )
+
+
+async def fix_partitions(pool: asyncpg.Pool, partitions: int) -> None:
+    """Note the number of partitions once and for all; `Misconfigured` when it is another."""
+    await pool.execute(
+        "INSERT INTO cluster (partitions) VALUES ($1) ON CONFLICT DO NOTHING", partitions
+    )
+    fixed = await pool.fetchval("SELECT partitions FROM cluster")
+    if fixed != partitions:
+        raise Misconfigured(f"this archive is of {fixed} partitions, not {partitions}")

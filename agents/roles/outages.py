@@ -1,0 +1,51 @@
+"""What is an outage and how long to wait in one. An outage costs time, never an attempt or a place.
+
+Anything else is a fault of ours and is not caught here.
+"""
+
+import asyncio
+import random
+
+import asyncpg
+from aiokafka.errors import KafkaError
+from nats.errors import Error as NatsError
+
+from streams.errors import Unavailable
+
+_OUTAGES = (
+    OSError,
+    KafkaError,
+    NatsError,
+    Unavailable,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,  # a server that is being failed over
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether waiting can help: Kafka, NATS or Postgres did not answer as they should."""
+    # A ValueError among asyncpg's interface errors is an argument it could not encode: ours.
+    return isinstance(error, _OUTAGES) and not isinstance(error, ValueError)
+
+
+class Backoff:
+    """Pauses that double from `first_s` to `longest_s`, each shortened at random by up to half."""
+
+    def __init__(self, *, first_s: float = 0.05, longest_s: float = 5.0) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._next_s = first_s
+
+    def reset(self) -> None:
+        """Start small again: things work."""
+        self._next_s = self._first_s
+
+    async def pause(self) -> None:
+        """Wait, and longer the next time."""
+        wait_s = self._next_s * random.uniform(0.5, 1.0)
+        self._next_s = min(2 * self._next_s, self._longest_s)
+        await asyncio.sleep(wait_s)

@@ -1,0 +1,39 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import uuid4
+
+import pytest_asyncio
+
+from streams.kafka import open_producer
+from tests.databases import Database, migrated
+from tests.journals import append
+
+Append = Callable[..., Awaitable[None]]
+
+
+@pytest_asyncio.fixture
+async def database(database_dsn: str) -> AsyncIterator[Database]:
+    async with migrated(database_dsn) as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def producer(stack):
+    producer = await open_producer(stack.kafka.bootstrap)
+    yield producer
+    await producer.stop()
+
+
+@pytest_asyncio.fixture
+async def journal_topic(stack) -> str:
+    """A journal of one partition that nobody else uses."""
+    name = f"journal-{uuid4().hex}"
+    await stack.create_topics({name: 1})
+    return name
+
+
+@pytest_asyncio.fixture
+async def append_journal(producer, journal_topic) -> Append:
+    async def to_journal(*records: bytes) -> None:
+        await append(producer, journal_topic, *records)
+
+    return to_journal
