@@ -28,7 +28,7 @@ class EmbeddedBroker:
     version = "embedded mock broker (librdkafka)"
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
         self._process: ServiceProcess | None = None
         self._bootstrap: str | None = None
 

@@ -263,6 +263,15 @@ class TestStack:
             await stack.start(lambda _line: None)
         assert [stack.kafka.pid, stack.nats.pid, stack.postgres.pid] == [None, None, None]
 
+    async def test_takes_a_relative_folder_with_a_space_in_its_name(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(folder)
+        stack = Stack(Path("my data"), kafka="embedded", topics={"x": 1})
+        await stack.start(lambda _line: None)
+        assert (folder / "my data" / "postgres" / "home" / "data").is_dir()
+        await stack.stop()
+
     async def test_progress_never_shows_the_password(self, folder: Path) -> None:
         lines: list[str] = []
         stack = Stack(folder, kafka="embedded", topics={"x": 1})
