@@ -1,0 +1,133 @@
+"""Timeout, breaker and retries around one connector; the same for all of them.
+
+A call is repeated only where that cannot do it twice: nothing was sent, it was a query, or the
+provider still knows the key. Otherwise what is not known stays unknown.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from connectors.base import Ambiguous, CallError, Connector, NotSent, Refused, Result
+from connectors.breaker import Breaker
+
+TIMEOUT_S = 5.0
+RETRIES = 3
+FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class CircuitOpen(NotSent):
+    """The breaker let nothing out."""
+
+
+_FAILURES = {CircuitOpen: "circuit_open", NotSent: "not_reached", Refused: "refused"}
+
+
+class Guard:
+    """A connector that always has a result: what cannot be known is `unknown`, never raised.
+
+    `failed` without the provider's word is said only when nothing was ever sent, or every
+    attempt was refused.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        breaker: Breaker,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._connector = connector
+        self._breaker = breaker
+        self._monotonic_s, self._sleep = monotonic_s, sleep
+
+    @property
+    def name(self) -> str:
+        """The gateway's name."""
+        return self._connector.name
+
+    @property
+    def key_lifetime_s(self) -> float:
+        """How long a repeat with the same key is the same call."""
+        return self._connector.key_lifetime_s
+
+    async def perform(
+        self, operation: str, key: str, request: bytes, *, until_s: float = float("inf")
+    ) -> Result:
+        """Do it; nothing is sent after `until_s` of the monotonic clock."""
+        repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s
+        error, sent = await self._attempts(
+            lambda: self._connector.perform(operation, key, request),
+            until_s=until_s,
+            repeatable_until_s=repeatable_until_s,
+        )
+        if isinstance(error, Result):
+            return error
+        if sent:
+            return Result("unknown", detail=error.reason)
+        return Result("failed", failure=_FAILURES[type(error)], detail=error.reason)
+
+    async def query(self, operation: str, key: str, request: bytes) -> Result:
+        """What became of it; unknown as long as the provider cannot be asked."""
+        result, _sent = await self._attempts(
+            lambda: self._connector.query(operation, key, request),
+            until_s=float("inf"),
+            repeatable_until_s=float("inf"),
+        )
+        return result if isinstance(result, Result) else Result("unknown", detail=result.reason)
+
+    async def _attempts(
+        self,
+        call: Callable[[], Awaitable[Result]],
+        *,
+        until_s: float,
+        repeatable_until_s: float,
+    ) -> tuple[Result | CallError, bool]:
+        """(result or last error, whether any attempt may have done it)."""
+        sent = False
+        delay_s = FIRST_DELAY_S
+        for attempt in range(RETRIES + 1):
+            try:
+                return await self._once(call), True
+            except CallError as error:
+                sent = sent or isinstance(error, Ambiguous)
+                last: CallError = error
+            now_s = self._monotonic_s() + delay_s
+            allowed = until_s if not sent else min(until_s, repeatable_until_s)
+            final = isinstance(last, CircuitOpen | Refused)
+            if attempt == RETRIES or now_s >= allowed or final:
+                break
+            log.info("provider call repeated", gateway=self.name, reason=last.reason)
+            await self._sleep(delay_s)
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+        return last, sent
+
+    async def _once(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        if not self._breaker.admit():
+            raise CircuitOpen("the circuit is open")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                result = await call()
+        except Refused:
+            self._breaker.succeeded()
+            raise
+        except CallError:
+            self._breaker.failed()
+            raise
+        except TimeoutError as error:
+            self._breaker.failed()
+            raise Ambiguous("timeout") from error
+        except Exception as error:
+            self._breaker.abandoned()
+            log.exception("connector raised", gateway=self.name)
+            raise Ambiguous(f"fault of the connector: {type(error).__name__}") from error
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        self._breaker.succeeded()
+        return result

@@ -1,0 +1,72 @@
+"""HTTP as all connectors use it: bounded in time and size, no redirects, no proxy of the machine.
+
+Tells apart what reached the provider for certain not (`NotSent`) from what may have (`Ambiguous`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+from connectors.base import Ambiguous, NotSent
+
+TOTAL_S, CONNECT_S = 5.0, 3.0
+MAX_BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider sent back, below status 500."""
+
+    status: int
+    body: bytes
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The one client session of the process; the caller closes it."""
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        max_line_size=8_190,
+        max_field_size=8_190,
+    )
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str],
+) -> Answer:
+    """One request. Raises `NotSent` without a connection, `Ambiguous` without a usable answer.
+
+    A redirect is an answer like any other: it is never followed.
+    """
+    try:
+        async with session.request(
+            method, url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            content = await _bounded(response)
+            status = response.status
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise NotSent(f"no connection: {type(error).__name__}") from error
+    except TimeoutError as error:
+        raise Ambiguous("timeout") from error
+    except aiohttp.ClientError as error:
+        raise Ambiguous(f"connection broke: {type(error).__name__}") from error
+    if status >= 500:
+        raise Ambiguous(f"status {status}")
+    return Answer(status, content)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body; a larger one than any honest answer is no answer."""
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(8_192):
+        content += chunk
+        if len(content) > MAX_BODY_BYTES:
+            raise Ambiguous("answer too large")
+    return bytes(content)

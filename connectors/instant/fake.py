@@ -1,0 +1,138 @@
+"""The instant gateway itself, as a small server on loopback that remembers what it was told.
+
+Magic amounts, by the last two digits of `amount_minor`:
+
+    …13  declined, with failure `declined`
+    …27  done, but the answer comes only after `HANG_S`, later than any caller waits
+    …31  done, but the answer is status 500
+    other  succeeded
+
+A repeat with the same key gets the same answer at once and has no second effect; the same key
+with another body is answered 409. Nothing is kept beyond the process.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from typing import Self
+
+import msgspec
+from aiohttp import web
+
+HANG_S = 30.0
+DECLINED, HANGS, BREAKS = 13, 27, 31
+
+
+class _Posted(msgspec.Struct, frozen=True):
+    operation: str
+    amount_minor: int
+    currency: str
+
+
+def reference_of(key: str) -> str:
+    """The gateway's own reference of an operation: the same for the same key, always."""
+    return "IN" + hashlib.sha256(key.encode()).hexdigest()[:14].upper()
+
+
+class FakeGateway:
+    """Start with `async with`; `effects` counts what was really done, by key."""
+
+    def __init__(self, *, api_key: str = "local", hang_s: float = HANG_S) -> None:
+        self._api_key, self._hang_s = api_key, hang_s
+        self._done: dict[str, tuple[bytes, dict[str, object]]] = {}
+        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
+        self.calls: list[tuple[str, str]] = []
+        """Every request in order: (method, key)."""
+        self.effects: Counter[str] = Counter()
+        """How often each key moved money; more than once is a fault of the gateway."""
+        self.base_url = ""
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """What a connector needs to call this gateway."""
+        return {"base_url": self.base_url, "api_key": self._api_key}
+
+    async def start(self, port: int = 0) -> str:
+        """Listen on loopback; returns the base URL."""
+        application = web.Application(client_max_size=16 * 1024)
+        application.router.add_post("/operations", self._post)
+        application.router.add_get("/operations/{key}", self._get)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        host, bound = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{bound}"
+        return self.base_url
+
+    async def stop(self) -> None:
+        """Stop listening; requests that hang are answered first."""
+        self._stopping.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _post(self, request: web.Request) -> web.Response:
+        key = request.headers.get("Idempotency-Key", "")
+        self.calls.append(("POST", key))
+        if not self._authorised(request) or not key:
+            return web.json_response({"error": "unauthorised"}, status=401)
+        body = await request.read()
+        if key in self._done:
+            return self._repeated(key, body)
+        try:
+            posted = msgspec.json.decode(body, type=_Posted)
+        except ValueError:
+            return web.json_response({"error": "unreadable"}, status=400)
+        operation = self._perform(key, body, posted)
+        return await self._answer(operation, posted.amount_minor % 100)
+
+    def _repeated(self, key: str, body: bytes) -> web.Response:
+        before, operation = self._done[key]
+        if before != body:
+            return web.json_response({"error": "another body under this key"}, status=409)
+        return web.json_response(operation)
+
+    def _perform(self, key: str, body: bytes, posted: _Posted) -> dict[str, object]:
+        operation: dict[str, object] = {
+            "status": "succeeded",
+            "reference": reference_of(key),
+            "amount_minor": posted.amount_minor,
+            "currency": posted.currency,
+        }
+        if posted.amount_minor % 100 == DECLINED:
+            operation |= {"status": "declined", "failure": "declined"}
+        else:
+            self.effects[key] += 1
+        self._done[key] = (body, operation)
+        return operation
+
+    async def _answer(self, operation: dict[str, object], magic: int) -> web.Response:
+        if magic == HANGS:
+            try:
+                async with asyncio.timeout(self._hang_s):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+        if magic == BREAKS:
+            return web.json_response({"error": "broken"}, status=500)
+        return web.json_response(operation)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        key = request.match_info["key"]
+        self.calls.append(("GET", key))
+        if not self._authorised(request):
+            return web.json_response({"error": "unauthorised"}, status=401)
+        if key not in self._done:
+            return web.json_response({"error": "no such operation"}, status=404)
+        return web.json_response(self._done[key][1])
+
+    def _authorised(self, request: web.Request) -> bool:
+        return request.headers.get("Authorization") == f"Bearer {self._api_key}"
