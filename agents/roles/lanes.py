@@ -1,0 +1,147 @@
+"""One partition's way from NATS to the log: packed, appended in order, acknowledged when safe.
+
+A message is acknowledged only after `progress` covers its record, or given back to NATS when the
+log was replaced meanwhile. Knows nothing of what the messages say.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from agents.roles.inlet import Inlet
+from streams.errors import LogBetrayed
+from streams.inbound import MAX_ENVELOPES, MAX_RECORD_BYTES, Stamp, pack
+from streams.journal import Position
+from streams.signals import crash_here
+
+WAIT_S = 5.0
+LARGEST_ENVELOPE_BYTES = MAX_RECORD_BYTES - 2  # the brackets of an array
+_BRIDGED = Stamp("nats")
+
+
+class Progress(Protocol):
+    """How far a partition is safe: archived, or committed to the journal."""
+
+    def get(self, partition: int) -> tuple[int, Position]:
+        """(seq, next position) of the last safe record; seq -1 when none is known."""
+
+    async def wait_for(self, partition: int, position: Position, timeout_s: float) -> None:
+        """Return once everything before `position` is safe; TimeoutError after `timeout_s`."""
+
+    async def wait_past(self, partition: int, seq: int, timeout_s: float) -> None:
+        """Return once a record after `seq` is safe; TimeoutError after `timeout_s`."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """A message on its way: its ack subject, and the value it becomes.
+
+    With a `refused` reason the value stands alone in its record, as it is.
+    """
+
+    reply: str
+    value: bytes
+    refused: str
+    touched_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """A record that Kafka has: where it is, and the messages in it."""
+
+    log: int
+    offset: int
+    carried: list[Carried]
+
+
+Settle = Callable[[list[Carried], bool], Awaitable[None]]
+"""Acknowledge messages to NATS (True), or give them back for another delivery (False)."""
+
+
+class Lane:
+    """The messages of one partition, in the order of their arrival."""
+
+    def __init__(self, partition: int, inlet: Inlet, progress: Progress, settle: Settle) -> None:
+        self._partition = partition
+        self._inlet, self._progress, self._settle = inlet, progress, settle
+        self._waiting: deque[Carried] = deque()
+        self._appended: deque[_Appended] = deque()
+        self._came = asyncio.Event()
+        self._went = asyncio.Event()
+
+    def add(self, carried: Carried) -> None:
+        """Take a message; it is packed with its neighbours when the lane gets to it."""
+        self._waiting.append(carried)
+        self._came.set()
+
+    async def append_for_ever(self) -> None:
+        """Append what was added, one record after the other."""
+        await self._know_the_log()
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._waiting:
+                stamp, carried = self._next()
+                if stamp.refused:
+                    value = carried[0].value
+                else:
+                    value = pack([each.value for each in carried])
+                await self._append(stamp, value, carried)
+
+    async def settle_for_ever(self) -> None:
+        """Settle what was appended, as progress covers it."""
+        while True:
+            await self._went.wait()
+            self._went.clear()
+            while self._appended:
+                first = self._appended[0]
+                safe = await self._covered(first)
+                self._appended.popleft()
+                if safe:
+                    crash_here("S3")
+                await self._settle(first.carried, safe)
+
+    async def _know_the_log(self) -> None:
+        while self._progress.get(self._partition)[0] < 0:
+            with suppress(TimeoutError):
+                await self._progress.wait_past(self._partition, -1, WAIT_S)
+
+    def _next(self) -> tuple[Stamp, list[Carried]]:
+        """What goes into the next record: one refused message, or as many good ones as fit."""
+        first = self._waiting.popleft()
+        if first.refused:
+            return Stamp("nats", first.refused), [first]
+        carried, size = [first], len(first.value) + 2
+        while self._waiting and len(carried) < MAX_ENVELOPES:
+            size += len(self._waiting[0].value) + 1
+            if self._waiting[0].refused or size > MAX_RECORD_BYTES:
+                break
+            carried.append(self._waiting.popleft())
+        return _BRIDGED, carried
+
+    async def _append(self, stamp: Stamp, value: bytes, carried: list[Carried]) -> None:
+        _, safe = self._progress.get(self._partition)
+        offset = await self._inlet.append(self._partition, stamp=stamp, value=value)
+        crash_here("S2")
+        if offset < safe.offset:
+            raise LogBetrayed(
+                f"inbound[{self._partition}] ends before {safe.offset}, which was decided:"
+                " run `treasury restore`"
+            )
+        self._appended.append(_Appended(safe.log, offset, carried))
+        self._went.set()
+
+    async def _covered(self, appended: _Appended) -> bool:
+        """Wait until the record is safe; False when the log it stands in was replaced."""
+        wanted = Position(appended.log, appended.offset + 1, 0)
+        while True:
+            _, safe = self._progress.get(self._partition)
+            if safe.log != appended.log:
+                return False
+            if safe >= wanted:
+                return True
+            with suppress(TimeoutError):
+                await self._progress.wait_for(self._partition, wanted, WAIT_S)
