@@ -99,7 +99,9 @@ class Fold:
             for known in identities:
                 if self.working.get(reply_key(known)) is not None:
                     self._set(reply_key(known), None)
-        return self.entries, self.working.images(list(self.changed))
+        entries, changed = self.entries, self.changed
+        self.entries, self.changed = [], set()
+        return entries, self.working.images(list(changed))
 
     def _set(self, key: bytes, row: Row | None) -> None:
         self.working.put(key, row)

@@ -158,6 +158,16 @@ class Chain:
     now_ms: int = 0
     rules_version: int = 0
 
+    @classmethod
+    def after(cls, data: bytes) -> "Chain":
+        """The chain as it stands after this record, which is known to count."""
+        record = CODEC.decode(data)
+        if isinstance(record, Claim):
+            raise JournalBroken("a claim has no place in the chain of what was decided")
+        chain = cls()
+        chain._advance(record, data)
+        return chain
+
     def accept(self, data: bytes) -> Record | None:
         """The record if it counts (claims always do), else None; updates this state."""
         record = CODEC.decode(data)

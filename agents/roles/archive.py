@@ -65,7 +65,7 @@ class Archive:
             raise JournalBroken(f"archive {partition}: progress is not at its last record")
         async with PartitionReader(self._bootstrap, self._journal, partition) as reader:
             offset = await _resume_offset(reader, last, progress, partition)
-            chain = chain_after(last.bytes) if last else Chain()
+            chain = Chain.after(last.bytes) if last else Chain()
             with self._archived.told_here(partition):
                 self._archived.note(partition, chain.seq, chain.next)
                 async for records in reader.follow(offset):
@@ -90,23 +90,6 @@ class Archive:
             await apply_images(connection, lease.partition, chunk.images)
             crash_here("S11")
         self._archived.note(lease.partition, chain.seq, chain.next)
-
-
-def chain_after(data: bytes) -> Chain:
-    """The chain as it stands after this record, which is known to count."""
-    record = CODEC.decode(data)
-    if isinstance(record, Claim):
-        raise JournalBroken("a claim is never archived")
-    return Chain(
-        claim_id=record.claim_id,
-        seq=record.seq,
-        next=record.next,
-        record_hash=hash_of(data),
-        inbound_hash=record.inbound_hash,
-        digest=record.digest,
-        now_ms=record.now_ms,
-        rules_version=record.rules_version,
-    )
 
 
 def pieces(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

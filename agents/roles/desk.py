@@ -69,4 +69,3 @@ class Desk(Protocol):
 
     def view(self, tenant_id: str) -> AbstractAsyncContextManager[View]:
         """The tenant's rows as committed now. Raises Elsewhere or NotServing."""
-

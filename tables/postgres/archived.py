@@ -50,6 +50,14 @@ async def last_record(pool: asyncpg.Pool, partition: int) -> RawRecord | None:
     return None if row is None else RawRecord(*row)
 
 
+async def archived_offset(pool: asyncpg.Pool, partition: int) -> int:
+    """The offset of the last archived record in the journal as it is now; -1 if in none."""
+    offset = await pool.fetchval(
+        "SELECT journal_offset FROM progress WHERE role = 'archive' AND partition = $1", partition
+    )
+    return -1 if offset is None else int(offset)
+
+
 async def records_after(
     pool: asyncpg.Pool,
     partition: int,

@@ -1,0 +1,123 @@
+"""Taking a partition over: claim it, bring its rows back, prove them, only then decide.
+
+Whatever does not fit ends the process with a message that names the command to run; a wrong
+balance is never served.
+"""
+
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from agents.registry import RULES_VERSION
+from agents.roles.journal_writer import JournalWriter
+from streams.errors import LogBetrayed, Misconfigured
+from streams.journal import Chain
+from streams.kafka import PartitionReader
+from streams.topics import Topics
+from tables.checkpoint import CODEC, Checkpoint, checkpoint_of
+from tables.postgres.archived import RawRecord, archived_offset, images_of, last_record
+from tables.recovery import (
+    DigestMismatch,
+    Recovered,
+    check_inbound,
+    read_changelog,
+    redo,
+    restore_rows,
+)
+from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a partition's past is read from."""
+
+    bootstrap: str
+    topics: Topics
+    archive: asyncpg.Pool
+
+
+@dataclass(frozen=True)
+class TakenOver:
+    """A recovered partition and the changelog offset its next checkpoint must get."""
+
+    recovered: Recovered
+    changelog_end: int
+
+
+async def take_over(
+    partition: int, store: PartitionStore, journal: JournalWriter, sources: Sources
+) -> TakenOver:
+    """Recover the partition that `journal` has just claimed.
+
+    First from what is there; if that does not add up, from the whole changelog; if that does not
+    either (compaction may have kept a late writer's older rows), from the archive.
+    """
+    try:
+        return await _recover(partition, store, journal, sources)
+    except DigestMismatch as error:
+        log.warning("recovery_reads_all_again", partition=partition, error=str(error))
+    store.wipe()
+    try:
+        return await _recover(partition, store, journal, sources)
+    except DigestMismatch as error:
+        log.warning("recovery_reads_the_archive", partition=partition, error=str(error))
+    return await _recover(partition, store, journal, sources, archived=True)
+
+
+async def _recover(
+    partition: int,
+    store: PartitionStore,
+    journal: JournalWriter,
+    sources: Sources,
+    *,
+    archived: bool = False,
+) -> TakenOver:
+    topics, bootstrap = sources.topics, sources.bootstrap
+    latest = await last_record(sources.archive, partition)
+    async with PartitionReader(bootstrap, topics.changelog.name, partition) as changelog:
+        if archived:
+            _, changelog_end = await changelog.bounds()
+            await _rows_of_archive(partition, store, sources.archive, latest, changelog_end)
+        else:
+            changelog_end = await read_changelog(store, changelog)
+    async with PartitionReader(bootstrap, topics.journal.name, partition) as records:
+        recovered = await redo(store, records, journal.end - 1)
+    chain = recovered.chain
+    if chain.rules_version != RULES_VERSION:
+        raise Misconfigured(
+            f"partition {partition} is decided by rules {chain.rules_version}; this release has"
+            f" {RULES_VERSION}"
+        )
+    if latest is not None and latest.seq > chain.seq:
+        raise LogBetrayed(
+            f"the archive of partition {partition} is ahead of its journal"
+            f" (seq {latest.seq} > {chain.seq}): Kafka lost records, run `treasury restore`"
+        )
+    async with PartitionReader(bootstrap, topics.inbound.name, partition) as inbound:
+        await check_inbound(chain, inbound)
+    return TakenOver(recovered, changelog_end)
+
+
+async def _rows_of_archive(
+    partition: int,
+    store: PartitionStore,
+    archive: asyncpg.Pool,
+    latest: RawRecord | None,
+    changelog_end: int,
+) -> None:
+    """The archive's last images, and a checkpoint at its last record if the journal has that."""
+    if latest is None:
+        raise LogBetrayed(f"partition {partition}: neither changelog nor archive has its rows")
+    await restore_rows(store, images_of(archive, partition))
+    offset = await archived_offset(archive, partition)
+    if offset >= 0:
+        row = stored_value(latest.seq, CODEC.encode(_checkpoint_at(latest, offset)))
+        store.write({CHECKPOINT_KEY: row}, changelog_end - 1)
+
+
+def _checkpoint_at(latest: RawRecord, journal_offset: int) -> Checkpoint:
+    chain = Chain.after(latest.bytes)
+    return checkpoint_of(chain, journal_offset)

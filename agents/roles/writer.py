@@ -1,0 +1,352 @@
+"""The writer of one partition: decide a micro-batch, append it as one record, answer, remember.
+
+While one record is on its way to the journal the next batch is being decided on top of it. A
+record that does not come back as expected ends the process: nothing of it was answered.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from agents.decide import Arrival, Fold
+from agents.registry import RULES_VERSION
+from agents.roles.answers import Answers
+from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.journal_writer import JournalWriter
+from agents.roles.process import Die
+from streams import strict_json
+from streams.errors import LogBetrayed, OutcomeUnknown
+from streams.inbound import Signer
+from streams.journal import CODEC, Batch, Chain, Entry, Position, hash_of
+from streams.signals import crash_here
+from tables.recovery import Recovered
+
+YIELD_EVERY = 128
+ANSWER_TIMEOUT_S = 60.0
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a writer: events and bytes of a micro-batch, bytes waiting before and after it."""
+
+    batch_events: int = 2_000
+    batch_bytes: int = 512 * 1024
+    mailbox_bytes: int = 4 * 1024 * 1024
+    unarchived_bytes: int = 64 * 1024 * 1024
+    seen_ids: int = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One inbound record as Faust delivered it; `done` tells Faust that it is decided."""
+
+    offset: int
+    received_ms: int
+    headers: Any
+    value: bytes
+    done: Callable[[], Any]
+
+
+@dataclass
+class _Open:
+    """The micro-batch being decided."""
+
+    first: Position
+    last_value: bytes | None = None
+    done: list[Callable[[], Any]] = field(default_factory=list)
+
+
+@dataclass
+class _Closed:
+    """A micro-batch on its way to the journal."""
+
+    record: Batch
+    data: bytes
+    done: list[Callable[[], Any]]
+
+
+class PartitionWriter:
+    """One partition's mailbox, fold and journal."""
+
+    def __init__(
+        self,
+        recovered: Recovered,
+        journal: JournalWriter,
+        *,
+        partition: int,
+        partitions: int,
+        signer: Signer,
+        answers: Answers,
+        archived: ArchiveProgress,
+        answer_when_archived: bool,
+        limits: Limits,
+        die: Die,
+    ) -> None:
+        self.partition = partition
+        self.journal = journal
+        self.fold = Fold(
+            recovered.working,
+            recovered.seen,
+            partition=partition,
+            partitions=partitions,
+            now_ms=recovered.chain.now_ms,
+        )
+        self.committed = recovered.chain
+        self.committed_offset = recovered.record_offset
+        self.unflushed = recovered.images
+        self.next = recovered.chain.next
+        self._seq = recovered.chain.seq
+        self._record_hash = recovered.chain.record_hash
+        self._inbound_hash = recovered.chain.inbound_hash
+        self._signer, self._answers, self._archived = signer, answers, archived
+        self._answer_when_archived = answer_when_archived
+        self._limits, self._die = limits, die
+        self._mail: deque[Mail] = deque()
+        self._mail_bytes = 0
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._unarchived: deque[tuple[Position, int]] = deque()
+        self._unarchived_bytes = 0
+        self._pending: list[_Closed] = []
+        self._commit: asyncio.Task[None] | None = None
+        self._in_flight = False
+        self._task: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Condition()
+        self._pausing = False
+
+    # -- life ---------------------------------------------------------------------------------
+
+    @property
+    def serving(self) -> bool:
+        """Whether the writer decides and answers now."""
+        return self._task is not None and not self._pausing
+
+    @property
+    def pending_keys(self) -> set[bytes]:
+        """Keys of rows that changed after the last committed record."""
+        keys = set(self.fold.changed)
+        for closed in self._pending:
+            keys.update(image.key for image in closed.record.images)
+        return keys
+
+    def start(self) -> None:
+        """Start deciding; call again after `pause`."""
+        self._pausing = False
+        self._task = asyncio.create_task(self._run_or_die())
+
+    async def pause(self, timeout_s: float) -> None:
+        """Commit the batch in hand and stop; what was not begun is dropped and comes again."""
+        self._pausing = True
+        self._drop_mail()
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            try:
+                await asyncio.wait_for(asyncio.shield(task), timeout_s)
+            except TimeoutError:
+                self._die(OutcomeUnknown(f"partition {self.partition}: batch not over in time"))
+
+    async def put(self, mail: Mail) -> None:
+        """Hand over the next inbound record; waits while the mailbox is full."""
+        await self._room.wait()
+        if self._pausing:
+            return
+        self._mail.append(mail)
+        self._mail_bytes += len(mail.value)
+        if self._mail_bytes >= self._limits.mailbox_bytes:
+            self._room.clear()
+        self._wake.set()
+
+    def _drop_mail(self) -> None:
+        self._mail.clear()
+        self._mail_bytes = 0
+        self._room.set()
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    async def _run_or_die(self) -> None:
+        try:
+            while not self._pausing:
+                await self._one_batch()
+            if self._commit is not None:
+                await self._commit
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._die(error)
+
+    async def _one_batch(self) -> None:
+        batch = _Open(self.next)
+        self.fold.begin(self._seq + 1)
+        await self._fill(batch)
+        if batch.last_value is None:
+            return
+        closed = self._close(batch)
+        if self._commit is not None:
+            await self._commit
+        await self._throttle()
+        self._in_flight = True
+        self._commit = asyncio.create_task(self._commit_or_die(closed))
+
+    async def _fill(self, batch: _Open) -> None:
+        """Decide records until the batch is full, or nothing is left and the journal is free."""
+        while not self._full():
+            if self._mail:
+                await self._decide(batch)
+                continue
+            if self._pausing or (batch.last_value is not None and not self._in_flight):
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _full(self) -> bool:
+        fold, limits = self.fold, self._limits
+        return len(fold.entries) >= limits.batch_events or fold.size_bytes >= limits.batch_bytes
+
+    async def _decide(self, batch: _Open) -> None:
+        mail = self._mail[0]
+        if mail.offset < self.next.offset:
+            self._mail_over(mail)
+            mail.done()
+            return
+        if mail.offset > self.next.offset:
+            raise LogBetrayed(
+                f"inbound[{self.partition}]: offset {mail.offset} came, {self.next.offset} did not"
+            )
+        arrivals, checked = self._arrivals(mail)
+        batch.last_value = mail.value
+        for arrival in arrivals[self.next.index :]:
+            if self._full():
+                return
+            crash_here("S5")
+            self.fold.decide(arrival, checked=checked)
+            self.next = Position(self.next.log, mail.offset, arrival.index + 1)
+            if arrival.index % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+        if not self._mail or self._mail[0] is not mail:
+            return  # dropped while we yielded: the rest of the record comes again
+        self.next = Position(self.next.log, mail.offset + 1, 0)
+        self._mail_over(mail)
+        batch.done.append(mail.done)
+
+    def _mail_over(self, mail: Mail) -> None:
+        self._mail.popleft()
+        self._mail_bytes -= len(mail.value)
+        self._room.set()
+
+    def _arrivals(self, mail: Mail) -> tuple[list[Arrival], bool]:
+        """The envelopes of a record, and whether their JSON is known to be strict."""
+        stamp = self._signer.read(mail.headers, self.partition, mail.value)
+        log, offset, received_ms = self.next.log, mail.offset, mail.received_ms
+        if stamp.refused:
+            refused = Arrival(
+                log, offset, 0, stamp.ingress, received_ms, mail.value, stamp.refused
+            )
+            return [refused], True
+        checked = strict_json.check(mail.value) is None
+        pieces: list[Any] = [mail.value]
+        if mail.value[:1] == b"[":
+            try:
+                pieces = _split(mail.value)
+            except (ValueError, RecursionError):
+                checked = False  # decided as one unreadable envelope, raw bytes and all
+        return [
+            Arrival(log, offset, index, stamp.ingress, received_ms, bytes(piece))
+            for index, piece in enumerate(pieces)
+        ], checked
+
+    # -- committing ---------------------------------------------------------------------------
+
+    def _close(self, batch: _Open) -> _Closed:
+        entries, images = self.fold.close()
+        assert batch.last_value is not None
+        inbound_hash = hash_of(batch.last_value)
+        self._seq += 1
+        record = Batch(
+            self.journal.claim_id,
+            self._seq,
+            batch.first,
+            self.next,
+            self._record_hash,
+            inbound_hash,
+            RULES_VERSION,
+            self.fold.now_ms,
+            entries,
+            images,
+            self.fold.working.digest.to_bytes(16, "big"),
+        )
+        data = CODEC.encode(record)
+        self._record_hash = hash_of(data)
+        closed = _Closed(record, data, batch.done)
+        self._pending.append(closed)
+        return closed
+
+    async def _throttle(self) -> None:
+        """Stay within what may be journaled but not archived, and within what can be remembered."""
+        while self._unarchived_bytes > self._limits.unarchived_bytes:
+            position, _ = self._unarchived[0]
+            await self._archived.wait_for(self.partition, position, 3600)
+            self._forget_archived()
+
+    def _forget_archived(self) -> None:
+        _, reached = self._archived.get(self.partition)
+        while self._unarchived and self._unarchived[0][0] <= reached:
+            self._unarchived_bytes -= self._unarchived.popleft()[1]
+
+    async def _commit_or_die(self, closed: _Closed) -> None:
+        try:
+            offset = await self.journal.commit(closed.data, self.committed)
+        except BaseException as error:
+            self._die(error)
+        crash_here("S7")
+        await self._committed(closed, offset)
+
+    async def _committed(self, closed: _Closed, offset: int) -> None:
+        record = closed.record
+        self.committed = Chain.after(closed.data)
+        self.committed_offset = offset
+        self._pending.remove(closed)
+        self._in_flight = False
+        for image in record.images:
+            self.unflushed[image.key] = (record.seq, image.value)
+        self._unarchived.append((record.next, len(closed.data)))
+        self._unarchived_bytes += len(closed.data)
+        self._forget_archived()
+        for done in closed.done:
+            done()
+        self._answer(record)
+        self._wake.set()
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _answer(self, record: Batch) -> None:
+        wanted = self._answers.of(record.entries)
+        if not wanted:
+            return
+        if not self._answer_when_archived:
+            self._answers.give(self.partition, record.seq, wanted)
+            return
+        task = asyncio.create_task(self._answer_archived(record, wanted))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer_archived(self, record: Batch, wanted: list[Entry]) -> None:
+        try:
+            await self._archived.wait_for(self.partition, record.next, ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            return  # the caller's own deadline is shorter: it was told "outcome unknown"
+        self._answers.give(self.partition, record.seq, wanted)
+
+    async def settled(self) -> None:
+        """Return when everything decided so far is committed."""
+        seq = self._seq + (1 if self.fold.entries else 0)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.committed.seq >= seq or self._pausing)
+

@@ -1,0 +1,72 @@
+"""The Faust application: one agent's topic, one table, everything unsafe switched off.
+
+Faust gives us partition assignment, the stream of inbound records and the changelog-backed
+table. What it promises about delivery is not relied upon (streams/README.md, "The commit rule").
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from streams.topics import Topics
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """What the Faust application needs to know; times in seconds."""
+
+    bootstrap: str
+    topics: Topics
+    partitions: int
+    data_dir: Path
+    web_url: str  # where other workers reach our web layer; it names us in the group
+    instance_id: str | None = None  # static membership: unique and stable per worker
+    session_timeout_s: float = 10.0
+    heartbeat_interval_s: float = 2.0
+
+
+def create_app(settings: AppSettings) -> faust.App:
+    """An unstarted application; tables and the agent are added by tables/store.py and writers."""
+    return faust.App(
+        settings.topics.prefix,
+        broker=f"kafka://{settings.bootstrap}",
+        datadir=str(settings.data_dir),
+        store="rocksdb://",
+        processing_guarantee="at_least_once",
+        canonical_url=settings.web_url,
+        consumer_group_instance_id=settings.instance_id,
+        topic_partitions=settings.partitions,
+        topic_allow_declare=False,  # topics are created and checked by compose/topics.py
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        recovery_consistency_check=False,  # tables/recovery.py checks more than Faust can
+        stream_buffer_maxsize=16,  # counts records of up to 1 MB
+        stream_wait_empty=False,  # the writer ends its batch itself, within a bound
+        stream_recovery_delay=0.0,
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_interval_s,
+        broker_request_timeout=max(30.0, settings.session_timeout_s),
+        broker_max_poll_interval=1_800.0,  # a rebuild from the archive may take long
+        producer_request_timeout=30.0,
+        consumer_max_fetch_size=8 * 1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+        web_enabled=False,  # Faust's pages would show every tenant's rows to anyone
+        web_tables_enabled=False,
+        web_router_enabled=False,
+    )
+
+
+def inbound_topic(app: faust.App, topics: Topics, partitions: int) -> Any:
+    """The inbound topic as raw bytes: decoding is the writer's, inside its own error rules."""
+    return app.topic(
+        topics.inbound.name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=partitions,
+        internal=True,
+    )
