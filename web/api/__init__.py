@@ -1,0 +1,1 @@
+"""Handlers of the route table, one resource a file."""

@@ -1,0 +1,202 @@
+"""Lists and history of one tenant, from the read models: always inside `tenant_transaction`.
+
+Every list is newest first and continues behind a sort key (keyset), so that its pages neither
+skip nor repeat rows. Fragments of SQL are constants; values are always parameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Rows = Sequence[asyncpg.Record]
+
+EntryKey = tuple[int, int, int]
+"""(partition, seq, ordinal): where an entry stands in the journal."""
+
+
+@dataclass
+class Where:
+    """Conditions that all must hold, and their parameters."""
+
+    parts: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def add(self, condition: str, *values: object) -> None:
+        """Add a condition; each `?` in it stands for one of the values."""
+        for value in values:
+            self.values.append(value)
+            condition = condition.replace("?", f"${len(self.values)}", 1)
+        self.parts.append(condition)
+
+    @property
+    def sql(self) -> str:
+        """All conditions, joined."""
+        return " AND ".join(self.parts)
+
+
+def moment(microseconds: int) -> datetime:
+    """The moment so many microseconds after 1970, exactly."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds_of(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class ResourceFilter:
+    """What a list of resources is narrowed to; empty members do not narrow."""
+
+    status: str = ""
+    order_id: str = ""
+    customer_id: str = ""
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    due_from: str = ""
+    due_to: str = ""
+
+
+async def resources(
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    kind: str,
+    wanted: ResourceFilter,
+    *,
+    after: tuple[int, str] | None,
+    limit: int,
+) -> Rows:
+    """(id, created_at, body) of business rows, behind `after` = (created_at in µs, id)."""
+    where = Where()
+    where.add("tenant_id = ? AND kind = ?", tenant_id, kind)
+    for column in ("status", "order_id", "customer_id"):
+        if value := getattr(wanted, column):
+            where.add(f"{column} = ?", value)
+    if wanted.created_from is not None:
+        where.add("created_at >= ?", wanted.created_from)
+    if wanted.created_to is not None:
+        where.add("created_at < ?", wanted.created_to)
+    if wanted.due_from:
+        where.add("body ->> 'due_date' >= ?", wanted.due_from)
+    if wanted.due_to:
+        where.add("body ->> 'due_date' <= ? AND body ->> 'due_date' <> ''", wanted.due_to)
+    if after is not None:
+        where.add("(created_at, id) < (?, ?)", moment(after[0]), after[1])
+    where.values.append(limit)
+    sql = f"""SELECT id, created_at, body::text AS body FROM resources WHERE {where.sql}
+              ORDER BY created_at DESC, id DESC LIMIT ${len(where.values)}"""  # noqa: S608
+    found: Rows = await connection.fetch(sql, *where.values)
+    return found
+
+
+async def resource(
+    connection: asyncpg.Connection, tenant_id: str, kind: str, resource_id: str
+) -> str | None:
+    """The body of one business row as JSON text."""
+    body: str | None = await connection.fetchval(
+        "SELECT body::text FROM resources WHERE tenant_id = $1 AND kind = $2 AND id = $3",
+        tenant_id,
+        kind,
+        resource_id,
+    )
+    return body
+
+
+@dataclass(frozen=True)
+class EntryFilter:
+    """What a list of entries is narrowed to; empty members do not narrow."""
+
+    account: str = ""
+    event_id: str = ""
+    event_type: str = ""
+    status: str = ""
+    decided_from: datetime | None = None
+    decided_to: datetime | None = None
+
+
+_TOUCHES = """EXISTS (SELECT FROM postings AS p WHERE p.tenant_id = entries.tenant_id
+    AND p.partition = entries.partition AND p.seq = entries.seq
+    AND p.ordinal = entries.ordinal AND p.account = ?)"""
+
+
+async def entries(
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    wanted: EntryFilter,
+    *,
+    after: EntryKey | None,
+    limit: int,
+) -> Rows:
+    """Entries behind `after`, each with everything but its postings."""
+    where = Where()
+    where.add("tenant_id = ?", tenant_id)
+    for column in ("event_id", "event_type", "status"):
+        if value := getattr(wanted, column):
+            where.add(f"{column} = ?", value)
+    if wanted.account:
+        where.add(_TOUCHES, wanted.account)
+    if wanted.decided_from is not None:
+        where.add("decided_at >= ?", wanted.decided_from)
+    if wanted.decided_to is not None:
+        where.add("decided_at < ?", wanted.decided_to)
+    if after is not None:
+        where.add("(partition, seq, ordinal) < (?::int, ?::bigint, ?::int)", *after)
+    where.values.append(limit)
+    sql = f"""SELECT * FROM entries WHERE {where.sql}
+              ORDER BY partition DESC, seq DESC, ordinal DESC LIMIT ${len(where.values)}"""  # noqa: S608
+    found: Rows = await connection.fetch(sql, *where.values)
+    return found
+
+
+async def postings(
+    connection: asyncpg.Connection, tenant_id: str, keys: Sequence[EntryKey]
+) -> dict[EntryKey, list[asyncpg.Record]]:
+    """The postings of these entries, by entry, in order."""
+    found: dict[EntryKey, list[asyncpg.Record]] = {}
+    if not keys:
+        return found
+    rows = await connection.fetch(
+        """SELECT partition, seq, ordinal, account, asset, minor, dimensions::text AS dimensions
+           FROM postings JOIN unnest($2::int[], $3::bigint[], $4::int[])
+             AS wanted (partition, seq, ordinal) USING (partition, seq, ordinal)
+           WHERE tenant_id = $1 ORDER BY partition, seq, ordinal, leg""",
+        tenant_id,
+        *(list(column) for column in zip(*keys, strict=True)),
+    )
+    for row in rows:
+        found.setdefault((row["partition"], row["seq"], row["ordinal"]), []).append(row)
+    return found
+
+
+async def emitted_by(
+    connection: asyncpg.Connection, tenant_id: str, event_id: str, limit: int
+) -> Rows:
+    """(event_id, event_type, body) of what an event made us publish, in order."""
+    found: Rows = await connection.fetch(
+        """SELECT event_id, event_type, body FROM emitted
+           WHERE tenant_id = $1 AND source_event_id = $2
+           ORDER BY partition, seq, ordinal, event_id LIMIT $3""",
+        tenant_id,
+        event_id,
+        limit,
+    )
+    return found
+
+
+async def dead_letters_of(
+    connection: asyncpg.Connection, tenant_id: str, event_id: str, limit: int
+) -> Rows:
+    """(id, reason, received_at, redrive_status) of an event's dead letters, oldest first."""
+    found: Rows = await connection.fetch(
+        """SELECT id, reason, received_at, redrive_status FROM dead_letters
+           WHERE tenant_id = $1 AND event_id = $2 ORDER BY received_at, id LIMIT $3""",
+        tenant_id,
+        event_id,
+        limit,
+    )
+    return found

@@ -1,0 +1,59 @@
+"""Balances and accounts, from the working set of the tenant's owner: as committed now."""
+
+from aiohttp import web
+
+from streams.partitioner import partition_of
+from tables.balances import Balance
+from web import shapes
+from web.call import Call
+from web.lists import json_response, parameters
+from web.problems import not_found
+
+BALANCES_MAX = 1_000
+"""More than this is narrowed by account; `has_more` says that it happened."""
+
+
+async def list_balances(call: Call) -> web.StreamResponse:
+    """Balances by account and currency; `account` is a prefix."""
+    given = parameters(call)
+    rows, position, has_more = await _read(call, given.get("account", ""))
+    currency = given.get("currency")
+    shown = [shapes.balance(row) for row in rows if currency in {None, row.asset}]
+    return json_response({"data": shown, "has_more": has_more, "position": position})
+
+
+async def list_accounts(call: Call) -> web.StreamResponse:
+    """Accounts that were ever used; `account` is a prefix."""
+    rows, position, has_more = await _read(call, parameters(call).get("account", ""))
+    by_name: dict[str, list[Balance]] = {}
+    for row in rows:
+        by_name.setdefault(row.account, []).append(row)
+    shown = [shapes.account(name, found) for name, found in by_name.items()]
+    return json_response({"data": shown, "has_more": has_more, "position": position})
+
+
+async def get_account(call: Call) -> web.StreamResponse:
+    """One account with all its currencies."""
+    name = call.request.match_info["account"]
+    rows, position, _ = await _read(call, name)
+    mine = [row for row in rows if row.account == name]
+    if not mine:
+        raise not_found()
+    return json_response({**shapes.account(name, mine), "position": position})
+
+
+async def _read(call: Call, prefix: str) -> tuple[list[Balance], dict[str, int], bool]:
+    """(balances of accounts that begin so, a position they are at least as new as, more?)."""
+    desk, tenant_id = call.context.desk, call.tenant_id
+    async with desk.view(tenant_id) as view:
+        position = _position(call)
+        found = view.scan(Balance.prefix_of(tenant_id) + prefix.encode(), BALANCES_MAX + 1)
+    rows = [row for row in found[:BALANCES_MAX] if isinstance(row, Balance)]
+    return rows, position, len(found) > BALANCES_MAX
+
+
+def _position(call: Call) -> dict[str, int]:
+    desk = call.context.desk
+    partition = partition_of(call.tenant_id, desk.partitions)
+    seq = next(s.seq for s in desk.statuses() if s.partition == partition)
+    return {"partition": partition, "seq": seq}

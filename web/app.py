@@ -1,0 +1,28 @@
+"""The aiohttp application: the route table, what surrounds every request, and nothing else."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from web.call import CONTEXT, Context
+from web.endpoint import endpoint
+from web.forward import SESSION, open_session
+from web.middleware import add_headers, observe
+from web.routes import ROUTES
+
+
+def build_app(context: Context) -> web.Application:
+    """The application of one process; its handlers know nothing but `context`."""
+    app = web.Application(middlewares=[observe], client_max_size=context.settings.body_bytes_max)
+    app[CONTEXT] = context
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, endpoint(route, context))
+    app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(_forwarding)
+    return app
+
+
+async def _forwarding(app: web.Application) -> AsyncIterator[None]:
+    app[SESSION] = open_session()
+    yield
+    await app[SESSION].close()

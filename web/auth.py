@@ -1,0 +1,145 @@
+"""Who calls: RS256 access tokens of one issuer, checked against its keys (RFC 7519, 8725, 9068).
+
+The tenant is what the token says, a string; a path that names another one is refused here, before
+anything is looked up, so that existing and unknown tenants answer alike.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jwt
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from streams.errors import Unavailable
+from streams.ids import valid_id
+from web.problems import Problem, unavailable
+
+MAX_TOKEN_CHARS = 8_192
+ALGORITHM = "RS256"
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_REQUIRED = ["exp", "iss", "aud", "sub", "tenant_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says of its bearer."""
+
+    subject: str
+    tenant_id: str
+    scopes: frozenset[str]
+
+
+class Keys(Protocol):
+    """Where public keys come from (web/jwks.py)."""
+
+    async def find(self, kid: str) -> RSAPublicKey | None:
+        """The key of this id. Raises `Unavailable` when keys cannot be had."""
+
+    async def find_newer(self, kid: str, than: RSAPublicKey) -> RSAPublicKey | None:
+        """The key that has replaced `than` under this id, if one has."""
+
+
+class Verifier:
+    """Turns tokens into claims."""
+
+    def __init__(self, keys: Keys, *, issuer: str, audience: str, leeway_s: float = 30) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway_s = leeway_s
+
+    async def verify(self, token: str) -> Claims:
+        """The claims of a good token. Raises `Problem`: 401, or 503 without any keys."""
+        kid = _kid_of(token)
+        try:
+            key = await self._keys.find(kid)
+            if key is None:
+                raise _refused("The token's key is not known.")
+            try:
+                return _claims(self._decode(token, key))
+            except jwt.InvalidSignatureError:
+                newer = await self._keys.find_newer(kid, key)
+                if newer is None:
+                    raise
+                return _claims(self._decode(token, newer))
+        except Unavailable as error:
+            raise unavailable("keys-unavailable", "Tokens cannot be verified now.") from error
+        except jwt.ExpiredSignatureError as error:
+            raise _refused("The token has expired.") from error
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise _refused("The token is not valid here.") from error
+
+    def _decode(self, token: str, key: RSAPublicKey) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=self._leeway_s,
+            options={"require": _REQUIRED},
+        )
+
+
+def _kid_of(token: str) -> str:
+    """The key id in the header of a token that may be verified at all."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise _refused("The token is too long.")
+    try:
+        header = jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise _refused("The token cannot be read.") from error
+    kid = header.get("kid")
+    kind = header.get("typ", "JWT")
+    if header.get("alg") != ALGORITHM or "crit" in header:
+        raise _refused("The token is not signed in the way taken here.")
+    if not isinstance(kid, str) or not kid:
+        raise _refused("The token names no key.")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise _refused("This kind of token is not taken.")
+    return kid
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    tenant_id, subject, scope = payload["tenant_id"], payload["sub"], payload.get("scope", [])
+    if not isinstance(tenant_id, str) or not valid_id(tenant_id):
+        raise _refused("The token names no tenant.")
+    if isinstance(scope, str):
+        scope = scope.split(" ")
+    if not isinstance(scope, list) or not all(isinstance(word, str) for word in scope):
+        raise _refused("The token's scope cannot be read.")
+    return Claims(subject, tenant_id, frozenset(scope) - {""})
+
+
+def _refused(detail: str) -> Problem:
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return Problem(401, "invalid-token", detail, headers=headers)
+
+
+def bearer_of(request: web.Request) -> str:
+    """The bearer token of a request. Raises `Problem` 401 unless there is exactly one."""
+    given = request.headers.getall("Authorization", [])
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        headers = {"WWW-Authenticate": "Bearer"}
+        raise Problem(401, "token-missing", "A bearer token is required.", headers=headers)
+    return token.strip()
+
+
+def require_tenant(claims: Claims, tenant_id: str) -> None:
+    """Raise `Problem` 403 unless the token is of this tenant."""
+    if claims.tenant_id != tenant_id:
+        raise Problem(403, "wrong-tenant", "The token is of another tenant.")
+
+
+def require_scope(claims: Claims, scope: str) -> None:
+    """Raise `Problem` 403 unless the token carries this scope."""
+    if scope not in claims.scopes:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        raise Problem(
+            403,
+            "scope-missing",
+            f"The token lacks the scope {scope}.",
+            headers={"WWW-Authenticate": challenge},
+        )

@@ -1,0 +1,105 @@
+"""Reading a body: its type and size before its bytes, its syntax before its members.
+
+JSON goes through streams.strict_json and keeps amounts as their text; pydantic then judges the
+members and never parses.
+"""
+
+import asyncio
+import re
+from typing import Annotated, Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+
+from streams import strict_json
+from streams.money import Amount, decoder
+from web.problems import Problem, of_status
+
+JSON = ("application/json",)
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+_plain_amount = re.compile(r"(?:0|[1-9][0-9]{0,33})(?:\.[0-9]{1,18})?").fullmatch
+M = TypeVar("M", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """Base of all bodies: unknown members are refused, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _amount_text(value: object) -> str:
+    text = value.text if isinstance(value, Amount) else value
+    if type(text) is int:
+        text = str(text)
+    if not isinstance(text, str) or _plain_amount(text) is None:
+        raise ValueError("an amount is written like 1500.00, as a string or as a number")
+    return text
+
+
+AmountText = Annotated[
+    str,
+    BeforeValidator(_amount_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,33})(\.[0-9]{1,18})?$"},
+                {"type": "number", "minimum": 0},
+            ],
+            "examples": ["1500.00"],
+        }
+    ),
+]
+"""An amount as its exact text; its currency says later how many decimals it may have."""
+
+
+async def read_bytes(
+    request: web.Request, media_types: tuple[str, ...], *, bytes_max: int, timeout_s: float
+) -> bytes:
+    """The body as sent. Raises `Problem`: 413, 415, 408, or 400 when it breaks off."""
+    if request.content_length is not None and request.content_length > bytes_max:
+        raise of_status(413)
+    charset = (request.charset or "utf-8").lower()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if request.content_type not in media_types or charset != "utf-8" or encoding != "identity":
+        detail = f"Send {media_types[0]} in UTF-8, not compressed."
+        raise Problem(415, "unsupported-media-type", detail)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await request.read()
+    except TimeoutError as error:
+        raise of_status(408) from error
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError) as error:
+        raise of_status(400) from error
+
+
+def read_json(raw: bytes) -> dict[str, Any]:
+    """The members of a JSON object; numbers with a point are `Amount`.
+
+    Raises `Problem`: 400 for what is no JSON we take, 422 for what is no object.
+    """
+    reason = strict_json.check(raw)
+    if reason is not None:
+        raise Problem(400, "malformed-json", f"The body is refused: {reason}.")
+    members = decoder(object).decode(raw)
+    if not isinstance(members, dict):
+        raise Problem(422, "malformed", "The body is not a JSON object.")
+    return members
+
+
+def validated(model: type[M], members: dict[str, Any]) -> M:
+    """The members as a model. Raises `Problem` 422 that names each bad member."""
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        errors = [
+            {"pointer": _pointer(found["loc"]), "detail": found["msg"]}
+            for found in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise Problem(422, "malformed", "Members are missing or wrong.", errors=errors) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')[:64]}" for part in location)

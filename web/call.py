@@ -1,0 +1,98 @@
+"""What the parts of this layer hand each other: the context of the process, a route, one call."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import asyncpg
+from aiohttp import web
+from pydantic import BaseModel
+
+from agents.roles.desk import Desk
+from web.auth import Claims, Verifier
+from web.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of the web layer; bytes and seconds. `cursor_key` is the same in every worker."""
+
+    cursor_key: bytes = field(repr=False)
+    body_bytes_max: int = 1024 * 1024
+    head_timeout_s: float = 10
+    body_timeout_s: float = 10
+    idle_timeout_s: float = 75
+    decide_timeout_s: float = 10
+    forward_timeout_s: float = 15
+    drain_timeout_s: float = 15
+    batch_in_flight: int = 64
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970; for the timestamp a command bears, never for a decision."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Context:
+    """The process as handlers see it.
+
+    `pool` logs in as treasury_app. `key_set` is the JWKS document to show: that of the local
+    issuer, which has no web server of its own; None where the auth service shows its keys.
+    """
+
+    desk: Desk
+    pool: asyncpg.Pool
+    verifier: Verifier
+    settings: Settings
+    metrics: Metrics
+    key_set: bytes | None = None
+    clock_ms: Callable[[], int] = wall_clock_ms
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that may be served: authorised, its key and its body checked."""
+
+    request: web.Request
+    context: Context
+    route: "Route"
+    claims: Claims | None
+    idempotency_key: str
+    model: BaseModel | None
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant the token speaks for; the path names the same one or none."""
+        assert self.claims is not None
+        return self.claims.tenant_id
+
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table in web/routes.py.
+
+    `scope` None is open to all. `model` reads a JSON body. `idempotent` demands Idempotency-Key.
+    `filters` are the query parameters a list takes, beside `limit` and `cursor` if `paged`.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    scope: str | None
+    model: type[BaseModel] | None = None
+    idempotent: bool = False
+    summary: str = ""
+    filters: tuple[str, ...] = ()
+    paged: bool = False
+
+    @property
+    def name(self) -> str:
+        """The route in logs, metrics and derived ids."""
+        return f"{self.method} {self.path}"
+
+
+CONTEXT = web.AppKey("context", Context)

@@ -1,0 +1,85 @@
+"""A command's way: body to envelope, envelope to decision, decision to answer.
+
+The event id follows from tenant, route and Idempotency-Key, so a retry is the same event and gets
+the same answer. Nothing is decided here.
+"""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from agents.roles.desk import Decision
+from streams.envelope import Envelope, read
+from streams.ids import http_event_id
+from streams.journal import Entry
+from streams.timestamps import format_ms
+from web.call import Call
+from web.problems import Problem, unavailable
+
+REPLAYED = "Idempotency-Replayed"
+
+
+async def command(call: Call, event_type: str) -> web.Response:
+    """Have the call's body decided as an event of this type, and answer with what it became."""
+    assert call.model is not None
+    event_id = http_event_id(call.tenant_id, call.route.name, call.idempotency_key)
+    data = _to_json(call.model.model_dump(exclude_none=True))
+    envelope = _to_json(
+        {
+            "event_id": event_id,
+            "event_type": event_type,
+            "tenant_id": call.tenant_id,
+            "timestamp": format_ms(call.context.clock_ms()),
+            "data": msgspec.Raw(data),
+        }
+    )
+    decision = await call.context.desk.decide(
+        call.tenant_id,
+        event_id,
+        envelope,
+        timeout_s=call.context.settings.decide_timeout_s,
+    )
+    return _answer(decision, data)
+
+
+def _to_json(value: Any) -> bytes:
+    """Members in one order: a retry must be the same bytes, whatever order its caller used."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def _answer(decision: Decision, data: bytes) -> web.Response:
+    entry = decision.entry
+    decided = read(entry.raw)
+    if isinstance(decided, Envelope) and bytes(decided.data) != data:
+        # A concurrent request under the same key came first, with another body.
+        raise Problem(422, "conflict", "The same Idempotency-Key came with another body.")
+    headers = {REPLAYED: "true"} if entry.status == "duplicate" else {}
+    if entry.reply is None:
+        raise _unanswered(entry)
+    if entry.reply.status >= 400:
+        refusal = msgspec.json.decode(entry.reply.body)
+        raise Problem(
+            entry.reply.status, refusal["code"], refusal.get("detail", ""), headers=headers
+        )
+    return web.Response(
+        status=entry.reply.status,
+        body=entry.reply.body,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _unanswered(entry: Entry) -> Problem:
+    """A decision that carries no reply."""
+    reason, _, detail = entry.reason.partition(": ")
+    if entry.status == "duplicate":
+        detail = "The command was decided before, but its answer is not kept any more."
+        return Problem(409, "answer-not-kept", detail)
+    if entry.status == "misrouted":
+        return unavailable("not-serving", "The command is on its way to the tenant's partition.")
+    if reason == "internal":
+        return Problem(500, "internal", "The command was refused because its handler failed.")
+    if reason == "too_large":
+        return Problem(413, reason, "What the command would cause is too large for one entry.")
+    return Problem(422, reason, detail)

@@ -1,0 +1,73 @@
+"""From a line of the route table to a handler: authenticate, authorise, read, serve, or forward.
+
+The order is fixed: a caller learns nothing about a resource before its token was judged.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from agents.roles.desk import Elsewhere
+from web import auth, bodies
+from web.auth import Claims
+from web.call import Call, Context, Route
+from web.forward import forward
+from web.middleware import CALLER
+from web.problems import Problem, not_found
+
+KEY_CHARS_MAX = 255
+_printable_key = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
+_controls = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]").search
+
+
+def endpoint(
+    route: Route, context: Context
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The aiohttp handler of a route."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        claims = await _authorised(request, route, context)
+        if any(_controls(value) for value in request.match_info.values()):
+            raise not_found()
+        key = idempotency_key_of(request) if route.idempotent else ""
+        model = None
+        if route.model is not None:
+            limits = context.settings
+            raw = await bodies.read_bytes(
+                request,
+                bodies.JSON,
+                bytes_max=limits.body_bytes_max,
+                timeout_s=limits.body_timeout_s,
+            )
+            model = bodies.validated(route.model, bodies.read_json(raw))
+        call = Call(request, context, route, claims, key, model)
+        try:
+            return await route.handler(call)
+        except Elsewhere as elsewhere:
+            return await forward(call, elsewhere.url)
+
+    return serve
+
+
+async def _authorised(request: web.Request, route: Route, context: Context) -> Claims | None:
+    if route.scope is None:
+        return None
+    claims = await context.verifier.verify(auth.bearer_of(request))
+    request[CALLER] = (claims.tenant_id, claims.subject)
+    if "tenant" in request.match_info:
+        auth.require_tenant(claims, request.match_info["tenant"])
+    auth.require_scope(claims, route.scope)
+    return claims
+
+
+def idempotency_key_of(request: web.Request) -> str:
+    """The one Idempotency-Key of a request. Raises `Problem` 400."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        detail = "This request moves money: send an Idempotency-Key, and the same one on a retry."
+        raise Problem(400, "idempotency-key-missing", detail)
+    if len(given) > 1 or len(given[0]) > KEY_CHARS_MAX or not _printable_key(given[0]):
+        detail = f"One Idempotency-Key of 1 to {KEY_CHARS_MAX} printable ASCII characters."
+        raise Problem(400, "idempotency-key-bad", detail)
+    return given[0]

@@ -1,0 +1,186 @@
+"""Public keys of the token issuer: a cache of its JWKS that nobody's tokens can make it hammer.
+
+A fetched set replaces the old one whole. When the issuer fails, the last good set serves until
+it is too old; then nothing is verified any more. No redirect is followed.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+from jwt.exceptions import PyJWTError
+
+from streams.errors import Misconfigured, Unavailable
+
+KeySet = Mapping[str, RSAPublicKey]
+
+MAX_BYTES = 256 * 1024
+MAX_KEYS = 100
+KEY_BITS = (2048, 8192)
+
+_log = structlog.get_logger("web.jwks")
+
+
+def read_key_set(body: bytes) -> KeySet:
+    """RSA signing keys by `kid` (RFC 7517). Raises ValueError when the set is no good.
+
+    Keys of another type, use or algorithm are left out; a key without `kid`, too. Two keys under
+    one `kid`, or no key at all, spoil the set.
+    """
+    document = msgspec.json.decode(body)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or len(listed) > MAX_KEYS:
+        raise ValueError("not a key set")
+    keys: dict[str, RSAPublicKey] = {}
+    for jwk in listed:
+        key = _read_key(jwk)
+        if key is None:
+            continue
+        if jwk["kid"] in keys:
+            raise ValueError("two keys under one kid")
+        keys[jwk["kid"]] = key
+    if not keys:
+        raise ValueError("no key that signs RS256")
+    return keys
+
+
+def _read_key(jwk: Any) -> RSAPublicKey | None:
+    if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
+        return None
+    if jwk.get("kty") != "RSA" or jwk.get("use", "sig") != "sig":
+        return None
+    if jwk.get("alg", "RS256") != "RS256":
+        return None
+    try:
+        key = RSAAlgorithm.from_jwk(jwk)
+    except (PyJWTError, ValueError, TypeError) as error:
+        raise ValueError("a key cannot be read") from error
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("a private key is no business of a key set")  # noqa: TRY004
+    return key if KEY_BITS[0] <= key.key_size <= KEY_BITS[1] else None
+
+
+class FixedKeys:
+    """Keys that do not change while the process runs."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+
+    async def find(self, kid: str) -> RSAPublicKey | None:
+        """The key of this id."""
+        return self._keys.get(kid)
+
+    async def find_newer(self, kid: str, than: RSAPublicKey) -> RSAPublicKey | None:
+        """None: there is no newer one."""
+
+
+class RemoteKeys:
+    """Keys fetched from one pinned URL, over TLS or from this machine."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refresh_s: float = 300,
+        max_age_s: float = 3600,
+        cooldown_s: float = 30,
+        first_cooldown_s: float = 3,
+        timeout_s: float = 5,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        _require_safe(url)
+        self._url = url
+        self._refresh_s = refresh_s
+        self._max_age_s = max_age_s
+        self._cooldown_s = cooldown_s
+        self._first_cooldown_s = first_cooldown_s
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._monotonic_s = monotonic_s
+        self._keys: KeySet = {}
+        self._fetched_s = float("-inf")
+        self._tried_s = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str) -> RSAPublicKey | None:
+        """The key of this id. Raises `Unavailable` when no set is young enough to be trusted."""
+        age_s = self._monotonic_s() - self._fetched_s
+        if age_s > self._max_age_s or kid not in self._keys:
+            await self._refreshed()
+        elif age_s > self._refresh_s:
+            self._begin()  # the set in hand still serves; nobody waits
+        if self._monotonic_s() - self._fetched_s > self._max_age_s:
+            raise Unavailable("the token issuer's keys cannot be had")
+        return self._keys.get(kid)
+
+    async def find_newer(self, kid: str, than: RSAPublicKey) -> RSAPublicKey | None:
+        """The key of this id if the issuer has replaced `than`: same kid, other key material."""
+        await self._refreshed()
+        key = self._keys.get(kid)
+        return None if key is None or key == than else key
+
+    async def close(self) -> None:
+        """End a fetch under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+    async def _refreshed(self) -> None:
+        """Wait for the one fetch under way or allowed now; return at once if there is none."""
+        fetching = self._begin()
+        if fetching is not None:
+            await asyncio.shield(fetching)
+
+    def _begin(self) -> asyncio.Task[None] | None:
+        if self._fetching is not None and not self._fetching.done():
+            return self._fetching
+        now_s = self._monotonic_s()
+        cooldown_s = self._cooldown_s if self._keys else self._first_cooldown_s
+        if now_s - self._tried_s < cooldown_s:
+            return None
+        self._tried_s = now_s
+        self._fetching = asyncio.create_task(self._fetch(now_s))
+        return self._fetching
+
+    async def _fetch(self, began_s: float) -> None:
+        try:
+            self._keys = read_key_set(await self._download())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # The old set stays: an issuer in trouble must not lock everybody out at once.
+            _log.warning("no new key set", error=type(error).__name__, held=len(self._keys))
+            return
+        self._fetched_s = began_s
+
+    async def _download(self) -> bytes:
+        async with (
+            aiohttp.ClientSession(timeout=self._timeout, trust_env=False) as session,
+            session.get(self._url, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise ValueError(f"status {response.status}")
+            body = await response.content.read(MAX_BYTES + 1)
+            while len(body) <= MAX_BYTES and not response.content.at_eof():
+                body += await response.content.read(MAX_BYTES + 1)
+            if len(body) > MAX_BYTES:
+                raise ValueError("larger than any key set")
+            return body
+
+
+def _require_safe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname and not parts.username:
+        return
+    host = parts.hostname or ""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if parts.scheme != "http" or not loopback or parts.username:
+        raise Misconfigured("the key set's URL must be https, or http on this machine")
