@@ -67,7 +67,7 @@ CREATE TABLE resources (
     body         jsonb NOT NULL,
     PRIMARY KEY (tenant_id, kind, id)
 ) WITH (fillfactor = 80);
-CREATE INDEX resources_by_age ON resources (tenant_id, kind, created_at, id);
+CREATE INDEX resources_by_age ON resources (tenant_id, kind, created_at);
 CREATE INDEX resources_by_order ON resources (tenant_id, order_id) WHERE order_id <> '';
 CREATE INDEX resources_by_customer ON resources (tenant_id, customer_id) WHERE customer_id <> '';
 

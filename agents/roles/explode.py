@@ -1,0 +1,209 @@
+"""Takes a journal record apart into rows of the read models. Pure: no IO, no clock.
+
+A row that leaves the working set stays in the read models as it last was.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from streams.journal import Batch, Entry
+from tables.balances import Balance
+from tables.invoices import Invoice, Order
+from tables.payments import Case, Credit, Payment
+from tables.postgres.read_models import (
+    DeadLetterRow,
+    EmittedRow,
+    EntryRow,
+    EntryRows,
+    PostingRow,
+    RedriveRow,
+    ResourceRow,
+)
+from tables.row import SEPARATOR, Row, decode
+from tables.tenants import Outlet, Tenant
+
+RESOURCES: tuple[type[Row], ...] = (
+    Tenant,
+    Outlet,
+    Invoice,
+    Order,
+    Payment,
+    Balance,
+    Case,
+    Credit,
+)
+"""The kinds of rows that can be listed."""
+
+_LISTED = {row.KIND.encode() for row in RESOURCES}
+REDRIVE_STEP = 1  # where agents/decide.py puts the entry of a re-driven event
+_to_json = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The image a resource comes from: the `ordinal`-th of its record."""
+
+    batch: Batch
+    ordinal: int
+    key: bytes
+    value: bytes
+
+
+@dataclass
+class Exploded:
+    """Rows of several records; of each resource the last one only."""
+
+    entries: list[EntryRows] = field(default_factory=list)
+    resources: list[tuple[ResourceRow, Source]] = field(default_factory=list)
+    unreadable: list[tuple[Source, Exception]] = field(default_factory=list)
+    """Images that this release cannot read."""
+
+
+def explode(partition: int, batches: Iterable[Batch]) -> Exploded:
+    """The rows of these records of one partition, in order."""
+    found = Exploded()
+    last: dict[bytes, Source] = {}
+    for batch in batches:
+        for ordinal, entry in enumerate(batch.entries):
+            found.entries.append(entry_rows(partition, batch, ordinal, entry))
+        for ordinal, image in enumerate(batch.images):
+            if image.value is not None and image.key[:2] in _LISTED:
+                last[image.key] = Source(batch, ordinal, image.key, image.value)
+    for _key, source in sorted(last.items()):  # in the order of the index they go into
+        try:
+            found.resources.append((_resource(partition, source), source))
+        except ValueError as error:
+            found.unreadable.append((source, error))
+    return found
+
+
+def entry_rows(partition: int, batch: Batch, ordinal: int, entry: Entry) -> EntryRows:
+    """Everything one entry becomes."""
+    row = EntryRow(
+        entry.tenant_id,
+        entry.event_id,
+        partition,
+        batch.seq,
+        ordinal,
+        batch.first.log,
+        entry.offset,
+        entry.index,
+        entry.step,
+        entry.status,
+        entry.reason,
+        entry.ingress,
+        entry.event_type,
+        entry.now_ms,
+        entry.raw,
+    )
+    return EntryRows(
+        row,
+        _postings(row, entry) if entry.postings else [],
+        _emitted(row, entry) if entry.emitted else [],
+        _dead_letter(row) if is_dead_letter(entry) else None,
+        _redrive(row) if entry.step == REDRIVE_STEP else None,
+    )
+
+
+def _postings(row: EntryRow, entry: Entry) -> list[PostingRow]:
+    return [
+        PostingRow(
+            row.tenant_id,
+            row.partition,
+            row.seq,
+            row.ordinal,
+            leg,
+            posting.account,
+            posting.asset,
+            str(posting.minor),
+            _json(posting.dimensions),
+            row.decided_ms,
+        )
+        for leg, posting in enumerate(entry.postings)
+    ]
+
+
+def _emitted(row: EntryRow, entry: Entry) -> list[EmittedRow]:
+    return [
+        EmittedRow(
+            row.tenant_id,
+            event.event_id,
+            event.event_type,
+            row.event_id,
+            row.partition,
+            row.seq,
+            row.ordinal,
+            event.body,
+        )
+        for event in entry.emitted
+    ]
+
+
+def _dead_letter(row: EntryRow) -> DeadLetterRow:
+    return DeadLetterRow(
+        f"{row.partition}-{row.seq}-{row.ordinal}",
+        row.partition,
+        row.seq,
+        row.ordinal,
+        row.tenant_id or None,
+        row.event_id,
+        row.event_type,
+        row.reason,
+        row.ingress,
+        row.raw,
+        row.decided_ms,
+    )
+
+
+def _redrive(row: EntryRow) -> RedriveRow:
+    return RedriveRow(row.tenant_id, row.event_id, row.seq, row.ordinal, row.status)
+
+
+def is_dead_letter(entry: Entry) -> bool:
+    """Whether somebody has to look at it: nobody waited for an answer that said so."""
+    return entry.status == "rejected" or (entry.status == "refused" and entry.ingress != "http")
+
+
+def _resource(partition: int, source: Source) -> ResourceRow:
+    row, batch = decode(source.key, source.value), source.batch
+    kind, tenant, *parts = source.key.decode().split(SEPARATOR)
+    members = {name: getattr(row, name) for name in row.__struct_fields__}
+    return ResourceRow(
+        tenant,
+        kind,
+        resource_id(parts) if parts else tenant,
+        partition,
+        batch.seq,
+        members.get("status", ""),
+        members.get("asset", ""),
+        members.get("order_id", ""),
+        members.get("customer_id", ""),
+        members.get("invoice_id", ""),
+        members.get("created_ms") or members.get("opened_ms") or batch.now_ms,
+        batch.now_ms,
+        _json(members),
+    )
+
+
+def resource_id(parts: list[str]) -> str:
+    """One id of the members after the tenant; several are joined by `/`, theirs escaped."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = "/".join(parts)
+    if "%" not in joined and joined.count("/") == len(parts) - 1:
+        return joined
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _json(value: dict[str, Any]) -> str:
+    """JSON with integers of any size as they are: Postgres keeps them exact in jsonb."""
+    if not value:
+        return "{}"
+    try:
+        return _to_json(value).decode()
+    except OverflowError:
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)

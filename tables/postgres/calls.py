@@ -1,0 +1,73 @@
+"""Gateway calls as dispatch remembers them: what was asked for under which nonce, and the answer.
+
+requested in the journal → asked (its nonce is here before anybody hears of it) → answered → done.
+The first answer stays; nothing here decides whether a call may be sent.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+
+class CallRow(NamedTuple):
+    """A journaled call: `seq` is its record's, `nonce` the one that we ask a grant for."""
+
+    call_id: str
+    tenant_id: str
+    partition: int
+    seq: int
+    gateway: str
+    operation: str
+    request: bytes
+    deadline_ms: int
+    nonce: str
+
+
+class Unfinished(NamedTuple):
+    """A call that is not done: `asked_ago_s` by the database's clock, `answer` if there is one."""
+
+    row: CallRow
+    answer: bytes | None
+    asked_ago_s: float
+
+
+async def insert_calls(connection: asyncpg.Connection, rows: Sequence[CallRow]) -> None:
+    """Note calls as asked for; one that is known already keeps its nonce."""
+    await connection.executemany(
+        """INSERT INTO calls (call_id, tenant_id, partition, seq, gateway, operation, request,
+                              deadline_ms, nonce, state)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'asked') ON CONFLICT DO NOTHING""",
+        rows,
+    )
+
+
+async def unfinished_calls(pool: asyncpg.Pool, partition: int) -> list[Unfinished]:
+    """Every call of the partition that is not done, in the order of the journal."""
+    rows = await pool.fetch(
+        """SELECT call_id, tenant_id, partition, seq, gateway, operation, request, deadline_ms,
+                  nonce, answer, extract(epoch FROM clock_timestamp() - updated_at)::float8
+           FROM calls WHERE partition = $1 AND state <> 'done' ORDER BY seq, call_id""",
+        partition,
+    )
+    return [Unfinished(CallRow(*row[:9]), row[9], row[10]) for row in rows]
+
+
+async def store_answer(pool: asyncpg.Pool, call_id: str, answer: bytes) -> bytes:
+    """Keep the answer unless there is one already; returns the one that is kept."""
+    kept: bytes = await pool.fetchval(
+        """UPDATE calls SET answer = coalesce(answer, $2), updated_at = clock_timestamp(),
+                  state = CASE state WHEN 'done' THEN 'done' ELSE 'answered' END
+           WHERE call_id = $1 RETURNING answer""",
+        call_id,
+        answer,
+    )
+    return kept
+
+
+async def finish_call(pool: asyncpg.Pool, call_id: str) -> None:
+    """Nothing is left to do for this call."""
+    await pool.execute(
+        "UPDATE calls SET state = 'done', updated_at = clock_timestamp() WHERE call_id = $1",
+        call_id,
+    )
