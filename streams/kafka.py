@@ -60,6 +60,8 @@ class PartitionReader:
     async def __aenter__(self) -> Self:
         await self._consumer.start()
         self._consumer.assign([self._tp])
+        # Its background task must have begun, or `stop` raises that task's cancellation at us.
+        await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -7,22 +7,17 @@ offsets before rows, lets the last write win and swallows errors (see each overr
 
 import asyncio
 import contextlib
-import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
-import structlog
 from faust.types import TP
 from rocksdict import WriteBatch
 
 from streams.topics import Topics
 
-log = structlog.get_logger(__name__)
-
 CHECKPOINT_KEY = b"\x00checkpoint"
-EXIT_RECOVERY_FAILED = 71
 
 ROCKSDB_OPTIONS = {
     "block_cache_size": 32 * 1024 * 1024,
@@ -31,15 +26,18 @@ ROCKSDB_OPTIONS = {
     "max_open_files": 128,
 }
 
+Die = Callable[[BaseException], NoReturn]
 RecoveryHook = Callable[[set[int]], Awaitable[None]]
 
 
 class StateTable(faust.Table):  # type: ignore[misc]
     """Faust's table with our recovery in the place of its own."""
 
-    def __init__(self, app: faust.App, *, recover: RecoveryHook, **options: Any) -> None:
+    def __init__(
+        self, app: faust.App, *, recover: RecoveryHook, die: Die, **options: Any
+    ) -> None:
         super().__init__(app, **options)
-        self._recover = recover
+        self._recover, self._die = recover, die
         self._ends: dict[TP, int] = {}
 
     async def on_rebalance(
@@ -65,20 +63,21 @@ class StateTable(faust.Table):  # type: ignore[misc]
         """Recover our partitions; an error ends the process, where Faust would go on without."""
         try:
             await self._recover({tp.partition for tp in active_tps})
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            log.critical("recovery_failed", exc_info=True)
-            os._exit(EXIT_RECOVERY_FAILED)
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise
+            self._die(error)
 
 
 def add_table(
-    app: faust.App, topics: Topics, partitions: int, recover: RecoveryHook
+    app: faust.App, topics: Topics, partitions: int, recover: RecoveryHook, die: Die
 ) -> StateTable:
     """The table of all rows; its changelog topic is `topics.changelog`."""
     table = StateTable(
         app,
         recover=recover,
+        die=die,
         name="state",
         key_type=bytes,
         value_type=bytes,

@@ -96,7 +96,7 @@ class Writers:
         self._producer: AIOKafkaProducer | None = None
         self.ends: dict[int, int] = {}
         self._table: StateTable = add_table(
-            app, settings.topics, settings.partitions, self._recover
+            app, settings.topics, settings.partitions, self._recover, die
         )
         topic = inbound_topic(app, settings.topics, settings.partitions)
         app.agent(topic, name="writer", concurrency=1)(self._pump)
