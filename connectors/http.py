@@ -22,10 +22,10 @@ class Answer:
     body: bytes
 
 
-def open_session() -> aiohttp.ClientSession:
-    """The one client session of the process; the caller closes it."""
+def open_session(*, total_s: float = TOTAL_S) -> aiohttp.ClientSession:
+    """The one client session of the process, `total_s` for each request; the caller closes it."""
     return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+        timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         max_line_size=8_190,
