@@ -118,6 +118,8 @@ class Bridge:
                     tasks.create_task(lane.settle_for_ever())
                 tasks.create_task(self._keep_alive())
                 tasks.create_task(self._carry())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
         finally:
             await self._puller.stop()
             await self._settle(list(self._in_flight.values()), safe=False)

@@ -32,14 +32,20 @@ class Unfinished(NamedTuple):
     asked_ago_s: float
 
 
-async def insert_calls(connection: asyncpg.Connection, rows: Sequence[CallRow]) -> None:
-    """Note calls as asked for; one that is known already keeps its nonce."""
-    await connection.executemany(
+async def insert_calls(connection: asyncpg.Connection, rows: Sequence[CallRow]) -> set[str]:
+    """Note calls as asked for and return their ids, without those that were known already."""
+    if not rows:
+        return set()
+    added = await connection.fetch(
         """INSERT INTO calls (call_id, tenant_id, partition, seq, gateway, operation, request,
                               deadline_ms, nonce, state)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'asked') ON CONFLICT DO NOTHING""",
-        rows,
+           SELECT *, 'asked' FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[],
+                                         $5::text[], $6::text[], $7::bytea[], $8::bigint[],
+                                         $9::text[])
+           ON CONFLICT DO NOTHING RETURNING call_id""",
+        *(list(column) for column in zip(*rows, strict=True)),
     )
+    return {row[0] for row in added}
 
 
 async def unfinished_calls(pool: asyncpg.Pool, partition: int) -> list[Unfinished]:

@@ -20,11 +20,16 @@ async def projected_seq(pool: asyncpg.Pool, partition: int) -> int:
 
 
 async def decided_before(
-    pool: asyncpg.Pool, partition: int, seq: int, ordinal: int, tenant_id: str, event_id: str
+    pool: asyncpg.Pool,
+    partition: int,
+    before: tuple[int, int],
+    *,
+    tenant_id: str,
+    event_id: str,
 ) -> bool:
-    """Whether an entry before (`seq`, `ordinal`) of the partition decided this event.
+    """Whether an entry of the partition before this (seq, ordinal) decided the event.
 
-    Only true to the journal once the read models have come to `seq`.
+    Only true to the journal once the read models have come to that seq.
     """
     found = await pool.fetchval(
         """SELECT true FROM entries
@@ -32,25 +37,22 @@ async def decided_before(
              AND status NOT IN ('duplicate', 'parked', 'misrouted')
              AND NOT (status = 'rejected' AND reason = ANY ($6::text[]))
            LIMIT 1""",
-        *(tenant_id, event_id, partition, seq, ordinal, list(_AT_THE_DOOR)),
+        *(tenant_id, event_id, partition, *before, list(_AT_THE_DOOR)),
     )
-    return bool(found) or await _quarantined(pool, partition, seq, ordinal, tenant_id, event_id)
+    return bool(found) or await _quarantined(pool, partition, before, (tenant_id, event_id))
 
 
 async def _quarantined(
-    pool: asyncpg.Pool, partition: int, seq: int, ordinal: int, tenant_id: str, event_id: str
+    pool: asyncpg.Pool, partition: int, before: tuple[int, int], wanted: tuple[str, str]
 ) -> bool:
     """Entries that the read models could not take: few if any, so each is looked into."""
     rows = await pool.fetch(
         """SELECT raw FROM quarantined
            WHERE partition = $1 AND part = 'entry' AND (seq, ordinal) < ($2, $3)""",
-        *(partition, seq, ordinal),
+        *(partition, *before),
     )
     for row in rows:
         envelope = read(row[0])
-        if isinstance(envelope, Envelope) and (envelope.tenant_id, envelope.event_id) == (
-            tenant_id,
-            event_id,
-        ):
+        if isinstance(envelope, Envelope) and (envelope.tenant_id, envelope.event_id) == wanted:
             return True
     return False

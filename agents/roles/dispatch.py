@@ -1,0 +1,186 @@
+"""The dispatch role: reads calls from the archive and sees that each gets its answer.
+
+Progress moves only past records whose calls are in Postgres with their nonces. The calls run
+beside the reading, which must go on: a grant is read back by the same loop.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, NoReturn
+
+import asyncpg
+import msgspec
+import structlog
+
+from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.conduct import LONGEST_GRANT_MS, Conductor
+from agents.roles.follow import Archived, follow_archive
+from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.outages import Backoff, is_outage
+from agents.roles.saying import Saying, through_outages
+from streams.ids import derive
+from streams.journal import Batch, Call, Entry
+from tables.postgres.calls import CallRow, finish_call, insert_calls, unfinished_calls
+from tables.postgres.lookups import decided_before, projected_seq
+
+ROLE = "dispatch"
+ARCHIVE, SEEN = "archive", "seen"
+OBVIOUSLY_MS = 60_000  # our clock may differ from the log's by less
+CONCURRENT_LOOKUPS = 16
+
+log = structlog.get_logger(__name__)
+
+
+class _Lookup(msgspec.Struct, frozen=True):
+    """A question about an event, and where in its record the question stands."""
+
+    event_id: str
+    ordinal: int = 0
+
+
+class Dispatch:
+    """Dispatches partitions; `run` one of it per partition."""
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        archived: ArchiveProgress,
+        saying: Saying,
+        conductor: Conductor,
+        owner: str,
+    ) -> None:
+        self._pool, self._archived = pool, archived
+        self._saying, self._conductor = saying, conductor
+        self._owner = owner
+        self._lookups = asyncio.Semaphore(CONCURRENT_LOOKUPS)
+
+    async def run(self, partition: int) -> NoReturn:
+        """Dispatch this partition whenever its lease is ours."""
+        lease = Lease(self._pool, ROLE, partition, self._owner)
+        await run_leased(lease, partial(self._work, lease))
+
+    async def _work(self, lease: Lease, progress: Progress) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for row, answer, asked_ago_s in await unfinished_calls(self._pool, lease.partition):
+                    tasks.create_task(self._resumed(row, answer, asked_ago_s))
+                await self._follow(lease, progress.seq, tasks)
+        except BaseExceptionGroup as group:
+            # Outages and a lost lease must be seen as what they are.
+            raise group.exceptions[0] from group
+
+    async def _follow(self, lease: Lease, seq: int, tasks: asyncio.TaskGroup) -> NoReturn:
+        """Read on from `seq`; an outage pauses the reading and leaves the calls alone."""
+        backoff = Backoff()
+        while True:
+            try:
+                records = follow_archive(self._pool, self._archived, lease.partition, seq)
+                async for some in records:
+                    begun = await self._take(lease, seq, some)
+                    seq = some[-1].seq
+                    for work in begun:
+                        tasks.create_task(work)
+                    backoff.reset()
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+            await backoff.pause()
+
+    async def _take(
+        self, lease: Lease, seq: int, records: list[Archived]
+    ) -> list[Coroutine[Any, Any, None]]:
+        """Store the calls of these records, move progress, pass on what was read back."""
+        wanted = [
+            (batch, ordinal, entry, call)
+            for batch in records
+            if isinstance(batch, Batch)
+            for ordinal, entry in enumerate(batch.entries)
+            for call in entry.calls
+            if self._can_be_made(call)
+        ]
+        rows = [
+            _row(lease.partition, batch, ordinal, entry, call)
+            for batch, ordinal, entry, call in wanted
+        ]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await lease.advance(connection, seq, records[-1].seq)
+            added = await insert_calls(connection, rows)
+        for record in records:
+            for entry in record.entries if isinstance(record, Batch) else ():
+                self._saying.hear(entry)
+        return [
+            self._fresh(row, batch.now_ms)
+            for row, (batch, *_) in zip(rows, wanted, strict=True)
+            if row.call_id in added
+        ]
+
+    def _can_be_made(self, call: Call) -> bool:
+        """Otherwise nobody asks for a grant, and the writer's clock ends the call unsent."""
+        if call.gateway == ARCHIVE:
+            return call.operation == SEEN
+        if not self._conductor.knows(call.gateway):
+            log.error("no such gateway here", gateway=call.gateway, call_id=call.call_id)
+            return False
+        return time.time_ns() // 1_000_000 <= call.deadline_ms + OBVIOUSLY_MS
+
+    async def _fresh(self, row: CallRow, now_ms: int) -> None:
+        if row.gateway == ARCHIVE:
+            await self._look_up(row)
+        else:
+            left_ms = row.deadline_ms - now_ms
+            await self._conductor.conduct(row, max(1, min(left_ms, LONGEST_GRANT_MS)))
+
+    async def _resumed(self, row: CallRow, answer: bytes | None, asked_ago_s: float) -> None:
+        if row.gateway == ARCHIVE:
+            await self._look_up(row)
+        elif self._conductor.knows(row.gateway):
+            await self._conductor.resume(row, answer, asked_ago_s)
+        else:
+            log.error("no such gateway here", gateway=row.gateway, call_id=row.call_id)
+
+    async def _look_up(self, row: CallRow) -> None:
+        """Answer whether an event was decided before; the same answer whenever it is asked."""
+        question = msgspec.json.decode(row.request, type=_Lookup)
+        async with self._lookups:
+            seen = await through_outages(partial(self._decided_before, row, question))
+        await self._saying.say(
+            row.partition,
+            tenant_id=row.tenant_id,
+            event_type="treasury.lookup.answered",
+            event_id=derive(row.tenant_id, row.call_id, "answered", 0),
+            data={"event_id": question.event_id, "seen": seen},
+        )
+        await through_outages(partial(finish_call, self._pool, row.call_id))
+
+    async def _decided_before(self, row: CallRow, question: _Lookup) -> bool:
+        waiting = Backoff(first_s=0.02, longest_s=1.0)
+        while await projected_seq(self._pool, row.partition) < row.seq:
+            await waiting.pause()
+        return await decided_before(
+            self._pool,
+            row.partition,
+            (row.seq, question.ordinal),
+            tenant_id=row.tenant_id,
+            event_id=question.event_id,
+        )
+
+
+def _row(partition: int, batch: Batch, ordinal: int, entry: Entry, call: Call) -> CallRow:
+    request = call.request
+    if call.gateway == ARCHIVE:
+        asked = msgspec.json.decode(request, type=_Lookup)
+        request = msgspec.json.encode(_Lookup(asked.event_id, ordinal))
+    return CallRow(
+        call.call_id,
+        entry.tenant_id,
+        partition,
+        batch.seq,
+        call.gateway,
+        call.operation,
+        request,
+        call.deadline_ms,
+        secrets.token_hex(16),
+    )
