@@ -66,7 +66,7 @@ class Inlet:
         """Let go of the producer; what waits for an ack is the caller's to cancel."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _abandon(producer)
+            await abandon(producer)
         await asyncio.gather(*self._ending)
 
     async def _until_acknowledged(
@@ -96,12 +96,12 @@ class Inlet:
         if failed is None or failed is not self._producer:
             return
         self._producer = None
-        task = asyncio.create_task(_abandon(failed))
+        task = asyncio.create_task(abandon(failed))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
 
-async def _abandon(producer: AIOKafkaProducer) -> None:
+async def abandon(producer: AIOKafkaProducer) -> None:
     """End a producer without waiting for what it still wants to send.
 
     Its `stop` waits until every batch is delivered, which is for ever while the broker is away,
