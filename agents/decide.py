@@ -407,6 +407,7 @@ class Fold:
                 draft.emitted,
                 draft.calls,
                 outcome.reply,
+                arrival.refused,
             )
         )
 

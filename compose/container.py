@@ -6,23 +6,49 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import asyncpg
+import nats
 import structlog
 
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.archive import Archive
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.bridge import Bridge
+from agents.roles.conduct import Conductor
+from agents.roles.dispatch import Dispatch
 from agents.roles.inlet import Inlet
+from agents.roles.jetstream import (
+    CONSUMER,
+    INBOUND,
+    ensure_consumer,
+    ensure_stream,
+    inbound_consumer,
+    inbound_stream,
+    outbound_stream,
+)
 from agents.roles.process import exit_now
 from agents.roles.projector import Projector
+from agents.roles.relay import Relay
+from agents.roles.saying import Saying
 from agents.roles.takeover import Sources
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
 from compose.settings import Settings
+from compose.telemetry import Gauges
+from compose.watchdog import Progress, watch
+from connectors.http import open_session
+from connectors.registry import connect
 from streams.app import AppSettings, create_app
+from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
 from streams.kafka import open_producer
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import open_pool
+from web import call
+from web.auth import Keys, Verifier
+from web.call import Context
+from web.jwks import FixedKeys, RemoteKeys, read_key_set
+from web.metrics import Metrics
+from web.server import Server
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +62,8 @@ class Worker:
         self.writers: Writers | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
+        self._stopping = False
+        self.url = ""
 
     async def __aenter__(self) -> Self:
         try:
@@ -57,9 +85,16 @@ class Worker:
         self._stack.push_async_callback(self.archived.close)
         self.inlet = Inlet(settings.kafka, self.signer, settings.topics)
         self._stack.push_async_callback(self.inlet.close)
+        if {"bridge", "relay"} & set(settings.roles):
+            await self._connect_nats()
         self._start_readers()
+        if "dispatch" in settings.roles:
+            await self._start_dispatch()
         if "writer" in settings.roles:
             await self._start_writers()
+            await self._start_web()
+        if "bridge" in settings.roles:
+            self._start_bridge()
 
     async def _pool(self, dsn: str, size: int) -> asyncpg.Pool:
         pool = await open_pool(dsn, max_size=size)
@@ -74,10 +109,112 @@ class Worker:
             "archive": Archive(pool, settings.kafka, journal, self.archived, name).run,
             "projector": Projector(pool, self.archived, name).run,
         }
+        if "relay" in settings.roles:
+            roles["relay"] = Relay(
+                pool,
+                self.archived,
+                name,
+                client=self.nats,
+                inlet=self.inlet,
+                bootstrap=settings.kafka,
+                events_topic=settings.topics.events.name,
+                partitions=settings.partitions,
+            ).run
         for role, run in roles.items():
             if role in settings.roles:
                 for partition in range(settings.partitions):
                     self._spawn(run(partition))
+
+    async def _connect_nats(self) -> None:
+        """One connection that never gives up; if it closes for good, so does the process."""
+        self.nats = await nats.connect(
+            self.settings.nats,
+            name=f"treasury {self.settings.worker}",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            error_cb=_nats_error,
+            closed_cb=self._nats_closed,
+        )
+        self._stack.push_async_callback(self._close_nats)
+        jetstream = self.nats.jetstream()
+        await ensure_stream(jetstream, inbound_stream())
+        await ensure_stream(jetstream, outbound_stream())
+
+    async def _close_nats(self) -> None:
+        self._stopping = True
+        await self.nats.close()
+
+    async def _nats_closed(self) -> None:
+        if not self._stopping:
+            exit_now(Unavailable("the NATS connection was closed for good"))
+
+    def _start_bridge(self) -> None:
+        jetstream = self.nats.jetstream()
+
+        async def ensure() -> None:
+            await ensure_consumer(jetstream, INBOUND, inbound_consumer())
+
+        bridge = Bridge(
+            self.nats,
+            self.inlet,
+            self.archived,
+            stream=INBOUND,
+            consumer=CONSUMER,
+            partitions=self.settings.partitions,
+            ensure_consumer=ensure,
+        )
+        self._spawn(_after(ensure, bridge.run))
+
+    async def _start_dispatch(self) -> None:
+        settings = self.settings
+        session = open_session()
+        self._stack.push_async_callback(session.close)
+        configured: dict[str, dict[str, str]] = {}
+        if settings.instant_url:
+            configured["instant"] = {"base_url": settings.instant_url, "api_key": "local"}
+        saying = Saying(self.inlet)
+        conductor = Conductor(self.archive_pool, saying, connect(session, configured))
+        dispatch = Dispatch(
+            self.archive_pool, self.archived, saying, conductor, settings.worker
+        )
+        for partition in range(settings.partitions):
+            self._spawn(dispatch.run(partition))
+
+    async def _start_web(self) -> None:
+        """Listens from the start; requests are answered when partitions serve."""
+        settings = self.settings
+        assert self.writers is not None
+        pool = await self._pool(settings.app_dsn, 10)
+        metrics = Metrics()
+        metrics.registry.register(Gauges(self.writers))
+        context = Context(
+            self.writers,
+            pool,
+            self._verifier(),
+            call.Settings(cursor_key=settings.derived_key("cursor")),
+            metrics,
+            settings.jwks_file.read_bytes() if settings.jwks_file else None,
+        )
+        server = Server(context, host=settings.host, port=settings.port)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        self.url = server.url
+        progress = Progress(
+            stall_s=settings.stall_timeout_s, takeover_s=settings.takeover_timeout_s
+        )
+        inbound = settings.topics.inbound.name
+        self._spawn(watch(self.writers, settings.kafka, inbound, progress))
+
+    def _verifier(self) -> Verifier:
+        settings = self.settings
+        keys: Keys
+        if settings.jwks_file is not None:
+            keys = FixedKeys(read_key_set(settings.jwks_file.read_bytes()))
+        elif settings.jwks_url:
+            keys = RemoteKeys(settings.jwks_url)
+        else:
+            raise Misconfigured("set TREASURY_JWKS_URL (or TREASURY_JWKS_FILE on a local stack)")
+        return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
     def _spawn(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(self._or_die(work))
@@ -127,6 +264,15 @@ class Worker:
         await app.start()
         self._stack.push_async_callback(app.stop)
         self._stack.push_async_callback(self.writers.stop)
+
+
+async def _after(first: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[Any]]) -> None:
+    await first()
+    await then()
+
+
+async def _nats_error(error: Exception) -> None:
+    log.warning("nats_error", error=f"{type(error).__name__}: {error}")
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:

@@ -28,7 +28,7 @@ from tables.postgres.pool import open_pool
 
 async def prepare_topics(settings: Settings) -> list[str]:
     """Create what is missing, check what is there, begin new journals; says what it did."""
-    done = [] if settings.embedded else await _create_and_check(settings)
+    done = [] if settings.embedded else await create_topics(settings)
     pool = await open_pool(settings.archiver_dsn, max_size=2)
     producer = await open_producer(settings.kafka)
     try:
@@ -42,7 +42,8 @@ async def prepare_topics(settings: Settings) -> list[str]:
     return done
 
 
-async def _create_and_check(settings: Settings) -> list[str]:
+async def create_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and check all; says what it created."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=20_000)
     await admin.start()
     try:

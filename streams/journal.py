@@ -61,7 +61,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     """What became of one event; its position is (log of the record, offset, index, step).
 
     `now_ms` is the time decisions used: the greatest `received_at` so far, never an event's own.
-    `raw` is the envelope as it came. `status` is one of `STATUSES`.
+    `raw` is the envelope as it came. `status` is one of `STATUSES`. `refused` is the reason a
+    door had already given; without it the same bytes could be decided otherwise on replay.
     """
 
     offset: int
@@ -79,6 +80,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
     emitted: list[Emitted] = []
     calls: list[Call] = []
     reply: Reply | None = None
+    refused: str = ""
 
 
 STATUSES = ("applied", "duplicate", "rejected", "refused", "parked", "misrouted")
@@ -167,6 +169,12 @@ class Chain:
         chain = cls()
         chain._advance(record, data)
         return chain
+
+    def after_claim_of(self, data: bytes) -> "Chain":
+        """This chain under the claim this record names: in an archive, which keeps no claims."""
+        record = CODEC.decode(data)
+        self.claim_id = record.claim_id
+        return self
 
     def accept(self, data: bytes) -> Record | None:
         """The record if it counts (claims always do), else None; updates this state."""

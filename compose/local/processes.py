@@ -65,6 +65,11 @@ class ServiceProcess:
         """Whether the child is alive."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the child ended; None while it runs or before it was started."""
+        return None if self._process is None else self._process.poll()
+
     async def start(self, ready: Callable[[], Awaitable[bool]], deadline_s: float) -> None:
         """Start it and wait for `ready`; StartError after `deadline_s`, with the log's tail."""
         assert not self.running, f"{self._command.name} already runs"

@@ -1,0 +1,279 @@
+"""The command line: every operation of the service, for people and (with --json) for programs.
+
+Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage, 70 failed, 75 another worker
+owns it, 78 an operator must act.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agents.roles.process import exit_code
+from compose.local.processes import StartError
+from streams.errors import TreasuryError
+
+app = typer.Typer(
+    name="treasury",
+    help="The money service: real events in, exact balances out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+dead_letters_app = typer.Typer(help="What was refused, and deciding it again.")
+app.add_typer(dead_letters_app, name="dead-letters")
+
+out, err = Console(), Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Run the command line; our own errors become one line and an exit code."""
+    try:
+        app()
+    except (TreasuryError, StartError) as error:
+        err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False)
+        sys.exit(exit_code(error))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _show(value: object, *, as_json: bool, title: str = "") -> None:
+    """Print records as a table, or anything as JSON."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        return
+    rows = value if isinstance(value, list) else [value]
+    if not rows:
+        out.print("nothing")
+        return
+    plain = [msgspec.to_builtins(row, builtin_types=(bytes,)) for row in rows]
+    table = Table(title=title or None, *plain[0].keys())
+    for row in plain:
+        table.add_row(*(str(cell) for cell in row.values()))
+    out.print(table)
+
+
+def _settings() -> Any:
+    """The settings of the installation this shell points at (environment, else ./.treasury)."""
+    from compose.local.installed import settings_here
+
+    return settings_here()
+
+
+# -- running -------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    home: Annotated[Path, typer.Option(help="Where data, keys and logs live.")] = Path(".treasury"),
+    kafka: Annotated[str, typer.Option(help="embedded or apache")] = "embedded",
+    workers: Annotated[int, typer.Option(min=1, max=8)] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=64)] = 8,
+    port: Annotated[int, typer.Option(help="Port of the first worker.")] = 8080,
+) -> None:
+    """Start everything on this machine and stop it again on Ctrl-C."""
+    from compose.up import Local
+    from compose.up_screen import run_up
+
+    if kafka not in {"embedded", "apache"}:
+        raise typer.BadParameter("embedded or apache", param_hint="--kafka")
+    local = Local(
+        home.resolve(), "apache" if kafka == "apache" else "embedded", partitions, workers, port
+    )
+    raise typer.Exit(_run(run_up(local, out)))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker from the environment's settings (TREASURY_…)."""
+    from compose.serve import serve
+    from compose.settings import Settings
+
+    raise typer.Exit(serve(Settings()))
+
+
+@app.command()
+def migrate(as_json: Json = False) -> None:
+    """Bring the database schema to this release."""
+    from compose.serve import migrate_database
+
+    _show([{"applied": n} for n in _run(migrate_database(_settings()))], as_json=as_json)
+
+
+@app.command()
+def topics(as_json: Json = False) -> None:
+    """Create the topics of a new cluster, or check those of an old one."""
+    from compose.topics import prepare_topics
+
+    _show([{"done": line} for line in _run(prepare_topics(_settings()))], as_json=as_json)
+
+
+@app.command()
+def demo(
+    events: Annotated[int, typer.Option(min=1)] = 20_000,
+    seed: Annotated[int, typer.Option()] = 1,
+    kafka: Annotated[str, typer.Option(help="embedded or apache")] = "embedded",
+    as_json: Json = False,
+) -> None:
+    """Send a seeded month of events through a throw-away stack and compare with a model."""
+    from compose.demo import run_demo
+
+    equal = _run(run_demo(events=events, seed=seed, kafka=kafka, json_output=as_json))
+    raise typer.Exit(0 if equal else 1)
+
+
+# -- looking -------------------------------------------------------------------------------------
+
+
+@app.command()
+def verify(
+    partition: Annotated[int | None, typer.Option(help="Only this partition.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fold the archived raw envelopes again: same entries, rows and digests, or the difference."""
+    from compose.proof import verify_all
+
+    reports = _run(verify_all(_settings(), partition, None if as_json else out))
+    _show(reports, as_json=as_json, title="Replay")
+    raise typer.Exit(1 if any(report.difference for report in reports) else 0)
+
+
+@app.command()
+def replay(
+    tenant: Annotated[str, typer.Argument(help="The tenant whose log is folded again.")],
+    from_seq: Annotated[int, typer.Option(help="First journal record shown.")] = 0,
+    to_seq: Annotated[int | None, typer.Option(help="Last journal record shown.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fold a tenant's partition again; show its entries in a range and compare its balances."""
+    from compose.proof import replay_tenant
+
+    result = _run(replay_tenant(_settings(), tenant, from_seq, to_seq))
+    _show(result.entries, as_json=False, title="Entries") if not as_json else None
+    _show(result if as_json else result.balances, as_json=as_json, title="Balances")
+    raise typer.Exit(0 if result.equal else 1)
+
+
+@app.command()
+def trace(
+    event_id: Annotated[str, typer.Argument()],
+    tenant: Annotated[str, typer.Option(help="The event's tenant.")],
+    as_json: Json = False,
+) -> None:
+    """One event's life: received, decided, posted, called, emitted."""
+    from compose.inspect import life_of
+
+    found = _run(life_of(_settings(), tenant, event_id))
+    if not found:
+        err.print("no such event")
+        raise typer.Exit(1)
+    _show(found, as_json=as_json, title=event_id)
+
+
+@app.command()
+def tail(
+    count: Annotated[int, typer.Option(min=1, help="Stop after so many events.")] = 10_000,
+    seconds: Annotated[float, typer.Option(help="Stop after so long.")] = 3600.0,
+) -> None:
+    """Follow the outbound events, one JSON object a line."""
+    from compose.inspect import tail_events
+
+    _run(tail_events(_settings(), count, seconds, sys.stdout))
+
+
+@app.command()
+def send(
+    file: Annotated[Path, typer.Argument(help="NDJSON of envelopes; - is standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Send envelopes through NATS as a sister service would."""
+    from compose.inspect import send_file
+
+    _show(_run(send_file(_settings(), file)), as_json=as_json)
+
+
+# -- repairing -----------------------------------------------------------------------------------
+
+
+@app.command()
+def restore() -> None:
+    """Begin new journals from the archive, on a Kafka that lost its data. Stop all workers first."""
+    from compose.repair import restore as go
+
+    _run(go(_settings(), _tell))
+
+
+@app.command()
+def rebase(
+    partition: Annotated[list[int] | None, typer.Option(help="Only these partitions.")] = None,
+) -> None:
+    """Go on with a new inbound log, from its first record. Stop all workers first."""
+    from compose.repair import rebase as go
+
+    settings = _settings()
+    _run(go(settings, partition or list(range(settings.partitions)), _tell))
+
+
+@dead_letters_app.command("list")
+def dead_letters_list(
+    tenant: Annotated[str | None, typer.Option()] = None,
+    reason: Annotated[str | None, typer.Option(help="Begins with.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: Json = False,
+) -> None:
+    """The newest dead letters."""
+    from compose.inspect import dead_letters
+
+    _show(_run(dead_letters(_settings(), tenant, reason, limit)), as_json=as_json)
+
+
+@dead_letters_app.command("show")
+def dead_letters_show(number: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
+    """One dead letter with its raw bytes."""
+    from compose.inspect import dead_letter
+
+    found = _run(dead_letter(_settings(), number))
+    if found is None:
+        err.print("no such dead letter")
+        raise typer.Exit(1)
+    _show(found, as_json=as_json)
+
+
+@dead_letters_app.command("redrive")
+def dead_letters_redrive(
+    number: Annotated[int, typer.Argument()], as_json: Json = False
+) -> None:
+    """Decide a rejected event once more; one that was applied since stays applied once."""
+    from compose.inspect import redrive
+
+    _show(_run(redrive(_settings(), number)), as_json=as_json)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="fold, or list to see them.")] = "list",
+    as_json: Json = False,
+) -> None:
+    """Measure; prints one object per bench."""
+    from compose.bench import run_bench
+
+    _show(run_bench(name), as_json=as_json)
+
+
+def _tell(line: str) -> None:
+    err.print(line, highlight=False)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main()

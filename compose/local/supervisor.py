@@ -1,0 +1,72 @@
+"""Keeps a worker process running: restarts it with backoff and jitter when it ends by itself."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from agents.roles.process import EXIT_REFUSED
+from compose.local.processes import Command, ServiceProcess
+
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 15.0
+STEADY_S = 60.0
+POLL_S = 0.1
+STOP_WITHIN_S = 20.0
+
+
+class Supervisor:
+    """One supervised child; `gave_up` is set to its reason when a restart cannot help."""
+
+    def __init__(self, command: Command, tell: Callable[[str], None]) -> None:
+        self._command, self._tell = command, tell
+        self._process = ServiceProcess(command)
+        self._task: asyncio.Task[None] | None = None
+        self.gave_up: asyncio.Future[str] | None = None
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while it runs."""
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start the child and watch it; returns at once."""
+        self.gave_up = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL after 20 s."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._process.stop(signal.SIGTERM, STOP_WITHIN_S)
+
+    async def _run(self) -> None:
+        delay_s = FIRST_DELAY_S
+        while True:
+            started = time.monotonic()
+            await self._process.start(_at_once, 5.0)
+            while self._process.running:
+                await asyncio.sleep(POLL_S)
+            code = self._process.exit_code
+            if code == EXIT_REFUSED:
+                assert self.gave_up is not None
+                self.gave_up.set_result(
+                    f"{self._command.name} refuses to go on; see {self._command.log_path}"
+                )
+                return
+            if time.monotonic() - started > STEADY_S:
+                delay_s = FIRST_DELAY_S
+            pause_s = delay_s * random.uniform(0.8, 1.2)
+            self.restarts += 1
+            self._tell(f"{self._command.name} ended with code {code}; again in {pause_s:.1f} s")
+            await asyncio.sleep(pause_s)
+            delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+
+
+async def _at_once() -> bool:
+    return True
+

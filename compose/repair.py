@@ -1,0 +1,150 @@
+"""The two commands that go on where a worker refuses: restore after a loss, rebase to a new log.
+
+Both are for people, with every worker stopped. Neither publishes or calls anything: relay and
+dispatch have their own progress in Postgres, and no entry is written.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from agents.registry import RULES_VERSION
+from compose.settings import Settings
+from compose.topics import create_topics
+from streams.errors import LogBetrayed, Misconfigured
+from streams.journal import CODEC, NO_HASH, Batch, Chain, Claim, Genesis, Position
+from streams.kafka import PartitionReader, open_producer
+from tables.checkpoint import ChangelogWriter
+from tables.postgres.archived import images_of, last_record, reset_journal_offset
+from tables.postgres.pool import open_pool
+from tables.store import stored_value
+
+ROWS_AT_ONCE = 5_000
+Told = Callable[[str], None]
+
+
+async def restore(settings: Settings, tell: Told) -> None:
+    """Begin new journals on a Kafka that lost its data, from the archive.
+
+    Refuses a partition whose journal is not empty. Rows come from the archive's last images,
+    numbers and hashes go on where the archive ends; the inbound log starts anew.
+    """
+    if not settings.embedded:
+        await create_topics(settings)
+    pool = await open_pool(settings.archiver_dsn, max_size=2)
+    producer = await open_producer(settings.kafka)
+    try:
+        for partition in range(settings.partitions):
+            await _restore(settings, pool, producer, partition, tell)
+    finally:
+        await producer.stop()
+        await pool.close()
+
+
+async def _restore(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    producer: AIOKafkaProducer,
+    partition: int,
+    tell: Told,
+) -> None:
+    latest = await last_record(pool, partition)
+    if latest is None:
+        return  # nothing was ever archived: `treasury topics` begins this journal
+    journal = settings.topics.journal.name
+    if (await _bounds(settings, journal, partition))[1] > 0:
+        raise Misconfigured(
+            f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
+            " delete and create the topics first if this one is to be given up"
+        )
+    first, _ = await _bounds(settings, settings.topics.inbound.name, partition)
+    if first > 0:
+        raise Misconfigured(f"inbound {partition} does not begin at offset 0")
+    chain = Chain.after(latest.bytes)
+    rows = await _rows_to_changelog(settings, pool, producer, partition)
+    await reset_journal_offset(pool, partition)
+    genesis = _genesis(settings, chain, partition, first_offset=0)
+    await producer.send_and_wait(journal, CODEC.encode(genesis), partition=partition)
+    tell(f"partition {partition}: {rows} rows, goes on at seq {genesis.seq} as log {genesis.log}")
+
+
+async def _rows_to_changelog(
+    settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, partition: int
+) -> int:
+    name = settings.topics.changelog.name
+    _, end = await _bounds(settings, name, partition)
+    changelog = ChangelogWriter(producer, name, partition, end)
+    rows: dict[bytes, bytes] = {}
+    count = 0
+    async for key, seq, value in images_of(pool, partition):
+        rows[key] = stored_value(seq, value)
+        count += 1
+        if len(rows) == ROWS_AT_ONCE:
+            await changelog.append(rows)
+            rows = {}
+    await changelog.append(rows)
+    return count
+
+
+async def rebase(settings: Settings, partitions: list[int], tell: Told) -> None:
+    """Go on with an inbound log that is not the one decided on, from its first record.
+
+    Whatever of the old log was not decided is given up: NATS delivers again what it was not
+    told to forget; other producers must send again. Duplicates stay recognised.
+    """
+    producer = await open_producer(settings.kafka)
+    try:
+        for partition in partitions:
+            chain = await _whole_chain(settings, partition)
+            first, _ = await _bounds(settings, settings.topics.inbound.name, partition)
+            genesis = _genesis(settings, chain, partition, first_offset=first)
+            name = settings.topics.journal.name
+            await producer.send_and_wait(name, CODEC.encode(genesis), partition=partition)
+            tell(f"partition {partition}: log {genesis.log} from offset {first} on")
+    finally:
+        await producer.stop()
+
+
+async def _whole_chain(settings: Settings, partition: int) -> Chain:
+    """The chain at the journal's end, folded from its first record that can begin one."""
+    chain: Chain | None = None
+    name = settings.topics.journal.name
+    async with PartitionReader(settings.kafka, name, partition) as reader:
+        first, end = await reader.bounds()
+        async for records in reader.read_range(first, end):
+            for record in records:
+                if chain is not None:
+                    chain.accept(record.value)
+                elif isinstance(found := CODEC.decode(record.value), (Genesis, Batch)):
+                    # The oldest record that was kept counts: trimming stops at a checkpoint's.
+                    chain = Chain.after(record.value)
+                else:
+                    assert isinstance(found, Claim)
+    if chain is None:
+        raise LogBetrayed(f"journal {partition} is empty: run `treasury restore`")
+    return chain
+
+
+def _genesis(settings: Settings, chain: Chain, partition: int, *, first_offset: int) -> Genesis:
+    log = chain.next.log + 1
+    return Genesis(
+        uuid.uuid4().bytes,
+        log,
+        partition,
+        settings.partitions,
+        chain.seq + 1,
+        Position(log, first_offset, 0),
+        chain.record_hash,
+        NO_HASH,
+        RULES_VERSION,
+        max(chain.now_ms, time.time_ns() // 1_000_000),
+        chain.digest,
+    )
+
+
+async def _bounds(settings: Settings, topic: str, partition: int) -> tuple[int, int]:
+    async with PartitionReader(settings.kafka, topic, partition) as reader:
+        return await reader.bounds()

@@ -1,0 +1,73 @@
+"""Runs one worker until it is told to stop, and then within 20 seconds, whatever hangs."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import structlog
+
+from agents.roles.process import exit_code
+from compose.container import Worker
+from compose.logs import configure_logs
+from compose.settings import Settings
+from tables.postgres.migrate import migrate
+from tables.postgres.pool import APP, ARCHIVER
+
+STOP_WITHIN_S = 20.0
+EXIT_STOP_TOOK_TOO_LONG = 72
+log = structlog.get_logger(__name__)
+
+
+async def migrate_database(settings: Settings) -> list[str]:
+    """Bring the schema to this release and let our logins in; names of the files applied."""
+    return await migrate(
+        settings.owner_dsn,
+        app_password=settings.password(APP),
+        archiver_password=settings.password(ARCHIVER),
+    )
+
+
+def serve(settings: Settings) -> int:
+    """Run a worker in this process; returns the exit code."""
+    configure_logs(settings.log_level)
+    try:
+        import uvloop  # not on every platform
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+    with runner:
+        try:
+            return runner.run(_serve(settings))
+        except Exception as error:
+            log.critical("worker_failed", error=str(error), exc_info=True)
+            return exit_code(error)
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _begin_stop, stop)
+    if settings.migrate_at_start:
+        from compose.topics import prepare_topics
+
+        log.info("prepared", migrated=await migrate_database(settings))
+        log.info("prepared", topics=await prepare_topics(settings))
+    async with Worker(settings) as worker:
+        log.info("worker_started", worker=settings.worker, url=worker.url, roles=settings.roles)
+        await stop.wait()
+        log.info("worker_stops")
+    log.info("worker_stopped")
+    return 0
+
+
+def _begin_stop(stop: asyncio.Event) -> None:
+    """The first signal asks everything to end; a thread ends the process if something does not."""
+    if stop.is_set():
+        return
+    stop.set()
+    timer = threading.Timer(STOP_WITHIN_S - 1, os._exit, (EXIT_STOP_TOOK_TOO_LONG,))
+    timer.daemon = True
+    timer.start()

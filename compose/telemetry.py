@@ -1,0 +1,38 @@
+"""Numbers of the writers for Prometheus: lag, checkpoint age, what serves. Never by tenant."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agents.roles.desk import Desk
+
+
+class Gauges(Collector):
+    """Reads the desk whenever somebody looks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample per assigned partition."""
+        labels = ["partition"]
+        lag = GaugeMetricFamily(
+            "treasury_partition_lag_records", "Inbound records not yet decided.", labels=labels
+        )
+        age = GaugeMetricFamily(
+            "treasury_checkpoint_age_seconds", "Time since the last checkpoint.", labels=labels
+        )
+        serving = GaugeMetricFamily(
+            "treasury_partition_serving", "1 when the partition decides and answers.", labels=labels
+        )
+        seq = GaugeMetricFamily(
+            "treasury_journal_seq", "Number of the last committed journal record.", labels=labels
+        )
+        for status in self._desk.statuses():
+            name = [str(status.partition)]
+            lag.add_metric(name, status.lag)
+            age.add_metric(name, status.checkpoint_age_s)
+            serving.add_metric(name, 1 if status.state == "serving" else 0)
+            seq.add_metric(name, status.seq)
+        yield from (lag, age, serving, seq)
