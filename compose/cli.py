@@ -238,7 +238,7 @@ def dead_letters_list(
 
 
 @dead_letters_app.command("show")
-def dead_letters_show(number: Annotated[int, typer.Argument()], as_json: Json = False) -> None:
+def dead_letters_show(number: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
     """One dead letter with its raw bytes."""
     from compose.inspect import dead_letter
 
@@ -251,7 +251,7 @@ def dead_letters_show(number: Annotated[int, typer.Argument()], as_json: Json = 
 
 @dead_letters_app.command("redrive")
 def dead_letters_redrive(
-    number: Annotated[int, typer.Argument()], as_json: Json = False
+    number: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False
 ) -> None:
     """Decide a rejected event once more; one that was applied since stays applied once."""
     from compose.inspect import redrive

@@ -1,0 +1,175 @@
+"""What operators look at and send: dead letters, one event's life, outbound events, envelopes."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import asyncpg
+import nats
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from agents.roles.inlet import Inlet
+from agents.roles.jetstream import OUTBOUND
+from compose.settings import Settings
+from streams.envelope import Envelope, read
+from streams.errors import Misconfigured
+from streams.ids import derive
+from streams.inbound import Signer
+from streams.partitioner import partition_of
+from tables.postgres import letters, lists
+from tables.postgres.letters import DeadLetter
+from tables.postgres.pool import open_pool, tenant_transaction
+
+LIFE_ROWS = 1_000
+
+
+@asynccontextmanager
+async def _archiver(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
+    pool = await open_pool(settings.archiver_dsn, max_size=2)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def dead_letters(
+    settings: Settings, tenant_id: str | None, reason: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest dead letters, without their bytes."""
+    async with _archiver(settings) as pool:
+        found = await letters.newest(pool, tenant_id=tenant_id, reason=reason, limit=limit)
+    return [{k: v for k, v in letter._asdict().items() if k != "raw"} for letter in found]
+
+
+async def dead_letter(settings: Settings, letter_id: str) -> dict[str, Any] | None:
+    """One dead letter, its bytes as text (escaped where they are none)."""
+    found = await _letter(settings, letter_id)
+    if found is None:
+        return None
+    return {**found._asdict(), "raw": found.raw.decode("utf-8", "backslashreplace")}
+
+
+async def _letter(settings: Settings, letter_id: str) -> DeadLetter | None:
+    async with _archiver(settings) as pool:
+        return await letters.one(pool, letter_id)
+
+
+async def redrive(settings: Settings, letter_id: str) -> dict[str, Any]:
+    """Ask the owner to decide a rejected event again, from the bytes the archive kept."""
+    letter = await _letter(settings, letter_id)
+    if letter is None:
+        raise Misconfigured(f"no dead letter {letter_id}")
+    if not isinstance(read(letter.raw), Envelope) or letter.tenant_id is None:
+        raise Misconfigured(
+            f"dead letter {letter_id} ({letter.reason}) is no readable envelope: have its sender"
+            " publish a correct one"
+        )
+    attempt = letter.redrive_attempt + 1
+    partition = partition_of(letter.tenant_id, settings.partitions)
+    inlet = Inlet(settings.kafka, Signer(settings.derived_key("inbound")), settings.topics)
+    event_id = derive(letter.tenant_id, letter.id, "redrive", attempt)
+    try:
+        offset = await inlet.say(
+            partition,
+            tenant_id=letter.tenant_id,
+            event_type="treasury.redrive.requested",
+            event_id=event_id,
+            data={
+                "event_id": letter.event_id,
+                "attempt": attempt,
+                "ingress": letter.ingress,
+                "raw": letter.raw,
+            },
+        )
+    finally:
+        await inlet.close()
+    return {"redrive": event_id, "attempt": attempt, "partition": partition, "offset": offset}
+
+
+async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dict[str, Any]]:
+    """What became of an event, moment by moment, from the read models."""
+    pool = await open_pool(settings.app_dsn, max_size=1)
+    try:
+        async with tenant_transaction(pool, tenant_id, readonly=True) as connection:
+            wanted = lists.EntryFilter(event_id=event_id)
+            entries = await lists.entries(
+                connection, tenant_id, wanted, after=None, limit=LIFE_ROWS
+            )
+            keys = [(row["partition"], row["seq"], row["ordinal"]) for row in entries]
+            posted = await lists.postings(connection, tenant_id, keys)
+            emitted = await lists.emitted_by(connection, tenant_id, event_id, LIFE_ROWS)
+    finally:
+        await pool.close()
+    life = [
+        {
+            "what": f"decided: {row['status']}",
+            "detail": " ".join(
+                [
+                    row["reason"],
+                    *(f"{p['account']} {p['asset']} {p['minor']};" for p in posted.get(key, ())),
+                ]
+            ).strip(),
+            "where": f"partition {row['partition']} seq {row['seq']}",
+        }
+        for row, key in sorted(zip(entries, keys, strict=True), key=lambda pair: pair[1])
+    ]
+    return life + [
+        {"what": f"emitted: {row['event_type']}", "detail": row["event_id"], "where": "outbound"}
+        for row in emitted
+    ]
+
+
+async def tail_events(settings: Settings, count: int, seconds: float, stream: TextIO) -> None:
+    """Print outbound events from now on, one JSON object a line."""
+    client = await nats.connect(settings.nats)
+    until = time.monotonic() + seconds
+    try:
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW)
+        jetstream = client.jetstream()
+        subscription = await jetstream.pull_subscribe("treasury.>", stream=OUTBOUND, config=config)
+        while count > 0 and time.monotonic() < until:
+            try:
+                messages = await subscription.fetch(min(count, 100), timeout=1)
+            except NatsTimeoutError:
+                continue
+            for message in messages:
+                stream.write(message.data.decode() + "\n")
+                await message.ack()
+            stream.flush()
+            count -= len(messages)
+    finally:
+        await client.close()
+
+
+async def send_file(settings: Settings, file: Path) -> dict[str, Any]:
+    """Publish NDJSON envelopes under their event types; every PubAck is awaited."""
+    lines = sys.stdin.buffer if str(file) == "-" else await asyncio.to_thread(file.open, "rb")
+    client = await nats.connect(settings.nats)
+    sent, refused = 0, []
+    try:
+        jetstream = client.jetstream()
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            subject = _subject(line)
+            if subject is None:
+                refused.append(number)
+                continue
+            await jetstream.publish(subject, line.strip(), timeout=10)
+            sent += 1
+    finally:
+        await client.close()
+        if lines is not sys.stdin.buffer:
+            lines.close()
+    return {"sent": sent, "refused_lines": refused}
+
+
+def _subject(line: bytes) -> str | None:
+    """The subject an envelope belongs under; None if no service could publish it."""
+    envelope = read(line.strip())
+    return envelope.event_type if isinstance(envelope, Envelope) else None
