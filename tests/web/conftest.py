@@ -1,0 +1,165 @@
+"""A real server on loopback over a desk in memory, and a client that holds good tokens."""
+
+import asyncio
+import json
+import socket
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.databases import Database, migrated
+from tests.web.desk import NOW_MS, MemoryDesk
+from web import scopes
+from web.call import Context, Settings
+from web.local_issuer import LocalIssuer
+from web.metrics import Metrics
+from web.server import Server
+
+SETTINGS = Settings(cursor_key=b"c" * 32)
+HASTY = replace(SETTINGS, body_timeout_s=0.2, head_timeout_s=0.2)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: object
+    raw: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.raw, parse_float=lambda text: pytest.fail(f"a float: {text}"))
+
+    @property
+    def code(self):
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.json["status"] == self.status
+        assert self.json["request_id"] == self.headers["X-Request-Id"]
+        return self.json["code"]
+
+
+class Api:
+    """A client with a token of tenant `alpha` and every scope, unless told otherwise."""
+
+    def __init__(self, url, session, issuer):
+        self.url, self.session, self.issuer = url, session, issuer
+
+    def token(self, tenant_id="alpha", scope=scopes.ALL, **claims):
+        return self.issuer.mint(tenant_id, scope, **claims)
+
+    async def request(self, method, path, *, token=None, headers=None, **options):
+        given = {"Authorization": f"Bearer {token or self.token()}", **(headers or {})}
+        given = {name: value for name, value in given.items() if value is not None}
+        async with self.session.request(
+            method, self.url + path, headers=given, allow_redirects=False, **options
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path, **options):
+        return await self.request("GET", path, **options)
+
+    async def command(self, path, body, *, key="key-1", headers=None, **options):
+        """POST a JSON body (given as text or as members) under an idempotency key."""
+        data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        sent = {"Content-Type": "application/json", "Idempotency-Key": key, **(headers or {})}
+        return await self.request("POST", f"/api/v1{path}", headers=sent, data=data, **options)
+
+    async def raw(self, request: bytes, *, close=False):
+        """What the server answers to these bytes on a connection of their own."""
+        parts = urlsplit(self.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(request)
+        await writer.drain()
+        if close:
+            writer.write_eof()
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+        return answer
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory) -> LocalIssuer:
+    return LocalIssuer.open(tmp_path_factory.mktemp("issuer") / "keys")
+
+
+@pytest_asyncio.fixture
+async def desk() -> MemoryDesk:
+    desk = MemoryDesk()
+    await desk.hear("auth.tenant.created", name="Alpha", currency="KES")
+    await desk.hear("auth.tenant.created", "beta", name="Beta", currency="KES")
+    return desk
+
+
+@pytest_asyncio.fixture
+async def no_database():
+    """A pool of a server that is not there."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    pool = await asyncpg.create_pool(
+        host="127.0.0.1", port=port, user="nobody", database="none", min_size=0
+    )
+    yield pool
+    pool.terminate()
+
+
+@pytest_asyncio.fixture
+async def database(database_dsn: str):
+    async with migrated(database_dsn) as database:
+        yield database
+
+
+@pytest.fixture
+def context(desk, no_database, issuer) -> Context:
+    return Context(
+        desk,
+        no_database,
+        issuer.verifier(),
+        SETTINGS,
+        Metrics(),
+        key_set=issuer.jwks(),
+        clock_ms=lambda: NOW_MS,
+    )
+
+
+@pytest_asyncio.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest_asyncio.fixture
+async def serve(session, issuer):
+    """Start further servers; each call gives the client of a new one."""
+    running = []
+
+    async def start(context: Context) -> Api:
+        server = Server(context, host="127.0.0.1", port=0)
+        await server.start()
+        running.append(server)
+        return Api(server.url, session, issuer)
+
+    yield start
+    for server in running:
+        await server.stop()
+
+
+@pytest_asyncio.fixture
+async def api(serve, context) -> Api:
+    return await serve(context)
+
+
+@pytest_asyncio.fixture
+async def hasty(serve, context) -> Api:
+    """The same without patience for slow clients."""
+    return await serve(replace(context, settings=HASTY))
+
+
+@pytest_asyncio.fixture
+async def listed(serve, context, database: Database) -> Api:
+    """The same with the read models behind it."""
+    return await serve(replace(context, pool=database.app))
