@@ -16,6 +16,7 @@ APP_PASSWORD, ARCHIVER_PASSWORD = "app password", "archiver/p@ss:word"
 class Database:
     """The owner's, the app's and the archiver's way into one migrated database."""
 
+    dsn: str
     owner: asyncpg.Pool
     app: asyncpg.Pool
     archiver: asyncpg.Pool
@@ -28,6 +29,6 @@ async def migrated(dsn: str) -> AsyncIterator[Database]:
     owner = await open_pool(dsn, max_size=2)
     app = await open_pool(login_dsn(dsn, APP, APP_PASSWORD), max_size=1)
     archiver = await open_pool(login_dsn(dsn, ARCHIVER, ARCHIVER_PASSWORD), max_size=8)
-    yield Database(owner, app, archiver)
+    yield Database(dsn, owner, app, archiver)
     for pool in (owner, app, archiver):
         pool.terminate()

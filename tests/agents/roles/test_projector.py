@@ -6,6 +6,7 @@ import pytest
 
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.projector import ROLE, Projector
+from streams.errors import JournalBroken
 from streams.journal import Posting
 from tables.balances import Balance
 from tables.invoices import Invoice
@@ -101,6 +102,15 @@ class TestAnEntry:
         async with tenant_transaction(database.app, "beta") as connection:
             seen = await connection.fetch("SELECT event_id FROM entries")
         assert [row[0] for row in seen] == ["event-1"]
+
+
+class TestTheArchiveItReads:
+    async def test_must_not_lack_a_record(self, database, projection):
+        batches = [projection.journal.batch([entry(number)]) for number in range(3)]
+        await projection.put(*batches)
+        await database.owner.execute("DELETE FROM raw_records WHERE seq = 2")
+        with pytest.raises(JournalBroken, match="seq 3 follows 1"):
+            await projection.catch_up()
 
 
 class TestDeadLetters:

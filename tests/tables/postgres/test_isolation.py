@@ -7,7 +7,8 @@ import pytest
 
 from streams.errors import Misconfigured
 from tables.postgres.isolation import isolation_faults, require_isolation
-from tables.postgres.pool import tenant_transaction
+from tables.postgres.pool import APP, login_dsn, tenant_transaction
+from tests.databases import APP_PASSWORD
 
 ENTRY = """INSERT INTO entries VALUES ($1, 'event', 0, $2, 0, 1, 0, 0, 0, 'applied', '', 'nats',
     'pos.order.completed', now(), '{}')"""
@@ -93,6 +94,16 @@ class TestTheAppLogin:
             assert await tenants_seen(connection) == set()
         async with tenant_transaction(two_tenants.app, "beta") as connection:
             assert await tenants_seen(connection) == {"beta"}
+
+    async def test_the_tenant_ends_with_the_transaction_even_if_nobody_resets(self, two_tenants):
+        async def no_reset(_connection) -> None:
+            """As behind a pooler that hands a connection on as it is."""
+
+        dsn = login_dsn(two_tenants.dsn, APP, APP_PASSWORD)
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1, reset=no_reset) as pool:
+            async with tenant_transaction(pool, "alpha") as connection:
+                assert await tenants_seen(connection) == {"alpha"}
+            assert await pool.fetchval("SELECT count(*) FROM entries") == 0
 
     async def test_a_cancelled_request_leaves_no_tenant_behind(self, two_tenants):
         began = asyncio.Event()
