@@ -54,12 +54,14 @@ class Conductor:
         gateways: Mapping[str, Gateway],
         *,
         concurrent: int = CONCURRENT_CALLS,
+        longest_grant_ms: int = LONGEST_GRANT_MS,
         final_after_s: float = FINAL_AFTER_S,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool, self._saying = pool, saying
         self._gateways = gateways
         self._slots = asyncio.Semaphore(concurrent)
+        self._longest_grant_ms = longest_grant_ms
         self._final_after_s = final_after_s
         self._monotonic_s = monotonic_s
         self._unsent: set[str] = set()  # nonces of ours that certainly nothing was sent under
@@ -69,7 +71,8 @@ class Conductor:
         return gateway in self._gateways
 
     async def conduct(self, row: CallRow, valid_for_ms: int) -> None:
-        """A call whose nonce nobody has heard of yet."""
+        """A call whose nonce nobody has heard of yet, to be sent within `valid_for_ms` or never."""
+        valid_for_ms = max(1, min(valid_for_ms, self._longest_grant_ms))
         until_s = self._monotonic_s() + valid_for_ms / 1_000
         self._unsent.add(row.nonce)
         try:
@@ -94,7 +97,7 @@ class Conductor:
         elif row.nonce in self._unsent:
             await self._answer(row, NOT_SENT)
         else:
-            last_sent_s = self._monotonic_s() - asked_ago_s + LONGEST_GRANT_MS / 1_000
+            last_sent_s = self._monotonic_s() - asked_ago_s + self._longest_grant_ms / 1_000
             await self._answer(row, await self._query(row, last_sent_s + self._final_after_s))
 
     async def _ask(self, row: CallRow, valid_for_ms: int) -> Entry:

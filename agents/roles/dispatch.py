@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from agents.roles.archive_progress import ArchiveProgress
-from agents.roles.conduct import LONGEST_GRANT_MS, Conductor
+from agents.roles.conduct import Conductor
 from agents.roles.follow import Archived, follow_archive
 from agents.roles.lease import Lease, Progress, run_leased
 from agents.roles.outages import Backoff, is_outage
@@ -130,8 +130,7 @@ class Dispatch:
         if row.gateway == ARCHIVE:
             await self._look_up(row)
         else:
-            left_ms = row.deadline_ms - now_ms
-            await self._conductor.conduct(row, max(1, min(left_ms, LONGEST_GRANT_MS)))
+            await self._conductor.conduct(row, row.deadline_ms - now_ms)
 
     async def _resumed(self, row: CallRow, answer: bytes | None, asked_ago_s: float) -> None:
         if row.gateway == ARCHIVE:

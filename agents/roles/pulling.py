@@ -5,14 +5,11 @@ the server's refusals and spends more on each message than everything we do with
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
-import nats
-import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -25,30 +22,6 @@ OVERHEAD_BYTES = 64 * 1024  # subject, headers and ack subject count in a reques
 _ENDS = {"404", "408"}
 _BENIGN = ("Batch Completed", "Message Size Exceeds MaxBytes")
 _IDLE, _CONFLICT = "100", "409"
-
-log = structlog.get_logger(__name__)
-
-
-async def connect_for_ever(servers: str, *, name: str) -> Client:
-    """A connection that never gives up on its servers; if the client does, the process exits."""
-
-    async def closed() -> None:
-        log.critical("nats_connection_closed", name=name)
-        os._exit(1)
-
-    async def failed(error: Exception) -> None:
-        log.warning("nats_error", name=name, error=f"{type(error).__name__}: {error}")
-
-    return await nats.connect(
-        servers,
-        name=name,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.5,
-        ping_interval=10,
-        max_outstanding_pings=2,
-        closed_cb=closed,
-        error_cb=failed,
-    )
 
 
 @dataclass(slots=True)
