@@ -238,6 +238,7 @@ class Worker:
                 settings.partitions,
                 settings.data_dir,
                 settings.web_url,
+                settings.worker,
                 session_timeout_s=settings.session_timeout_s,
                 heartbeat_interval_s=settings.heartbeat_interval_s,
             )
