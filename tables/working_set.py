@@ -5,14 +5,20 @@ dropped. Knows no Kafka, no Faust and no business.
 """
 
 import hashlib
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
+from streams.errors import TreasuryError
 from streams.journal import Image
 from tables.row import Row, decode, encode
 
 _DIGEST_MASK = (1 << 128) - 1
 R = TypeVar("R", bound=Row)
+
+
+class StoreFailed(TreasuryError):  # noqa: N818
+    """A row could not be read: the process must exit, for no event is at fault."""
 
 
 class Store(Protocol):
@@ -39,6 +45,7 @@ class WorkingSet:
         self._clean: dict[bytes, Row | None] = {}
         self._hashes: dict[bytes, int] = {}
         self._clean_limit = clean_limit
+        self._sorted: dict[bytes, list[bytes]] = {}  # keys of newer rows, by kind, once scanned
         self.digest = digest
 
     def get(self, key: bytes) -> Row | None:
@@ -47,8 +54,11 @@ class WorkingSet:
             return self._newer[key]
         if key in self._clean:
             return self._clean[key]
-        value = self._store.get(key)
-        row = None if value is None else decode(key, value)
+        try:
+            value = self._store.get(key)
+            row = None if value is None else decode(key, value)
+        except Exception as error:
+            raise StoreFailed(f"{type(error).__name__}: {error}") from error
         self._hashes[key] = 0 if value is None else row_hash(key, value)
         self._remember(key, row)
         return row
@@ -56,23 +66,50 @@ class WorkingSet:
     def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
         """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
         start = max(start, prefix)
-        newer = {k: r for k, r in self._newer.items() if k >= start and k.startswith(prefix)}
-        found: dict[bytes, Row] = {k: r for k, r in newer.items() if r is not None}
-        stored = 0
-        for key, value in self._store.scan(prefix, start):
-            if key in newer:
-                continue
-            found[key] = decode(key, value)
-            stored += 1
-            if stored == limit:
+        found: dict[bytes, Row] = {}
+        keys = self._newer_keys(prefix)
+        for at in range(bisect_left(keys, start), len(keys)):
+            key = keys[at]
+            if not key.startswith(prefix) or len(found) == limit:
                 break
+            row = self._newer[key]
+            if row is not None:
+                found[key] = row
+        found.update(self._scan_store(prefix, limit, start))
         return [found[key] for key in sorted(found)[:limit]]
+
+    def _scan_store(self, prefix: bytes, limit: int, start: bytes) -> dict[bytes, Row]:
+        found: dict[bytes, Row] = {}
+        try:
+            for key, value in self._store.scan(prefix, start):
+                if key in self._newer:
+                    continue
+                found[key] = decode(key, value)
+                if len(found) == limit:
+                    break
+        except Exception as error:
+            raise StoreFailed(f"{type(error).__name__}: {error}") from error
+        return found
+
+    def _newer_keys(self, prefix: bytes) -> list[bytes]:
+        """Sorted keys of newer rows, at least those with this prefix."""
+        kind = prefix[:2]
+        if len(kind) < 2:
+            return sorted(self._newer)
+        keys = self._sorted.get(kind)
+        if keys is None:
+            keys = self._sorted[kind] = sorted(key for key in self._newer if key[:2] == kind)
+        return keys
 
     def put(self, key: bytes, row: Row | None) -> None:
         """Set or (None) delete a row; `images` later accounts for it in the digest."""
         if key not in self._hashes:
             self.get(key)
-        self._clean.pop(key, None)
+        if key not in self._newer:
+            self._clean.pop(key, None)
+            keys = self._sorted.get(key[:2])
+            if keys is not None:
+                insort(keys, key)
         self._newer[key] = row
 
     def images(self, keys: Iterator[bytes] | list[bytes]) -> list[Image]:
@@ -96,6 +133,7 @@ class WorkingSet:
         """A checkpoint has stored these images; rows in `unchanged` need no longer be pinned."""
         for key in images.keys() & unchanged:
             self._remember(key, self._newer.pop(key))
+        self._sorted.clear()
 
     def _account(self, key: bytes, value: bytes | None) -> None:
         new = 0 if value is None else row_hash(key, value)
