@@ -111,7 +111,7 @@ def handles(
     def add(handler: Callable[[Event[M], View], Effects]) -> Callable[[Event[M], View], Effects]:
         if event_type in _handled:
             raise ValueError(f"two handlers for {event_type}")
-        read = decoder(model).decode
+        read = decoder(model).decode  # type: ignore[arg-type]
         _handled[event_type] = Handled(event_type, model, handler, ingress, needs_tenant, read)
         return handler
 

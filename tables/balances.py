@@ -8,7 +8,7 @@ from tables.row import Row, register
 
 
 @register
-class Balance(Row):
+class Balance(Row, frozen=True):
     """One account in one asset; all amounts in minor units."""
 
     KIND = "ba"
@@ -34,7 +34,7 @@ class Balance(Row):
 
 
 @register
-class Hold(Row):
+class Hold(Row, frozen=True):
     """An amount set aside on an account: `minor` > 0 reserves debits, < 0 reserves credits."""
 
     KIND = "ho"

@@ -8,7 +8,7 @@ from tables.row import Row, register
 
 
 @register
-class Invoice(Row):
+class Invoice(Row, frozen=True):
     """A claim on a customer; amounts in minor units of `asset`, dates are tenant-local ISO dates."""
 
     KIND = "iv"
@@ -36,7 +36,7 @@ class Invoice(Row):
 
 
 @register
-class Order(Row):
+class Order(Row, frozen=True):
     """What is known of one order of a sister service: its invoice, its sale, money without a home.
 
     `sold` once a till has completed it. While `sold_asset` is set, revenue:pos and tax:output

@@ -8,7 +8,7 @@ SYSTEM = "~"  # owner of rows that belong to the partition, not to a tenant; no 
 
 
 @register
-class SeenSegment(Row):
+class SeenSegment(Row, frozen=True):
     """The ids that one journal record decided, packed: 16 bytes identity, 8 payload, 1 status each.
 
     Dropped whole when `newest_ms` (log time) is older than the deduplication window.
@@ -32,7 +32,7 @@ def segment_key(seq: int) -> bytes:
 
 
 @register
-class StoredReply(Row):
+class StoredReply(Row, frozen=True):
     """The answer an HTTP command got, for every retry of it; leaves with its seen segment."""
 
     KIND = "rp"
@@ -53,7 +53,7 @@ def reply_key(identity: bytes) -> bytes:
 
 
 @register
-class Parked(Row):
+class Parked(Row, frozen=True):
     """An event that waits for `wait_key` to be written, until `deadline_ms` of log time."""
 
     KIND = "pk"
@@ -70,7 +70,7 @@ class Parked(Row):
 
 
 @register
-class TenantLoad(Row):
+class TenantLoad(Row, frozen=True):
     """What a tenant burdens the partition with: events that wait, handlers that raised in a row."""
 
     KIND = "pl"
@@ -83,7 +83,7 @@ class TenantLoad(Row):
 
 
 @register
-class Release(Row):
+class Release(Row, frozen=True):
     """Parked events of (tenant, wait_key) may go on now; drained in order, some per event."""
 
     KIND = "rl"
@@ -99,7 +99,7 @@ class Release(Row):
 
 
 @register
-class Due(Row):
+class Due(Row, frozen=True):
     """Something to look at when log time passes `at_ms`: `kind` names the handler."""
 
     KIND = "du"
@@ -116,7 +116,7 @@ class Due(Row):
 
 
 @register
-class Looked(Row):
+class Looked(Row, frozen=True):
     """What the archive said of an event older than the deduplication window: seen or not."""
 
     KIND = "lk"

@@ -9,7 +9,7 @@ from tables.row import Row, register
 
 
 @register
-class Payment(Row):
+class Payment(Row, frozen=True):
     """A payment intent; `amount` in minor units of `asset`."""
 
     KIND = "pi"
@@ -36,7 +36,7 @@ class Payment(Row):
 
 
 @register
-class GatewayCall(Row):
+class GatewayCall(Row, frozen=True):
     """One wish to call a gateway; only the holder of the granted nonce may send it."""
 
     KIND = "ca"
@@ -54,7 +54,7 @@ class GatewayCall(Row):
 
 
 @register
-class Reference(Row):
+class Reference(Row, frozen=True):
     """Where every route of one payment meets: (provider, direction, provider's reference)."""
 
     KIND = "rf"
@@ -68,7 +68,7 @@ class Reference(Row):
 
 
 @register
-class Case(Row):
+class Case(Row, frozen=True):
     """Money without a home, for a person or a later event to place; suspense = Σ open cases."""
 
     KIND = "cs"
@@ -86,7 +86,7 @@ class Case(Row):
 
 
 @register
-class Credit(Row):
+class Credit(Row, frozen=True):
     """What a customer has paid too much; customer:credit = Σ credits."""
 
     KIND = "cr"

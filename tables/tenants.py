@@ -8,7 +8,7 @@ from tables.row import Row, register
 
 
 @register
-class Tenant(Row):
+class Tenant(Row, frozen=True):
     """One tenant of the platform; `settings` holds what its decisions depend on."""
 
     KIND = "tn"
@@ -26,7 +26,7 @@ class Tenant(Row):
 
 
 @register
-class Outlet(Row):
+class Outlet(Row, frozen=True):
     """A place of sale of a tenant."""
 
     KIND = "ol"
