@@ -150,6 +150,7 @@ def sale_becomes_payment(
     if legs:
         effects.append(Post(legs))
     if open_share:
-        effects.append(Put(open_share.replaced(status="void", version=open_share.version + 1)))
+        void = open_share.replaced(status="void", version=open_share.version + 1)
+        effects += [Put(void), Emit("treasury.invoice.void", told(void))]
     cleared = order.replaced(sold_net=0, sold_tax=0, sold_asset="", sold_outlet="")
     return cleared, invoice, effects
