@@ -48,7 +48,9 @@ class Draft:
     ordinals: dict[str, int] = field(default_factory=dict)
 
 
-def apply(event: Event[Any], effects: Effects, overlay: Overlay, draft: Draft) -> Refuse | Park | None:
+def apply(
+    event: Event[Any], effects: Effects, overlay: Overlay, draft: Draft
+) -> Refuse | Park | None:
     """Apply all effects; a `Refuse` or `Park` among them is returned and the rest is void."""
     for effect in effects:
         kind = type(effect)
@@ -159,7 +161,7 @@ def _end_hold(event: Event[Any], effect: EndHold, overlay: Overlay, _draft: Draf
         raise ValueError("only a hold that stands can end")
     if not 0 <= effect.captured <= abs(row.minor):
         raise ValueError("more cannot be captured than was held")
-    status = "captured" if effect.captured else "released"
+    status = "expired" if effect.expired else "captured" if effect.captured else "released"
     overlay.put(row.replaced(status=status, captured=effect.captured))
     overlay.delete(Due(row.expires_ms, "hold", event.tenant_id, row.hold_id).key)
     _reserve(row, -1, overlay)

@@ -5,7 +5,7 @@ ingress, partition, duplicate or conflict, time, tenant, body, then the handler.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from streams.ids import derive, identity, payload_hash
 from streams.journal import Call, Entry, Image, Reply
 from streams.money import BadAmount, UnknownAsset
 from streams.partitioner import partition_of
-from tables.memory import Due, Looked, StoredReply, reply_key
+from tables.memory import SYSTEM, Due, Looked, StoredReply, reply_key
 from tables.row import Row
 from tables.seen import Seen
 from tables.tenants import Tenant
@@ -37,7 +37,7 @@ SYSTEM_TENANT = "treasury"
 """The tenant of ticks; no customer may bear this name."""
 
 
-class BadDeploy(TreasuryError):
+class BadDeploy(TreasuryError):  # noqa: N818
     """Handlers fail for several tenants at once: exit before the log ends in the dead letters."""
 
 
@@ -111,7 +111,10 @@ class Fold:
 
     def decide(self, arrival: Arrival, *, checked: bool = False) -> None:
         """Decide one envelope and what it releases; `checked` if its JSON is known to be strict."""
-        self.now_ms = max(self.now_ms, arrival.received_ms)
+        if arrival.received_ms < self.now_ms:
+            # Log time, not the broker's clock, is what a replay has.
+            arrival = replace(arrival, received_ms=self.now_ms)
+        self.now_ms = arrival.received_ms
         if arrival.refused:
             self._write(arrival, 0, _BARE, Outcome("rejected", arrival.refused))
             return
@@ -182,7 +185,7 @@ class Fold:
         try:
             data = handled.decode(envelope.data)
         except (ValueError, RecursionError) as error:
-            return Outcome("rejected", f"malformed: {model_error(error)}")
+            return _refused(arrival.ingress, "malformed", model_error(error), 422)
         event = Event(
             envelope.event_id,
             envelope.event_type,
@@ -207,7 +210,6 @@ class Fold:
         key = Looked.key_of(envelope.tenant_id, envelope.event_id)
         looked = self.working.get(key)
         if isinstance(looked, Looked):
-            self._set(key, None)
             return Outcome("duplicate", "archived") if looked.seen else None
         outcome = self._park(arrival, envelope, step, Park(key, "awaiting_archive"))
         if outcome.status != "parked":
@@ -236,13 +238,13 @@ class Fold:
         except TreasuryError:
             raise
         except Exception as error:
-            return self._failed(event.tenant_id, error)
+            return self._failed(event.tenant_id, arrival.ingress, error)
         if isinstance(stopped, Park):
             return self._park(arrival, envelope, step, stopped)
         if isinstance(stopped, Refuse):
             return _refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
         if _size_of(draft) > MAX_ENTRY_BYTES:
-            return Outcome("rejected", "too_large")
+            return _rejected(arrival.ingress, "too_large", "", 413)
         self._failing.discard(event.tenant_id)
         self._merge(event.tenant_id, arrival, overlay, step)
         return Outcome("applied", "", draft, draft.reply)
@@ -255,7 +257,7 @@ class Fold:
             order = _arrival_order(arrival, step)
             self.changed.update(self.parking.wake(tenant_id, list(changes), order))
 
-    def _failed(self, tenant_id: str, error: Exception) -> Outcome:
+    def _failed(self, tenant_id: str, ingress: str, error: Exception) -> Outcome:
         """A handler raised: its fault, not the event's; never let it empty the log."""
         self._failing.add(tenant_id)
         if len(self._failing) >= FAILING_TENANTS_BEFORE_EXIT:
@@ -265,7 +267,7 @@ class Fold:
         tenant = self.working.get(Tenant.key_of(tenant_id))
         if failures >= FAILURES_BEFORE_FREEZE and isinstance(tenant, Tenant):
             self._set(tenant.key, tenant.replaced(status="frozen"))
-        return Outcome("rejected", f"internal: {type(error).__name__}")
+        return _rejected(ingress, "internal", type(error).__name__, 500)
 
     def _park(self, arrival: Arrival, envelope: Envelope, step: int, park: Park) -> Outcome:
         changes = self.parking.park(
@@ -293,7 +295,8 @@ class Fold:
         self._run_released(arrival, steps)
 
     def _run_due(self, arrival: Arrival, steps: Iterable[int]) -> None:
-        due = self.working.scan(Due.prefix_of("~"), STEPS_PER_EVENT // 2)
+        due = self.working.scan(Due.prefix_of(SYSTEM), STEPS_PER_EVENT // 2)
+        self.parking.more_due = False
         for row, step in zip(due, steps, strict=False):
             assert isinstance(row, Due)
             if row.at_ms > self.now_ms:
@@ -316,13 +319,16 @@ class Fold:
             self._write(arrival, step, envelope, outcome, raw=b"")
 
     def _deadline(self, arrival: Arrival, row: Due, step: int) -> None:
-        parked = self.parking.take(row.tenant_id, row.subject)
-        if parked is None:
+        taken = self.parking.take(row.tenant_id, row.subject)
+        if taken is None or taken.row is None:
             return
-        self.changed.update(parked.changes)
-        envelope = read(parked.row.raw)
+        self.changed.update(taken.changes)
+        parked = taken.row
+        envelope = read(parked.raw)
         assert isinstance(envelope, Envelope)
-        self._settle_parked(arrival, step, envelope, parked.row.raw, Outcome("refused", "deadline"))
+        outcome = _refused(parked.ingress, "deadline", "what it waited for did not come", 409)
+        again = replace(arrival, ingress=parked.ingress, received_ms=parked.received_ms)
+        self._settle_parked(again, step, envelope, parked.raw, outcome)
 
     def _run_released(self, arrival: Arrival, steps: Iterable[int]) -> None:
         for step in steps:
@@ -335,27 +341,26 @@ class Fold:
             row = parked.row
             envelope = read(row.raw)
             assert isinstance(envelope, Envelope)
-            again = Arrival(
-                arrival.log, arrival.offset, arrival.index, row.ingress, row.received_ms, row.raw
-            )
+            again = replace(arrival, ingress=row.ingress, received_ms=row.received_ms, raw=row.raw)
             handled = HANDLED[envelope.event_type]
             outcome = self._first_time(again, envelope, handled, step=step)
             self._settle_parked(again, step, envelope, row.raw, outcome)
 
     def _redrive(self, arrival: Arrival, redrive: Redrive) -> None:
-        envelope = read(redrive.raw)
-        handled = HANDLED.get(envelope.event_type) if isinstance(envelope, Envelope) else None
-        if handled is None or isinstance(envelope, Refusal):
+        """By all the rules the event was under the first time, its door's included."""
+        again = replace(arrival, ingress=redrive.ingress, raw=redrive.raw)
+        bad = strict_json.check(redrive.raw)
+        envelope = Refusal(bad, "") if bad else read(redrive.raw)
+        if isinstance(envelope, Refusal):
+            self._write(again, 1, _BARE, Outcome("rejected", _reason(envelope)))
             return
+        handled = HANDLED.get(envelope.event_type)
+        refusal = self._door(again, envelope, handled)
+        if refusal:
+            self._write(again, 1, envelope, Outcome("rejected", refusal))
+            return
+        assert handled is not None
         before = self.seen.find(identity(envelope.tenant_id, envelope.event_id))
-        again = Arrival(
-            arrival.log,
-            arrival.offset,
-            arrival.index,
-            redrive.ingress,
-            arrival.received_ms,
-            redrive.raw,
-        )
         if before is not None and before.status != "rejected":
             self._write(again, 1, envelope, Outcome("duplicate", f"was {before.status}"))
             return
@@ -369,7 +374,14 @@ class Fold:
         payload = payload_hash(envelope.event_type, envelope.data)
         self.seen.remember(known, payload, outcome.status)
         self._keep_reply(known, outcome.reply)
+        if outcome.status != "parked" and envelope.timestamp_ms < self.now_ms - WINDOW_MS:
+            self._forget_look_up(envelope)
         self._write(arrival, step, envelope, outcome, raw=raw)
+
+    def _forget_look_up(self, envelope: Envelope) -> None:
+        key = Looked.key_of(envelope.tenant_id, envelope.event_id)
+        if self.working.get(key) is not None:
+            self._set(key, None)
 
     # -- writing down -------------------------------------------------------------------------
 
@@ -421,10 +433,17 @@ def _reason(refusal: Refusal) -> str:
 
 
 def _refused(ingress: str, reason: str, detail: str, http_status: int) -> Outcome:
+    """The caller's matter: a command is answered, anything else is a dead letter."""
     if ingress != "http":
         return Outcome("rejected", f"{reason}: {detail}" if detail else reason)
     body = {"code": reason, "detail": detail}
     return Outcome("refused", reason, reply=json_reply(http_status, body))
+
+
+def _rejected(ingress: str, reason: str, detail: str, http_status: int) -> Outcome:
+    """Our matter: a dead letter in any case, and a command is answered besides."""
+    reply = json_reply(http_status, {"code": reason, "detail": ""}) if ingress == "http" else None
+    return Outcome("rejected", f"{reason}: {detail}" if detail else reason, reply=reply)
 
 
 def _size_of(draft: Draft | None) -> int:

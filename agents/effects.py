@@ -65,10 +65,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class EndHold:
-    """End a hold: `captured` minor units of it are posted by the same entry; 0 releases it."""
+    """End a hold: `captured` minor units of it are posted by the same entry; 0 releases it.
+
+    `expired` tells that the clock released it, not a person.
+    """
 
     hold_id: str
     captured: int = 0
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,9 +91,7 @@ def _succeeded(
     return receive(event, view, payment, receipt)
 
 
-def _failed(
-    event: Event[Any], payment: Payment, call: GatewayCall, failure: str
-) -> list[Effect]:
+def _failed(event: Event[Any], payment: Payment, call: GatewayCall, failure: str) -> list[Effect]:
     """Back to where another attempt is possible; nothing was posted, so nothing is undone."""
     if payment.status != "processing" or payment.call_id != call.call_id:
         return []
@@ -148,4 +146,6 @@ def intent_due(event: Event[Due], view: View) -> Effects:
 def hold_due(event: Event[Due], view: View) -> Effects:
     """A hold that nobody captured in time is released."""
     hold = view.row(Hold, event.tenant_id, event.data.subject)
-    return [EndHold(hold.hold_id)] if hold is not None and hold.status == "held" else []
+    if hold is None or hold.status != "held":
+        return []
+    return [EndHold(hold.hold_id, expired=True)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agents.effects import Park
-from tables.memory import Due, Parked, TenantLoad, Release
+from tables.memory import SYSTEM, Due, Parked, Release, TenantLoad
 from tables.row import Row
 from tables.tenants import Tenant
 from tables.working_set import WorkingSet
@@ -35,8 +35,9 @@ class Parking:
 
     def __init__(self, working: WorkingSet) -> None:
         self._working = working
+        self._passed: dict[bytes, bytes] = {}  # by prefix: nothing is left before this key
         self.more_due = False
-        self.releasing = bool(working.scan(Release.prefix_of("~"), 1))
+        self.releasing = bool(working.scan(Release.prefix_of(SYSTEM), 1))
 
     @property
     def more_to_do(self) -> bool:
@@ -51,7 +52,7 @@ class Parking:
         """Whether earlier events of the tenant still wait for the tenant itself."""
         if not self.waits(tenant_id):
             return False
-        return bool(self._working.scan(Parked.prefix_of(tenant_id, f"tn/{tenant_id}"), 1))
+        return self._oldest(Parked.prefix_of(tenant_id, f"tn/{tenant_id}")) is not None
 
     def park(
         self,
@@ -92,18 +93,17 @@ class Parking:
         changed: list[bytes] = []
         for key in keys:
             name = wait_key(key)
-            if self._working.scan(Parked.prefix_of(tenant_id, name), 1):
+            if self._oldest(Parked.prefix_of(tenant_id, name)) is not None:
                 changed += self._put(Release(order, tenant_id, name))
                 self.releasing = True
         return changed
 
     def next_released(self) -> Taken | None:
         """Take the next released event from its place; None when there is none."""
-        releases = self._working.scan(Release.prefix_of("~"), 1)
-        if not releases:
+        release = self._oldest(Release.prefix_of(SYSTEM))
+        if release is None:
             self.releasing = False
             return None
-        release = releases[0]
         assert isinstance(release, Release)
         row = self._first_of(release)
         if row is not None:
@@ -117,14 +117,25 @@ class Parking:
         What arrives after the release waits for the next write; but events that queued behind
         their tenant all go, as long as the tenant stays active.
         """
-        parked = self._working.scan(Parked.prefix_of(release.tenant_id, release.wait_key), 1)
-        row = parked[0] if parked else None
+        row = self._oldest(Parked.prefix_of(release.tenant_id, release.wait_key))
         if not isinstance(row, Parked):
             return None
         if release.wait_key == f"tn/{row.tenant_id}":
             tenant = self._working.get(Tenant.key_of(row.tenant_id))
             return row if isinstance(tenant, Tenant) and tenant.status == "active" else None
         return row if row.arrival < release.arrival else None
+
+    def _oldest(self, prefix: bytes) -> Row | None:
+        """The first row with this prefix.
+
+        Rows are added in the order of their keys, so what is gone need not be passed again.
+        """
+        found = self._working.scan(prefix, 1, self._passed.get(prefix, b""))
+        if not found:
+            self._passed.pop(prefix, None)
+            return None
+        self._passed[prefix] = found[0].key
+        return found[0]
 
     def take(self, tenant_id: str, subject: str) -> Taken | None:
         """Take one event from its place, by the subject of its deadline."""
