@@ -10,7 +10,7 @@ from agents.accounting.receipts import Receipt, receive
 from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Code, Id, OptionalId
-from streams.money import Amount, format_minor, exponent_of
+from streams.money import Amount, exponent_of, format_minor
 from tables.invoices import Invoice, Order
 from tables.payments import Payment
 

@@ -1,0 +1,1 @@
+"""The rules of money, each in one file; pure."""

@@ -1,4 +1,4 @@
-"""Money that arrived for a payment: where it goes. Counted once, never lost, never late for nothing.
+"""Money that arrived for a payment: where it goes. Counted once, and never lost for being late.
 
 gateway / receivable while its invoice is open; the rest is the customer's credit or, without a
 home, suspense and a case.
@@ -48,12 +48,11 @@ def receive(event: Event[Any], view: View, payment: Payment, receipt: Receipt) -
         failure="",
         version=payment.version + 1,
     )
-    return [*effects, Put(after), Emit("treasury.payment.success", _told(after, receipt, late=late))]
+    said = _told(after, receipt, late=late)
+    return [*effects, Put(after), Emit("treasury.payment.success", said)]
 
 
-def _place(
-    event: Event[Any], view: View, payment: Payment, receipt: Receipt
-) -> Iterator[Effect]:
+def _place(event: Event[Any], view: View, payment: Payment, receipt: Receipt) -> Iterator[Effect]:
     order = None
     if payment.order_id:
         order = view.row(Order, event.tenant_id, payment.order_id)
