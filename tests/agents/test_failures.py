@@ -1,0 +1,88 @@
+"""Handlers that raise, and stores that do: what is a rejection, what freezes, what must exit."""
+
+import pytest
+
+from agents.decide import FAILURES_BEFORE_FREEZE, BadDeploy
+from streams.errors import TreasuryError
+from tables.memory import TenantLoad
+from tests.agents.core import Core
+from tests.agents.handlers import tenant_of
+
+pytestmark = pytest.mark.usefixtures("test_handlers")
+
+
+def fail(core: Core, tenant_id: str, times: int = 1) -> None:
+    for _ in range(times):
+        core.event("test.raises", tenant_id, {"text": "badly"})
+
+
+class TestAHandlerThatRaises:
+    def test_rejects_its_event_without_the_errors_text(self, core):
+        fail(core, "t")
+        entry = core.entries[-1]
+        assert (entry.status, entry.reason) == ("rejected", "internal: RuntimeError")
+        assert entry.raw == core.arrivals[-1].raw
+
+    def test_answers_a_command_that_waits(self, core):
+        [entry] = core.event("test.raises", "t", {"text": "badly"}, ingress="http")
+        assert (entry.status, entry.reply.status) == ("rejected", 500)
+
+    def test_freezes_its_tenant_after_five_in_a_row(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE - 1)
+        assert tenant_of(core, "t").status == "active"
+        fail(core, "t")
+        assert tenant_of(core, "t").status == "frozen"
+        assert core.order("t", "o")[0].status == "parked"
+
+    def test_a_success_between_starts_the_count_again(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE - 1)
+        core.order("t", "o")
+        assert core.rows(TenantLoad)[0].failures == 0
+        fail(core, "t", FAILURES_BEFORE_FREEZE - 1)
+        assert tenant_of(core, "t").status == "active"
+
+    def test_the_count_survives_a_restart(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE - 1)
+        core = core.restarted()
+        fail(core, "t")
+        assert tenant_of(core, "t").status == "frozen"
+
+    def test_what_waited_goes_on_when_the_tenant_is_active_again(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE)
+        core.order("t", "o")
+        entries = core.event("test.thaws", "t")
+        assert [entry.event_type for entry in entries] == ["test.thaws", "cafe.order.created"]
+
+    def test_for_several_tenants_at_once_ends_the_process(self, core):
+        for tenant_id in ("u", "v"):
+            core.tenant(tenant_id)
+            fail(core, tenant_id)
+        with pytest.raises(BadDeploy):
+            fail(core, "t")
+
+    def test_for_one_tenant_after_another_recovered_does_not(self, core):
+        for tenant_id in ("u", "v", "w", "x"):
+            core.tenant(tenant_id)
+            fail(core, tenant_id)
+            core.order(tenant_id, "o")
+
+
+class TestAStoreThatFails:
+    @pytest.mark.parametrize("error", [OSError("disk"), ValueError("corrupt")])
+    def test_is_never_a_rejection(self, core, monkeypatch, error):
+        def fails(_key: bytes) -> bytes:
+            raise error
+
+        monkeypatch.setattr(core.store, "get", fails)
+        with pytest.raises(TreasuryError):
+            core.order("t", "o")
+
+    def test_nor_is_a_row_that_this_release_cannot_read(self, core):
+        core.order("t", "o")
+        core.checkpoint()
+        key = next(key for key in core.store.rows if key.startswith(b"iv"))
+        core.store.rows[key] = b"\x63" + core.store.rows[key][1:]
+        core.working._clean.clear()
+        data = {"order_id": "o", "total_amount": 100}
+        with pytest.raises(TreasuryError):
+            core.event("pos.order.completed", "t", data)
