@@ -14,7 +14,7 @@ import asyncpg
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.lease import Lease, Progress, run_leased
 from streams.errors import JournalBroken, LogBetrayed
-from streams.journal import CODEC, Batch, Chain, Claim, Genesis, Position, hash_of
+from streams.journal import Batch, Chain, Claim, Genesis, Position, hash_of
 from streams.kafka import PartitionReader, Record
 from streams.signals import crash_here
 from tables.postgres.archived import RawRecord, apply_images, insert_records, last_record
