@@ -30,6 +30,7 @@ from agents.roles.projector import Projector
 from agents.roles.relay import Relay
 from agents.roles.saying import Saying
 from agents.roles.takeover import Sources
+from agents.roles.trimming import TRIM_S, trim
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
 from compose.settings import Settings
@@ -203,7 +204,14 @@ class Worker:
             stall_s=settings.stall_timeout_s, takeover_s=settings.takeover_timeout_s
         )
         inbound = settings.topics.inbound.name
+        if not settings.embedded:  # the broker in memory forgets by itself
+            self._spawn(self._trim(self.writers))
         self._spawn(watch(self.writers, settings.kafka, inbound, progress))
+
+    async def _trim(self, writers: Writers) -> None:
+        while True:
+            await asyncio.sleep(TRIM_S)
+            await trim(self.settings.kafka, writers.trimmable())
 
     def _verifier(self) -> Verifier:
         settings = self.settings
@@ -252,6 +260,7 @@ class Worker:
                 settings.kafka,
                 settings.ack_after == "archive",
                 Limits(unarchived_bytes=settings.unarchived_bytes),
+                session_timeout_s=settings.session_timeout_s,
             ),
             signer=self.signer,
             inlet=self.inlet,
@@ -263,6 +272,7 @@ class Worker:
         self._stack.push_async_callback(producer.stop)
         self.writers.use(producer)
         await app.start()
+        self.writers.heartbeat.attach(app)
         self._stack.push_async_callback(app.stop)
         self._stack.push_async_callback(self.writers.stop)
 

@@ -4,6 +4,9 @@ Faust gives us partition assignment, the stream of inbound records and the chang
 table. What it promises about delivery is not relied upon (streams/README.md, "The commit rule").
 """
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,37 @@ def create_app(settings: AppSettings) -> faust.App:
         web_tables_enabled=False,
         web_router_enabled=False,
     )
+
+
+class Heartbeat:
+    """When the group last confirmed that this process is a member of its present generation."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s = monotonic_s
+        self._confirmed_at = -math.inf
+
+    def age_s(self) -> float:
+        """Seconds since the last confirmed heartbeat was sent; infinite before the first."""
+        return self._monotonic_s() - self._confirmed_at
+
+    def attach(self, app: faust.App) -> None:
+        """Watch the heartbeats of a started application.
+
+        aiokafka keeps their time to itself, and answers True while a rebalance is going on.
+        """
+        coordinator = app.consumer._thread._consumer._coordinator  # noqa: SLF001
+        beat = coordinator._do_heartbeat  # noqa: SLF001
+
+        async def watched() -> bool:
+            sent_at = self._monotonic_s()
+            confirmed: bool = await beat()
+            if confirmed and not coordinator._rejoin_needed_fut.done():  # noqa: SLF001
+                self._confirmed_at = sent_at
+            return confirmed
+
+        coordinator._do_heartbeat = watched  # noqa: SLF001
+        # Joining the group just now was a confirmation, too.
+        self._confirmed_at = self._monotonic_s()
 
 
 def inbound_topic(app: faust.App, topics: Topics, partitions: int) -> Any:

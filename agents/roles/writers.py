@@ -15,7 +15,7 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
 from agents.clock import TICKED
@@ -28,14 +28,15 @@ from agents.roles.inlet import Inlet
 from agents.roles.journal_writer import JournalWriter
 from agents.roles.process import Die
 from agents.roles.takeover import Sources, take_over
+from agents.roles.trimming import trimmable
 from agents.roles.writer import Limits, Mail, PartitionWriter
-from streams.app import inbound_topic
+from streams.app import Heartbeat, inbound_topic
 from streams.errors import Fenced
 from streams.inbound import Signer, Stamp
 from streams.partitioner import partition_of
 from streams.signals import crash_here
 from streams.topics import Topics
-from tables.checkpoint import ChangelogWriter, checkpoint_of, write_checkpoint
+from tables.checkpoint import ChangelogWriter, Checkpoint, checkpoint_of, write_checkpoint
 from tables.store import PartitionStore, StateTable, add_table
 
 PAUSE_TIMEOUT_S = 5.0
@@ -59,6 +60,7 @@ class WriterSettings:
     limits: Limits = field(default_factory=Limits)
     tick_s: float = TICK_S
     checkpoint_s: float = CHECKPOINT_S
+    session_timeout_s: float = 10.0
 
 
 @dataclass
@@ -70,6 +72,7 @@ class _Seat:
     changelog: ChangelogWriter
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     checkpointed_at: float = field(default_factory=time.monotonic)
+    checkpoint: Checkpoint | None = None
 
 
 class Writers:
@@ -95,6 +98,7 @@ class Writers:
         self._assigned: dict[int, float] = {}
         self._producer: AIOKafkaProducer | None = None
         self.ends: dict[int, int] = {}
+        self.heartbeat = Heartbeat()
         self._table: StateTable = add_table(
             app, settings.topics, settings.partitions, self._recover, die
         )
@@ -265,7 +269,17 @@ class Writers:
         checkpoint = checkpoint_of(writer.committed, writer.committed_offset)
         await write_checkpoint(seat.store, seat.changelog, images, checkpoint)
         unchanged = images.keys() - writer.unflushed.keys() - writer.pending_keys
+        seat.checkpoint = checkpoint
         writer.fold.working.stored({key: value for key, (_, value) in images.items()}, unchanged)
+
+    def trimmable(self) -> dict[TopicPartition, int]:
+        """What Kafka may forget of our partitions (agents/roles/trimming.py)."""
+        before: dict[TopicPartition, int] = {}
+        for partition, seat in self._seats.items():
+            if seat.checkpoint is not None:
+                reached = self._archived.get(partition)
+                before |= trimmable(self._settings.topics, partition, seat.checkpoint, *reached)
+        return before
 
     async def _ticks(self, seat: _Seat) -> None:
         """Time enters the log here: a tick per interval, and at once while work is left over."""
@@ -322,6 +336,11 @@ class Writers:
                 raise Elsewhere(url)
         raise NotServing(f"partition {partition} is not served here yet")
 
+    def _must_be_owner(self, partition: int) -> None:
+        """A process that was paused may have lost the partition without having heard of it."""
+        if self.heartbeat.age_s() > self._settings.session_timeout_s:
+            raise NotServing(f"partition {partition}: no heartbeat to the group lately")
+
     def _owner_url(self, partition: int) -> str | None:
         changelog = TP(self._settings.topics.changelog.name, partition)
         url = self._app.assignor._tps_url.get(changelog)  # noqa: SLF001  key_store by partition
@@ -344,8 +363,10 @@ class Writers:
     async def view(self, tenant_id: str) -> AsyncIterator[View]:
         """The tenant's rows; leaving the block waits until all that was read is committed."""
         writer = self._writer(tenant_id)
+        self._must_be_owner(writer.partition)
         yield View(writer.fold.working.get, writer.fold.working.scan)
         await writer.settled()
+        self._must_be_owner(writer.partition)
         if not writer.serving:
             raise NotServing(f"partition {writer.partition} moved while it was read")
 
