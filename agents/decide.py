@@ -37,7 +37,7 @@ SYSTEM_TENANT = "treasury"
 """The tenant of ticks; no customer may bear this name."""
 
 
-class BadDeploy(TreasuryError):  # noqa: N818
+class BadDeploy(TreasuryError):
     """Handlers fail for several tenants at once: exit before the log ends in the dead letters."""
 
 

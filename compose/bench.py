@@ -1,4 +1,4 @@
-"""Benches that need nothing but this process; those with a broker and peers are in tests/benchmarks.
+"""Benches that need nothing but this process; tests/benchmarks has those with broker and peers.
 
 One object per bench: bench, broker, machine, events, events_per_s and the rest null.
 """
@@ -34,8 +34,7 @@ def run_bench(name: str) -> list[dict[str, Any]]:
 def _envelope(number: int, event_type: bytes, data: bytes) -> bytes:
     return (
         b'{"event_id":"e-%d","event_type":"%s","tenant_id":"tenant-%d",'
-        b'"timestamp":"2026-11-25T10:00:00Z","data":%s}'
-        % (number, event_type, number % 100, data)
+        b'"timestamp":"2026-11-25T10:00:00Z","data":%s}' % (number, event_type, number % 100, data)
     )
 
 
@@ -45,6 +44,10 @@ def _sale(number: int) -> bytes:
         100 + number % 900,
     )
     return _envelope(number, b"pos.order.completed", data)
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _fold() -> dict[str, Any]:
@@ -69,7 +72,7 @@ def _fold() -> dict[str, Any]:
     return {
         "bench": "fold",
         "broker": None,
-        "machine": f"{platform.machine()} {os.cpu_count()} cores Python {platform.python_version()}",
+        "machine": _machine(),
         "events": EVENTS,
         "events_per_s": round(EVENTS / seconds),
         "peer": None,

@@ -57,7 +57,7 @@ def _show(value: object, *, as_json: bool, title: str = "") -> None:
         out.print("nothing")
         return
     plain = [msgspec.to_builtins(row, builtin_types=(bytes,)) for row in rows]
-    table = Table(title=title or None, *plain[0].keys())
+    table = Table(*plain[0].keys(), title=title or None)
     for row in plain:
         table.add_row(*(str(cell) for cell in row.values()))
     out.print(table)
@@ -207,7 +207,7 @@ def send(
 
 @app.command()
 def restore() -> None:
-    """Begin new journals from the archive, on a Kafka that lost its data. Stop all workers first."""
+    """Begin new journals from the archive, after a loss of Kafka. Stop all workers first."""
     from compose.repair import restore as go
 
     _run(go(_settings(), _tell))
@@ -238,7 +238,9 @@ def dead_letters_list(
 
 
 @dead_letters_app.command("show")
-def dead_letters_show(number: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+def dead_letters_show(
+    number: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False
+) -> None:
     """One dead letter with its raw bytes."""
     from compose.inspect import dead_letter
 

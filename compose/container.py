@@ -42,6 +42,7 @@ from streams.app import AppSettings, create_app
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
 from streams.kafka import open_producer
+from tables.postgres.isolation import require_isolation
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import open_pool
 from web import call
@@ -175,9 +176,7 @@ class Worker:
             configured["instant"] = {"base_url": settings.instant_url, "api_key": "local"}
         saying = Saying(self.inlet)
         conductor = Conductor(self.archive_pool, saying, connect(session, configured))
-        dispatch = Dispatch(
-            self.archive_pool, self.archived, saying, conductor, settings.worker
-        )
+        dispatch = Dispatch(self.archive_pool, self.archived, saying, conductor, settings.worker)
         for partition in range(settings.partitions):
             self._spawn(dispatch.run(partition))
 
@@ -186,6 +185,8 @@ class Worker:
         settings = self.settings
         assert self.writers is not None
         pool = await self._pool(settings.app_dsn, 10)
+        async with pool.acquire() as connection:
+            await require_isolation(connection)
         metrics = Metrics()
         metrics.registry.register(Gauges(self.writers))
         context = Context(

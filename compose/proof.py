@@ -1,4 +1,4 @@
-"""`treasury verify` and `treasury replay`: the archive folded again and compared with what is live."""
+"""`treasury verify` and `treasury replay`: the archive folded again and compared."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,7 @@ from tables.postgres.pool import open_pool
 from tables.row import decode
 
 
-async def verify_all(
-    settings: Settings, only: int | None, console: Console | None
-) -> list[Report]:
+async def verify_all(settings: Settings, only: int | None, console: Console | None) -> list[Report]:
     """Replay every partition (or one); shows progress on `console`."""
     partitions = range(settings.partitions) if only is None else [only]
     pool = await open_pool(settings.archiver_dsn, max_size=2)
@@ -34,9 +32,7 @@ async def verify_all(
 async def _verify(
     pool: asyncpg.Pool, partition: int, partitions: int, progress: Progress
 ) -> Report:
-    total = await pool.fetchval(
-        "SELECT count(*) FROM raw_records WHERE partition = $1", partition
-    )
+    total = await pool.fetchval("SELECT count(*) FROM raw_records WHERE partition = $1", partition)
     task = progress.add_task(f"partition {partition}", total=total)
     report = Report(partition)
     async for found in verify(pool, partition, partitions):

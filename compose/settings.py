@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     @property
     def worker(self) -> str:
-        """This worker's name: unique and stable on its host and port."""
+        """The worker's name: unique and stable on its host and port."""
         return self.worker_name or f"{socket.gethostname()}-{self.port}"
 
     @property

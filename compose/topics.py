@@ -57,9 +57,7 @@ async def create_topics(settings: Settings) -> list[str]:
         await admin.close()
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, settings: Settings, missing: list[Topic]
-) -> None:
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[Topic]) -> None:
     new = [
         NewTopic(
             topic.name,
@@ -95,9 +93,7 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> None:
             )
         replicas = min(len(partition["replicas"]) for partition in partitions)
         if replicas < settings.replication:
-            raise Misconfigured(
-                f"{topic.name} has {replicas} replicas, not {settings.replication}"
-            )
+            raise Misconfigured(f"{topic.name} has {replicas} replicas, not {settings.replication}")
         actual = await _actual(admin, topic.name)
         for name, wanted in _config(topic, settings).items():
             if actual.get(name) != wanted:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import msgspec
@@ -69,7 +70,7 @@ class Running:
         self.ports = [local.port + n if local.port else free_port() for n in range(local.workers)]
         self.endpoints: Endpoints | None = None
 
-    async def __aenter__(self) -> "Running":
+    async def __aenter__(self) -> Self:
         try:
             await self._start()
         except BaseException:
@@ -169,7 +170,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
     values["postgres_dsn"] = settings.owner_dsn
     values["master_key"] = settings.master_key.get_secret_value()
     return {
-        f"TREASURY_{name.upper()}": value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        f"TREASURY_{name.upper()}": value
+        if isinstance(value, str)
+        else msgspec.json.encode(value).decode()
         for name, value in values.items()
     }
 

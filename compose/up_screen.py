@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from typing import Any
 
 from rich.console import Console
 
@@ -20,7 +21,9 @@ async def run_up(local: Local, console: Console) -> int:
     with console.status("starting …") as status:
 
         def tell(line: str) -> None:
-            console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {line}", highlight=False)
+            console.print(
+                f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {line}", highlight=False
+            )
             status.update(line)
 
         running = Running(local, tell)
@@ -53,11 +56,10 @@ async def _started(running: Running) -> None:
         raise
 
 
-async def _until_over(
-    running: Running, stopping: "asyncio.Task[bool]", console: Console
-) -> int:
+async def _until_over(running: Running, stopping: "asyncio.Task[bool]", console: Console) -> int:
     gave_up = [supervisor.gave_up for supervisor in running.supervisors if supervisor.gave_up]
-    await asyncio.wait([stopping, *gave_up], return_when=asyncio.FIRST_COMPLETED)
+    waiting: list[asyncio.Future[Any]] = [stopping, *gave_up]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for future in gave_up:
         if future.done():
             console.print(f"[red]{future.result()}[/red]", highlight=False)
@@ -80,10 +82,10 @@ def _welcome(console: Console, running: Running, seconds: float) -> None:
 
 
 def _tries(url: str) -> list[str]:
+    json, order = "-H 'Content-Type: application/json'", '-d \'{"order_id": "order-1"}\''
     bearer = '-H "Authorization: Bearer $TOKEN"'
     return [
         f"curl {bearer} {url}/api/v1/{DEMO_TENANT}/balances",
-        f"curl {bearer} -H 'Idempotency-Key: try-1' -H 'Content-Type: application/json'"
-        f' -d \'{{"order_id": "order-1"}}\' {url}/api/v1/payments/intents',
+        f"curl {bearer} -H 'Idempotency-Key: try-1' {json} {order} {url}/api/v1/payments/intents",
         f"curl {bearer} {url}/api/v1/{DEMO_TENANT}/invoices",
     ]

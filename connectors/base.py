@@ -35,15 +35,15 @@ class CallError(Exception):
         self.reason = reason
 
 
-class NotSent(CallError):  # noqa: N818  the name says what is known
+class NotSent(CallError):
     """Nothing reached the provider, for certain: no connection was made."""
 
 
-class Ambiguous(CallError):  # noqa: N818
+class Ambiguous(CallError):
     """The provider may have done it: no answer in time, a broken connection, a server error."""
 
 
-class Refused(CallError):  # noqa: N818
+class Refused(CallError):
     """The provider would not hear this request. It did not do it, this time.
 
     Says nothing of an earlier attempt with the same key.

@@ -1,4 +1,4 @@
-"""The journal: what one writer decided, one atomic record per micro-batch (design: streams/README.md).
+"""The journal: what one writer decided, one atomic record per micro-batch (see README.md).
 
 This file holds the bytes of the records and the one rule of which of them count (`Chain`).
 It reads no Kafka and knows no business.
@@ -171,7 +171,7 @@ class Chain:
         return chain
 
     def after_claim_of(self, data: bytes) -> "Chain":
-        """This chain under the claim this record names: in an archive, which keeps no claims."""
+        """The chain under the claim this record names: in an archive, which keeps no claims."""
         record = CODEC.decode(data)
         self.claim_id = record.claim_id
         return self

@@ -37,7 +37,11 @@ async def open_producer(bootstrap: str, *, max_bytes: int = FETCH_BYTES) -> AIOK
         request_timeout_ms=20_000,
         linger_ms=0,
     )
-    await producer.start()
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
     return producer
 
 
@@ -58,7 +62,11 @@ class PartitionReader:
         )
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         self._consumer.assign([self._tp])
         # Its background task must have begun, or `stop` raises that task's cancellation at us.
         await asyncio.sleep(0)

@@ -29,7 +29,7 @@ _PLAIN_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?").fullmatch
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 
 
-class BadAmount(ValueError):  # noqa: N818  the name says what is wrong
+class BadAmount(ValueError):
     """An amount that is not taken; `reason` is a stable code.
 
     not_a_number, exponent (1E5 is a number, but not how money is written), too_many_decimals,
@@ -41,7 +41,7 @@ class BadAmount(ValueError):  # noqa: N818  the name says what is wrong
         self.reason = reason
 
 
-class UnknownAsset(LookupError):  # noqa: N818
+class UnknownAsset(LookupError):
     """A currency or token that no table here knows, or that has no minor unit."""
 
 

@@ -48,7 +48,7 @@ class _Reader(threading.local):
 _reader = _Reader()
 
 
-class _Fault(Exception):  # noqa: N818  leaves a callback of the parser, never this file
+class _Fault(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason

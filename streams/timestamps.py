@@ -27,7 +27,7 @@ _from_the_second = re.compile(
 ).fullmatch
 
 
-class BadTimestamp(ValueError):  # noqa: N818  the name says what is wrong
+class BadTimestamp(ValueError):
     """Text that is no instant we take; `reason` is a stable code.
 
     not_rfc3339, without_offset, no_such_day, not_a_leap_second, out_of_bounds.
@@ -38,7 +38,7 @@ class BadTimestamp(ValueError):  # noqa: N818  the name says what is wrong
         self.reason = reason
 
 
-class UnknownTimeZone(LookupError):  # noqa: N818
+class UnknownTimeZone(LookupError):
     """A name that is not in the IANA time zone database."""
 
 

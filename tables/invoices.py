@@ -9,7 +9,7 @@ from tables.row import Row, register
 
 @register
 class Invoice(Row, frozen=True):
-    """A claim on a customer; amounts in minor units of `asset`, dates are tenant-local ISO dates."""
+    """A claim on a customer; amounts in minor units of `asset`, dates tenant-local, ISO 8601."""
 
     KIND = "iv"
     KEY = ("tenant_id", "invoice_id")

@@ -33,9 +33,7 @@ RecoveryHook = Callable[[set[int]], Awaitable[None]]
 class StateTable(faust.Table):  # type: ignore[misc]
     """Faust's table with our recovery in the place of its own."""
 
-    def __init__(
-        self, app: faust.App, *, recover: RecoveryHook, die: Die, **options: Any
-    ) -> None:
+    def __init__(self, app: faust.App, *, recover: RecoveryHook, die: Die, **options: Any) -> None:
         super().__init__(app, **options)
         self._recover, self._die = recover, die
         self._ends: dict[TP, int] = {}
@@ -59,7 +57,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
     def _on_changelog_sent(self, fut: Any) -> None:
         """Nothing: Faust would store the offset before the rows are."""
 
-    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+    async def on_recovery_completed(self, active_tps: set[TP], _standby_tps: set[TP]) -> None:
         """Recover our partitions; an error ends the process, where Faust would go on without."""
         try:
             await self._recover({tp.partition for tp in active_tps})
@@ -100,7 +98,7 @@ class PartitionStore:
 
     @property
     def _db(self) -> Any:
-        return self._table.data._db_for_partition(self._partition)
+        return self._table.data._db_for_partition(self._partition)  # noqa: SLF001
 
     @property
     def _offset_key(self) -> bytes:
@@ -118,10 +116,11 @@ class PartitionStore:
 
     def scan(self, prefix: bytes, start: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows with this prefix in key order from `start` on, deletions left out."""
+        own = {self._offset_key, CHECKPOINT_KEY}
         for key, value in self._db.items(from_key=start):
             if not key.startswith(prefix):
                 return
-            if len(value) > 8 and key != self._offset_key and key != CHECKPOINT_KEY:
+            if len(value) > 8 and key not in own:
                 yield key, value[8:]
 
     def offset(self) -> int:
@@ -145,7 +144,7 @@ class PartitionStore:
     def wipe(self) -> None:
         """Remove this partition's local rows; the changelog still has them."""
         data = self._table.data
-        database = data._dbs.pop(self._partition, None)
+        database = data._dbs.pop(self._partition, None)  # noqa: SLF001  Faust never closes one
         if database is not None:
             database.close()
         with contextlib.suppress(FileNotFoundError):

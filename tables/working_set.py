@@ -17,7 +17,7 @@ _DIGEST_MASK = (1 << 128) - 1
 R = TypeVar("R", bound=Row)
 
 
-class StoreFailed(TreasuryError):  # noqa: N818
+class StoreFailed(TreasuryError):
     """A row could not be read: the process must exit, for no event is at fault."""
 
 

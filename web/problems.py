@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 
 
-class Problem(Exception):  # noqa: N818  RFC 9457's own word
+class Problem(Exception):
     """An answer with this HTTP status; `errors` name members by JSON pointer, without values."""
 
     def __init__(

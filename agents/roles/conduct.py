@@ -162,7 +162,7 @@ class Conductor:
 
     async def _finish(self, row: CallRow) -> None:
         self._unsent.discard(row.nonce)
-        await through_outages(lambda: finish_call(self._pool, row.call_id))
+        await through_outages(lambda: finish_call(self._pool, row.call_id, row.seq))
 
 
 def completed(row: CallRow, result: Result) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from streams.journal import Entry
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of an event this process was asked to decide; (partition, seq) is the position."""
+    """What became of an event that was decided here; (partition, seq) is its position."""
 
     entry: Entry
     partition: int

@@ -93,29 +93,19 @@ class Dispatch:
         self, lease: Lease, seq: int, records: list[Archived]
     ) -> list[Coroutine[Any, Any, None]]:
         """Store the calls of these records, move progress, pass on what was read back."""
-        wanted = [
-            (batch, ordinal, entry, call)
-            for batch in records
-            if isinstance(batch, Batch)
-            for ordinal, entry in enumerate(batch.entries)
-            for call in entry.calls
-            if self._can_be_made(call)
-        ]
-        rows = [
-            _row(lease.partition, batch, ordinal, entry, call)
-            for batch, ordinal, entry, call in wanted
-        ]
+        wanted: dict[str, tuple[CallRow, int]] = {}
+        for batch in records:
+            for ordinal, entry in enumerate(batch.entries if isinstance(batch, Batch) else ()):
+                for call in filter(self._can_be_made, entry.calls):
+                    row = _row(lease.partition, batch.seq, ordinal, entry, call)
+                    wanted[row.call_id] = (row, batch.now_ms)
         async with self._pool.acquire() as connection, connection.transaction():
             await lease.advance(connection, seq, records[-1].seq)
-            added = await insert_calls(connection, rows)
+            added = await insert_calls(connection, [row for row, _ in wanted.values()])
         for record in records:
             for entry in record.entries if isinstance(record, Batch) else ():
                 self._saying.hear(entry)
-        return [
-            self._fresh(row, batch.now_ms)
-            for row, (batch, *_) in zip(rows, wanted, strict=True)
-            if row.call_id in added
-        ]
+        return [self._fresh(row, now_ms) for row, now_ms in wanted.values() if row.call_id in added]
 
     def _can_be_made(self, call: Call) -> bool:
         """Otherwise nobody asks for a grant, and the writer's clock ends the call unsent."""
@@ -141,7 +131,7 @@ class Dispatch:
             log.error("no such gateway here", gateway=row.gateway, call_id=row.call_id)
 
     async def _look_up(self, row: CallRow) -> None:
-        """Answer whether an event was decided before; the same answer whenever it is asked."""
+        """Answer whether an event was decided before this record; always the same answer."""
         question = msgspec.json.decode(row.request, type=_Lookup)
         async with self._lookups:
             seen = await through_outages(partial(self._decided_before, row, question))
@@ -149,10 +139,10 @@ class Dispatch:
             row.partition,
             tenant_id=row.tenant_id,
             event_type="treasury.lookup.answered",
-            event_id=derive(row.tenant_id, row.call_id, "answered", 0),
+            event_id=derive(row.tenant_id, row.call_id, "answered", row.seq),
             data={"event_id": question.event_id, "seen": seen},
         )
-        await through_outages(partial(finish_call, self._pool, row.call_id))
+        await through_outages(partial(finish_call, self._pool, row.call_id, row.seq))
 
     async def _decided_before(self, row: CallRow, question: _Lookup) -> bool:
         waiting = Backoff(first_s=0.02, longest_s=1.0)
@@ -167,7 +157,7 @@ class Dispatch:
         )
 
 
-def _row(partition: int, batch: Batch, ordinal: int, entry: Entry, call: Call) -> CallRow:
+def _row(partition: int, seq: int, ordinal: int, entry: Entry, call: Call) -> CallRow:
     request = call.request
     if call.gateway == ARCHIVE:
         asked = msgspec.json.decode(request, type=_Lookup)
@@ -176,7 +166,7 @@ def _row(partition: int, batch: Batch, ordinal: int, entry: Entry, call: Call) -
         call.call_id,
         entry.tenant_id,
         partition,
-        batch.seq,
+        seq,
         call.gateway,
         call.operation,
         request,

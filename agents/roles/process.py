@@ -32,5 +32,8 @@ def exit_code(error: BaseException) -> int:
     """The exit code that tells a supervisor what kind of end this was."""
     if isinstance(error, Fenced):
         return EXIT_FENCED
-    return EXIT_REFUSED if isinstance(error, (Misconfigured, JournalBroken, LogBetrayed)) else EXIT_FATAL
-
+    return (
+        EXIT_REFUSED
+        if isinstance(error, (Misconfigured, JournalBroken, LogBetrayed))
+        else EXIT_FATAL
+    )

@@ -59,9 +59,7 @@ class Replay:
     def __init__(self, partition: int, partitions: int) -> None:
         self.report = Report(partition)
         working = WorkingSet(MemoryStore())
-        self.fold = Fold(
-            working, Seen(working.get), partition=partition, partitions=partitions
-        )
+        self.fold = Fold(working, Seen(working.get), partition=partition, partitions=partitions)
         self._chain = Chain()
 
     def take(self, data: bytes) -> Difference | None:

@@ -246,9 +246,7 @@ class PartitionWriter:
         stamp = self._signer.read(mail.headers, self.partition, mail.value)
         log, offset, received_ms = self.next.log, mail.offset, mail.received_ms
         if stamp.refused:
-            refused = Arrival(
-                log, offset, 0, stamp.ingress, received_ms, mail.value, stamp.refused
-            )
+            refused = Arrival(log, offset, 0, stamp.ingress, received_ms, mail.value, stamp.refused)
             return [refused], True
         checked = strict_json.check(mail.value) is None
         pieces: list[Any] = [mail.value]
@@ -349,4 +347,3 @@ class PartitionWriter:
         seq = self._seq + (1 if self.fold.entries else 0)
         async with self._changed:
             await self._changed.wait_for(lambda: self.committed.seq >= seq or self._pausing)
-

@@ -143,9 +143,7 @@ class Writers:
 
     def _check_colocation(self, partitions: set[int]) -> None:
         inbound = self._settings.topics.inbound.name
-        assigned = {
-            tp.partition for tp in self._app.consumer.assignment() if tp.topic == inbound
-        }
+        assigned = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == inbound}
         if assigned != partitions:
             raise Fenced(f"inbound {sorted(assigned)} and rows {sorted(partitions)} fell apart")
 
@@ -377,5 +375,3 @@ async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
     for task in tasks:
         with suppress(asyncio.CancelledError):
             await task
-
-

@@ -70,6 +70,10 @@ class ServiceProcess:
         """How the child ended; None while it runs or before it was started."""
         return None if self._process is None else self._process.poll()
 
+    async def ended(self) -> None:
+        """Return when the child no longer runs."""
+        await self._ended_within(None)
+
     async def start(self, ready: Callable[[], Awaitable[bool]], deadline_s: float) -> None:
         """Start it and wait for `ready`; StartError after `deadline_s`, with the log's tail."""
         assert not self.running, f"{self._command.name} already runs"

@@ -12,7 +12,6 @@ from compose.local.processes import Command, ServiceProcess
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 15.0
 STEADY_S = 60.0
-POLL_S = 0.1
 STOP_WITHIN_S = 20.0
 
 
@@ -49,8 +48,7 @@ class Supervisor:
         while True:
             started = time.monotonic()
             await self._process.start(_at_once, 5.0)
-            while self._process.running:
-                await asyncio.sleep(POLL_S)
+            await self._process.ended()
             code = self._process.exit_code
             if code == EXIT_REFUSED:
                 assert self.gave_up is not None
@@ -69,4 +67,3 @@ class Supervisor:
 
 async def _at_once() -> bool:
     return True
-

@@ -33,7 +33,11 @@ class Unfinished(NamedTuple):
 
 
 async def insert_calls(connection: asyncpg.Connection, rows: Sequence[CallRow]) -> set[str]:
-    """Note calls as asked for and return their ids, without those that were known already."""
+    """Note calls as asked for and return their ids, without those that were known already.
+
+    A question to the archive may be asked again by a later record; a gateway call may not. No id
+    may be twice among the rows.
+    """
     if not rows:
         return set()
     added = await connection.fetch(
@@ -42,7 +46,10 @@ async def insert_calls(connection: asyncpg.Connection, rows: Sequence[CallRow]) 
            SELECT *, 'asked' FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[],
                                          $5::text[], $6::text[], $7::bytea[], $8::bigint[],
                                          $9::text[])
-           ON CONFLICT DO NOTHING RETURNING call_id""",
+           ON CONFLICT (call_id) DO UPDATE
+           SET seq = excluded.seq, request = excluded.request, state = 'asked'
+           WHERE calls.gateway = 'archive' AND calls.seq < excluded.seq
+           RETURNING call_id""",
         *(list(column) for column in zip(*rows, strict=True)),
     )
     return {row[0] for row in added}
@@ -71,9 +78,11 @@ async def store_answer(pool: asyncpg.Pool, call_id: str, answer: bytes) -> bytes
     return kept
 
 
-async def finish_call(pool: asyncpg.Pool, call_id: str) -> None:
-    """Nothing is left to do for this call."""
+async def finish_call(pool: asyncpg.Pool, call_id: str, seq: int) -> None:
+    """Nothing is left to do for this call as record `seq` asked for it."""
     await pool.execute(
-        "UPDATE calls SET state = 'done', updated_at = clock_timestamp() WHERE call_id = $1",
+        """UPDATE calls SET state = 'done', updated_at = clock_timestamp()
+           WHERE call_id = $1 AND seq = $2""",
         call_id,
+        seq,
     )

@@ -193,5 +193,5 @@ async def _run(place: Place) -> None:
 
 
 if __name__ == "__main__":
-    kafka, nats, name, partitions = sys.argv[1:]
-    asyncio.run(_run(Place(kafka, nats, int(partitions), name)))
+    _kafka, _nats, _name, _partitions = sys.argv[1:]
+    asyncio.run(_run(Place(_kafka, _nats, int(_partitions), _name)))

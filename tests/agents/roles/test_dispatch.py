@@ -387,6 +387,14 @@ class TestLookups:
         await self.ask(writer, "strange")
         assert await self.answers(writer, 1) == {"strange": True}
 
+    @pytest.mark.usefixtures("projecting")
+    async def test_question_asked_again_by_a_later_record_is_answered_again(self, writer):
+        await self.ask(writer, "old")
+        assert await self.answers(writer, 1) == {"old": False}
+        await self.ask(writer, "old")
+        await self.answers(writer, 2)
+        assert [status for status, _ in writer.said(ANSWERED)] == ["applied", "applied"]
+
     async def test_answer_waits_for_the_read_models(self, writer):
         await writer.write(entry(1, event_id="applied"))
         await self.ask(writer, "applied")
