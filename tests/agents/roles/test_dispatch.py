@@ -341,7 +341,9 @@ class TestLookups:
         async with start(writer, {}) as task:
 
             async def all_answered() -> bool:
-                return len(writer.said(ANSWERED)) == count
+                open_calls = "SELECT count(*) FROM calls WHERE state <> 'done'"
+                left = await writer.pool.fetchval(open_calls)
+                return len(writer.said(ANSWERED)) == count and not left
 
             await until(all_answered, "all answered", task)
         return {data["event_id"]: data["seen"] for _, data in writer.said(ANSWERED)}
