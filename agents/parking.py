@@ -35,6 +35,8 @@ class Parking:
 
     def __init__(self, working: WorkingSet) -> None:
         self._working = working
+        loads = working.scan(TenantLoad.prefix_of(), 1 << 30)
+        self._loads = {row.tenant_id: row for row in loads if isinstance(row, TenantLoad)}
         self._passed: dict[bytes, bytes] = {}  # by prefix: nothing is left before this key
         self.more_due = False
         self.releasing = bool(working.scan(Release.prefix_of(SYSTEM), 1))
@@ -46,7 +48,8 @@ class Parking:
 
     def waits(self, tenant_id: str) -> bool:
         """Whether any event of this tenant waits."""
-        return self._load(tenant_id).events > 0
+        load = self._loads.get(tenant_id)
+        return load is not None and load.events > 0
 
     def ahead_of(self, tenant_id: str) -> bool:
         """Whether earlier events of the tenant still wait for the tenant itself."""
@@ -82,11 +85,9 @@ class Parking:
             raw,
         )
         subject = f"{row.wait_key}\x00{order}"
-        return self._put(
-            row,
-            Due(deadline_ms, "parked", tenant_id, subject),
-            load.replaced(events=load.events + 1, size_bytes=load.size_bytes + len(raw)),
-        )
+        load = load.replaced(events=load.events + 1, size_bytes=load.size_bytes + len(raw))
+        due = Due(deadline_ms, "parked", tenant_id, subject)
+        return [*self._put(row, due), self._keep(load)]
 
     def wake(self, tenant_id: str, keys: Iterable[bytes], order: str) -> list[bytes]:
         """Release what waited for any of these rows."""
@@ -147,12 +148,12 @@ class Parking:
         """A handler raised for this tenant: the changed keys, and how often in a row."""
         load = self._load(tenant_id)
         load = load.replaced(failures=load.failures + 1)
-        return self._put(load), load.failures
+        return [self._keep(load)], load.failures
 
     def forget_failures(self, tenant_id: str) -> list[bytes]:
         """A handler succeeded for this tenant: the changed keys."""
-        load = self._load(tenant_id)
-        return self._put(load.replaced(failures=0)) if load.failures else []
+        load = self._loads.get(tenant_id)
+        return [self._keep(load.replaced(failures=0))] if load and load.failures else []
 
     def _remove(self, row: Parked) -> list[bytes]:
         load = self._load(row.tenant_id)
@@ -161,12 +162,20 @@ class Parking:
         due = Due(row.deadline_ms, "parked", row.tenant_id, subject)
         self._working.put(row.key, None)
         self._working.put(due.key, None)
-        self._working.put(load.key, load.replaced(events=events, size_bytes=size))
-        return [row.key, due.key, load.key]
+        return [row.key, due.key, self._keep(load.replaced(events=events, size_bytes=size))]
 
     def _load(self, tenant_id: str) -> TenantLoad:
-        row = self._working.get(TenantLoad.key_of(tenant_id))
-        return row if isinstance(row, TenantLoad) else TenantLoad(tenant_id)
+        return self._loads.get(tenant_id) or TenantLoad(tenant_id)
+
+    def _keep(self, load: TenantLoad) -> bytes:
+        """Only tenants that burden the partition have a row; returns its key."""
+        if load.events or load.failures:
+            self._loads[load.tenant_id] = load
+            self._working.put(load.key, load)
+        else:
+            self._loads.pop(load.tenant_id, None)
+            self._working.put(load.key, None)
+        return load.key
 
     def _put(self, *rows: Row) -> list[bytes]:
         for row in rows:

@@ -38,10 +38,10 @@ from compose.telemetry import Gauges
 from compose.watchdog import Progress, watch
 from connectors.http import open_session
 from connectors.registry import connect
-from streams.app import AppSettings, create_app
+from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
-from streams.kafka import open_producer
+from streams.kafka import POLL_OFTEN_MS, open_producer, poll_often
 from tables.postgres.isolation import require_isolation
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import open_pool
@@ -80,6 +80,8 @@ class Worker:
 
     async def _start(self) -> None:
         settings = self.settings
+        if settings.embedded:
+            poll_often()
         self.archive_pool = await self._pool(settings.archiver_dsn, 12)
         async with self.archive_pool.acquire() as connection:
             await require_current(connection)
@@ -274,6 +276,8 @@ class Worker:
         self.writers.use(producer)
         await app.start()
         self.writers.heartbeat.attach(app)
+        if settings.embedded:
+            fetch_often(app, POLL_OFTEN_MS)
         self._stack.push_async_callback(app.stop)
         self._stack.push_async_callback(self.writers.stop)
 

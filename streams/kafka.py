@@ -13,7 +13,9 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.errors import LogBetrayed
 
+POLL_OFTEN_MS = 20
 FETCH_BYTES = 17 * 1024 * 1024  # a record of the journal is at most 16 MB and comes whole
+_fetch_wait_ms = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class Record:
     headers: Sequence[tuple[str, bytes]]
     value: bytes
     key: bytes | None
+
+
+def poll_often() -> None:
+    """For a broker that answers a waiting fetch only when its time is over (the embedded one)."""
+    global _fetch_wait_ms
+    _fetch_wait_ms = POLL_OFTEN_MS
 
 
 async def open_producer(bootstrap: str, *, max_bytes: int = FETCH_BYTES) -> AIOKafkaProducer:
@@ -58,6 +66,7 @@ class PartitionReader:
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_bytes=4 * FETCH_BYTES,
             max_poll_records=None,
+            fetch_max_wait_ms=_fetch_wait_ms,
             request_timeout_ms=20_000,
         )
 

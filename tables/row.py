@@ -4,6 +4,8 @@ Key = kind NUL tenant NUL id…; kinds are two letters. A row is immutable: chan
 `msgspec.structs.replace` and put the new one.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -20,10 +22,12 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     KEY: ClassVar[tuple[str, ...]] = ()
     VERSION: ClassVar[int] = 1
 
+    _identify: ClassVar[Callable[[Any], tuple[str, ...]]]
+
     @property
     def key(self) -> bytes:
         """The row's key in the table."""
-        return self.key_of(*(getattr(self, member) for member in self.KEY))
+        return SEPARATOR.join((self.KIND, *self._identify(self))).encode()
 
     @classmethod
     def key_of(cls, tenant_id: str, *parts: str) -> bytes:
@@ -48,7 +52,15 @@ def register(row: type[Row]) -> type[Row]:
     if row.KIND in _codecs:
         raise ValueError(f"two record types of kind {row.KIND!r}")
     _codecs[row.KIND] = Codec(row, version=row.VERSION)
+    if row.KEY:
+        row._identify = staticmethod(_members(row.KEY))
     return row
+
+
+def _members(names: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
+    if len(names) == 1:  # of one member attrgetter makes no tuple
+        return lambda row: (getattr(row, names[0]),)
+    return attrgetter(*names)
 
 
 def encode(row: Row) -> bytes:

@@ -14,6 +14,7 @@ from streams.journal import Image
 from tables.row import Row, decode, encode
 
 _DIGEST_MASK = (1 << 128) - 1
+_ABSENT = object()
 R = TypeVar("R", bound=Row)
 
 
@@ -50,10 +51,12 @@ class WorkingSet:
 
     def get(self, key: bytes) -> Row | None:
         """The row under `key`, or None."""
-        if key in self._newer:
-            return self._newer[key]
-        if key in self._clean:
-            return self._clean[key]
+        row = self._newer.get(key, _ABSENT)
+        if row is _ABSENT:
+            row = self._clean.get(key, _ABSENT)
+        return self._read(key) if row is _ABSENT else row  # type: ignore[return-value]
+
+    def _read(self, key: bytes) -> Row | None:
         try:
             value = self._store.get(key)
             row = None if value is None else decode(key, value)

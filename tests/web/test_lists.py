@@ -44,6 +44,7 @@ async def walk(api, path, limit):
         assert answer.status == 200, answer.raw
         assert len(answer.json["data"]) <= limit
         rows += answer.json["data"]
+        assert len(rows) < 100, "a list that never ends"
         link = answer.headers.get("Link")
         assert (link is not None) == answer.json["has_more"]
         assert (answer.json["next_cursor"] is not None) == answer.json["has_more"]
