@@ -27,7 +27,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     @property
     def key(self) -> bytes:
         """The row's key in the table."""
-        return SEPARATOR.join((self.KIND, *self._identify(self))).encode()
+        return SEPARATOR.join((self.KIND, *self._identify(self))).encode()  # type: ignore[call-arg]  # static, set by `register`
 
     @classmethod
     def key_of(cls, tenant_id: str, *parts: str) -> bytes:
