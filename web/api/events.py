@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import asyncpg
+import msgspec
 from aiohttp import web
 
 from agents.registry import COMMANDS, HANDLED
@@ -15,6 +16,7 @@ from streams.envelope import Envelope, Refusal, read
 from streams.errors import Unavailable
 from streams.ids import derive
 from streams.inbound import MAX_RECORD_BYTES
+from streams.journal import Entry
 from tables.payments import GatewayCall
 from tables.postgres import lists
 from web import bodies, shapes
@@ -165,7 +167,7 @@ async def _line(
             return Line(number, event_id, "not_taken", "not-serving")
         except Unavailable:
             return Line(number, event_id, "unknown", "outcome-unknown")
-    return Line(number, event_id, decision.entry.status, decision.entry.reason)
+    return Line(number, event_id, decision.entry.status, _why(decision.entry))
 
 
 def _read(call: Call, raw: bytes) -> Envelope | Refusal:
@@ -192,6 +194,15 @@ def _door(call: Call, envelope: Envelope) -> str:
     if "http" not in handled.ingress or handled.ingress == COMMANDS:
         return "ingress_not_allowed"
     return ""
+
+
+def _why(entry: Entry) -> str:
+    """The entry's reason, with the detail that only its reply carries."""
+    if entry.reply is None or entry.reply.status < 400:
+        return entry.reason
+    told = msgspec.json.decode(entry.reply.body)
+    reason = entry.reason or told["code"]
+    return f"{reason}: {told['detail']}" if told.get("detail") else reason
 
 
 def _reason(refusal: Refusal) -> str:
