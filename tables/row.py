@@ -22,12 +22,14 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     KEY: ClassVar[tuple[str, ...]] = ()
     VERSION: ClassVar[int] = 1
 
+    # A static function of each subclass, made by `register`.
     _identify: ClassVar[Callable[[Any], tuple[str, ...]]]
 
     @property
     def key(self) -> bytes:
         """The row's key in the table."""
-        return SEPARATOR.join((self.KIND, *self._identify(self))).encode()  # type: ignore[call-arg]  # static, set by `register`
+        identity = self._identify(self)  # type: ignore[call-arg]
+        return SEPARATOR.join((self.KIND, *identity)).encode()
 
     @classmethod
     def key_of(cls, tenant_id: str, *parts: str) -> bytes:
@@ -53,7 +55,7 @@ def register(row: type[Row]) -> type[Row]:
         raise ValueError(f"two record types of kind {row.KIND!r}")
     _codecs[row.KIND] = Codec(row, version=row.VERSION)
     if row.KEY:
-        row._identify = staticmethod(_members(row.KEY))
+        row._identify = staticmethod(_members(row.KEY))  # noqa: SLF001
     return row
 
 
