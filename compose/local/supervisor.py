@@ -19,7 +19,9 @@ class Supervisor:
     """One supervised child; `gave_up` is set to its reason when a restart cannot help."""
 
     def __init__(self, command: Command, tell: Callable[[str], None]) -> None:
-        self._command, self._tell = command, tell
+        self.command = command
+        """What the next start runs."""
+        self._tell = tell
         self._process = ServiceProcess(command)
         self._task: asyncio.Task[None] | None = None
         self.gave_up: asyncio.Future[str] | None = None
@@ -47,20 +49,21 @@ class Supervisor:
         delay_s = FIRST_DELAY_S
         while True:
             started = time.monotonic()
+            self._process = ServiceProcess(self.command)
             await self._process.start(_at_once, 5.0)
             await self._process.ended()
             code = self._process.exit_code
             if code == EXIT_REFUSED:
                 assert self.gave_up is not None
                 self.gave_up.set_result(
-                    f"{self._command.name} refuses to go on; see {self._command.log_path}"
+                    f"{self.command.name} refuses to go on; see {self.command.log_path}"
                 )
                 return
             if time.monotonic() - started > STEADY_S:
                 delay_s = FIRST_DELAY_S
             pause_s = delay_s * random.uniform(0.8, 1.2)
             self.restarts += 1
-            self._tell(f"{self._command.name} ended with code {code}; again in {pause_s:.1f} s")
+            self._tell(f"{self.command.name} ended with code {code}; again in {pause_s:.1f} s")
             await asyncio.sleep(pause_s)
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
 
