@@ -305,7 +305,8 @@ def _tell_story(maker: _Maker, tenant: Tenant, order_id: str, total: int) -> Non
             None if outstanding else _exact(amount, tenant.currency).text,
             declined,
             retried=dice.random() < 0.3,
-            doubled=dice.random() < 0.3,
+            # A declined payment may be confirmed again, and would be declined twice.
+            doubled=not declined and dice.random() < 0.3,
         )
     )
 

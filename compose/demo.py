@@ -1,0 +1,222 @@
+"""`treasury demo`: a seeded load through a throw-away installation, compared with the model.
+
+The whole way is real: events over NATS, payments over HTTP, books from Postgres and HTTP,
+outbound events from NATS. Equal or not is decided by tests/model alone.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import msgspec
+import nats
+from nats.aio.client import Client
+from rich.console import Console
+from rich.table import Table
+
+from compose import seeing
+from compose.local.stack import KafkaKind
+from compose.sending import Payers, publish
+from compose.up import Local, Running
+from tables.postgres.pool import open_pool
+from tests.model.compare import Shown, differences
+from tests.model.generator import Load, generate
+from tests.model.ledger import Books, expected
+
+SLOWEST_EVENTS_PER_S = 200
+PATIENCE_S = 120.0
+DIFFERENCES_SHOWN = 40
+
+
+@dataclass
+class Report:
+    """What was sent, what was expected, what was found, and how long it took in seconds."""
+
+    seed: int
+    events: int
+    broker: str
+    cores: int
+    payments: int
+    expected: dict[str, Any] = field(default_factory=dict)
+    actual: dict[str, Any] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    start_s: float = 0.0
+    publish_s: float = 0.0
+    settled_s: float = 0.0
+    payments_s: float = 0.0
+    events_per_s: float = 0.0
+    differences: list[str] = field(default_factory=list)
+
+
+async def run_demo(
+    *,
+    events: int,
+    seed: int,
+    kafka: str = "embedded",
+    json_output: bool = False,
+    partitions: int = 8,
+    workers: int = 1,
+) -> bool:
+    """Run it and print the report; False on any difference."""
+    err = Console(stderr=True)
+
+    def tell(line: str) -> None:
+        err.print(f"[dim]{line}[/dim]", highlight=False)
+
+    kind: KafkaKind = "apache" if kafka == "apache" else "embedded"
+    home = _folder()
+    try:
+        load = generate(seed, events, start_ms=time.time_ns() // 1_000_000)
+        local = Local(home, kind, partitions=partitions, workers=workers, port=0)
+        started = time.monotonic()
+        async with Running(local, tell) as running:
+            await running.ready()
+            report = Report(
+                seed,
+                events,
+                running.stack.kafka.version,
+                os.cpu_count() or 1,
+                len(load.stories),
+                start_s=time.monotonic() - started,
+            )
+            await play(load, running, report, tell)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home)
+    _show(report, json_output=json_output)
+    return not report.differences
+
+
+def _folder() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="treasury-demo-"))
+    home.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
+    return home
+
+
+async def play(load: Load, running: Running, report: Report, tell: Any) -> None:
+    """Publish, pay, wait until settled, compare; fills the report."""
+    assert running.endpoints is not None
+    client = await nats.connect(running.endpoints.nats)
+    pool = await open_pool(running.settings().archiver_dsn, max_size=4)
+    try:
+        async with aiohttp.ClientSession() as session:
+            payers = Payers(session, running.urls[0], running.token)
+            await _send(load, running.endpoints.nats, (client, pool), report)
+            await _pay(load, payers, report)
+            tell("reading what the installation shows")
+            await _compare(load, payers, (client, pool), report)
+    finally:
+        await pool.close()
+        await client.close()
+
+
+def _patience_s(load: Load) -> float:
+    return PATIENCE_S + len(load.messages) / SLOWEST_EVENTS_PER_S
+
+
+async def _send(
+    load: Load, url: str, connections: tuple[Client, asyncpg.Pool], report: Report
+) -> None:
+    started = time.monotonic()
+    await publish(url, load.messages)
+    report.publish_s = time.monotonic() - started
+    await seeing.decided(*connections, within_s=_patience_s(load))
+    report.settled_s = time.monotonic() - started
+    report.events_per_s = round(len(load.messages) / report.settled_s, 1)
+
+
+async def _pay(load: Load, payers: Payers, report: Report) -> None:
+    started = time.monotonic()
+    await payers.play(load.stories, within_s=_patience_s(load))
+    report.payments_s = time.monotonic() - started
+
+
+async def _compare(
+    load: Load, payers: Payers, connections: tuple[Client, asyncpg.Pool], report: Report
+) -> None:
+    client, pool = connections
+    tenants = [tenant.tenant_id for tenant in load.tenants]
+    served, positions = await seeing.balances(payers, tenants)
+    await seeing.read_everywhere(pool, positions, within_s=_patience_s(load))
+    published = await seeing.published(client, tenants)
+    posted = await seeing.posted(pool)
+    books = expected(load.messages, load.stories)
+    shown = await seeing.shown(pool, published, served)
+    report.statuses = await seeing.statuses(pool)
+    report.expected, report.actual = _totals_expected(books), _totals_shown(shown, books.optional)
+    report.differences = differences(books, shown)
+    report.differences += [
+        f"balance {key}: {served.get(key, 0)} over HTTP, {posted.get(key, 0)} in postings"
+        for key in {**served, **posted}
+        if served.get(key, 0) != posted.get(key, 0)
+    ]
+
+
+def _totals_expected(books: Books) -> dict[str, Any]:
+    outbound = [wanted.event_type for wanted in books.outbound]
+    return {
+        "events applied": len(books.applied),
+        "duplicates": books.duplicates,
+        "dead letters": books.dead_letters.total(),
+        "accounts with a balance": len(books.balances),
+        "sum of all debit balances": sum(minor for minor in books.balances.values() if minor > 0),
+        "sum of all balances": sum(books.balances.values()),
+        "invoices": len(books.invoices),
+        "invoices paid": sum(each.status == "paid" for each in books.invoices.values()),
+        "outbound events": len(outbound),
+        "payments succeeded": outbound.count("treasury.payment.success"),
+        "payments failed": outbound.count("treasury.payment.failed"),
+    }
+
+
+def _totals_shown(shown: Shown, optional: frozenset[str]) -> dict[str, Any]:
+    by_id = {event.event_id: event.event_type for event in shown.published}
+    outbound = [kind for event_id, kind in by_id.items() if event_id not in optional]
+    balances = [minor for minor in shown.balances.values() if minor]
+    return {
+        "events applied": len(shown.applied),
+        "duplicates": shown.duplicates,
+        "dead letters": shown.dead_letters.total(),
+        "accounts with a balance": len(balances),
+        "sum of all debit balances": sum(minor for minor in balances if minor > 0),
+        "sum of all balances": sum(balances),
+        "invoices": len(shown.invoices),
+        "invoices paid": sum(each.status == "paid" for each in shown.invoices.values()),
+        "outbound events": len(outbound),
+        "payments succeeded": outbound.count("treasury.payment.success"),
+        "payments failed": outbound.count("treasury.payment.failed"),
+        # Of orders that the till completed before the café told of them.
+        "outbound events of shares voided since": len(by_id) - len(outbound),
+    }
+
+
+def _show(report: Report, *, json_output: bool) -> None:
+    console = Console()
+    if json_output:
+        print(msgspec.json.encode(report).decode())
+        return
+    table = Table("what", "expected", "actual", title=f"seed {report.seed}, {report.broker}")
+    for name, found_here in report.actual.items():
+        wanted = report.expected.get(name)
+        table.add_row(name, "" if wanted is None else f"{wanted:,}", f"{found_here:,}")
+    console.print(table)
+    found = ", ".join(f"{status} {count:,}" for status, count in report.statuses.items())
+    console.print(f"entries: {found}", highlight=False)
+    console.print(
+        f"{report.events:,} events and {report.payments} payments on {report.cores} cores:"
+        f" start {report.start_s:.1f} s, published in {report.publish_s:.1f} s, settled in"
+        f" {report.settled_s:.1f} s ({report.events_per_s:,.0f} events/s), payments in"
+        f" {report.payments_s:.1f} s",
+        highlight=False,
+    )
+    for line in report.differences[:DIFFERENCES_SHOWN]:
+        console.print(f"[red]different[/red] {line}", highlight=False)
+    if len(report.differences) > DIFFERENCES_SHOWN:
+        console.print(f"and {len(report.differences) - DIFFERENCES_SHOWN} more differences")
+    console.print("[green]equal[/green]" if not report.differences else "[red]different[/red]")

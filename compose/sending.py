@@ -1,0 +1,158 @@
+"""What a generated load does to a running installation: sister services publish, payers pay.
+
+Accepted is what JetStream acknowledged or HTTP answered; nothing here looks at what came of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from tests.model.generator import PUBLISHERS, Message, Story
+
+IN_FLIGHT = 500
+ANSWER_WITHIN_S = 20.0
+ATTEMPTS = 30
+PAYERS = 8
+
+
+class NotAccepted(RuntimeError):
+    """The installation did not take, or did not rightly answer, what was sent to it."""
+
+
+async def publish(url: str, messages: Sequence[Message]) -> None:
+    """Publish messages under their subjects, each publisher in order; all are acknowledged."""
+    accepted = {message.number: asyncio.Event() for message in messages}
+    clients = [await nats.connect(url, name=f"service {n}") for n in range(PUBLISHERS)]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for number, client in enumerate(clients):
+                mine = [each for each in messages if each.publisher == number]
+                tasks.create_task(_publish_in_order(client, mine, accepted))
+    finally:
+        for client in clients:
+            await client.close()
+
+
+async def _publish_in_order(
+    client: Client, messages: list[Message], accepted: dict[int, asyncio.Event]
+) -> None:
+    jetstream = client.jetstream(timeout=ANSWER_WITHIN_S)
+    slots = asyncio.Semaphore(IN_FLIGHT)
+
+    async def acknowledged(message: Message) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                await jetstream.publish(message.subject, message.raw)
+                break
+            except (NatsError, TimeoutError):
+                # It may be stored nevertheless: then this makes a duplicate, as services do.
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.5)
+        accepted[message.number].set()
+        slots.release()
+
+    async with asyncio.TaskGroup() as tasks:
+        for message in messages:
+            await slots.acquire()
+            if message.after is not None:
+                await accepted[message.after].wait()
+            tasks.create_task(acknowledged(message))
+
+
+class Payers:
+    """Plays payment stories over HTTP; `token` makes a tenant's bearer token."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, token: Callable[[str], str]
+    ) -> None:
+        self._session, self._url = session, url
+        self._token = token
+        self._tokens: dict[str, str] = {}
+
+    async def play(self, stories: Sequence[Story], *, within_s: float) -> None:
+        """Play all stories, some at a time; each until its payment has an end."""
+        slots = asyncio.Semaphore(PAYERS)
+
+        async def one(number: int, story: Story) -> None:
+            async with slots:
+                await self._story(number, story)
+
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
+            for number, story in enumerate(stories):
+                tasks.create_task(one(number, story))
+
+    async def _story(self, number: int, story: Story) -> None:
+        wish = {"order_id": story.order_id, "currency": story.currency}
+        if story.amount is not None:
+            wish["amount"] = story.amount
+        intent = await self._command(story, "intents", f"story-{number}-intent", wish, 201)
+        payment_id = intent["payment_id"]
+        confirm = {"payment_id": payment_id, "method": "instant"}
+        await self._command(story, "confirm", f"story-{number}-confirm", confirm, 202)
+        if story.doubled:
+            key = f"story-{number}-again"
+            status, _, body = await self.post(story.tenant_id, "confirm", key, confirm)
+            if status != 409:
+                raise NotAccepted(f"a second confirmation was answered {status}: {body}")
+        await self._ended(story, payment_id)
+
+    async def _command(
+        self, story: Story, name: str, key: str, body: dict[str, str], wanted: int
+    ) -> dict[str, Any]:
+        status, _, answer = await self.post(story.tenant_id, name, key, body)
+        if status != wanted:
+            raise NotAccepted(f"{name} of order {story.order_id} was answered {status}: {answer}")
+        if story.retried:
+            again, headers, repeated = await self.post(story.tenant_id, name, key, body)
+            replayed = headers.get("Idempotency-Replayed")
+            if (again, repeated, replayed) != (status, answer, "true"):
+                raise NotAccepted(f"a retry of {name} was answered {again} {replayed}: {repeated}")
+        return answer
+
+    async def post(
+        self, tenant_id: str, name: str, key: str, body: dict[str, str]
+    ) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """POST a payment command until it is decided: (status, headers, body)."""
+        url = f"{self._url}/api/v1/payments/{name}"
+        headers = {"Idempotency-Key": key, **self.headers(tenant_id)}
+        for _ in range(ATTEMPTS):
+            async with self._session.post(url, json=body, headers=headers) as response:
+                if response.status not in {429, 503}:
+                    return response.status, dict(response.headers), await response.json()
+            await asyncio.sleep(0.5)
+        raise NotAccepted(f"{url} was not available {ATTEMPTS} times")
+
+    async def get(self, tenant_id: str, path: str) -> dict[str, Any]:
+        """GET a path of the tenant's, when it is available."""
+        url = f"{self._url}/api/v1/{tenant_id}/{path}"
+        for _ in range(ATTEMPTS):
+            async with self._session.get(url, headers=self.headers(tenant_id)) as response:
+                if response.status == 200:
+                    answer: dict[str, Any] = await response.json()
+                    return answer
+                if response.status not in {429, 503}:
+                    raise NotAccepted(f"{url} was answered {response.status}")
+            await asyncio.sleep(0.5)
+        raise NotAccepted(f"{url} was not available {ATTEMPTS} times")
+
+    def headers(self, tenant_id: str) -> dict[str, str]:
+        """Who asks."""
+        if tenant_id not in self._tokens:
+            self._tokens[tenant_id] = self._token(tenant_id)
+        return {"Authorization": f"Bearer {self._tokens[tenant_id]}"}
+
+    async def _ended(self, story: Story, payment_id: str) -> None:
+        wanted = "requires_confirmation" if story.declined else "succeeded"
+        while True:
+            payment = await self.get(story.tenant_id, f"payments/intents/{payment_id}")
+            if payment["status"] == wanted and (payment["failure"] or not story.declined):
+                return
+            if payment["status"] != "processing":
+                raise NotAccepted(f"payment {payment_id} is {payment['status']}, not {wanted}")
+            await asyncio.sleep(0.05)
