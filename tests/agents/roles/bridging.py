@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 import nats
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from nats.js.errors import NotFoundError
@@ -136,7 +137,8 @@ class Safe:
                 await consumer.start()
                 self._consumer = consumer
         where = TopicPartition(self._place.topics.inbound.name, partition)
-        self._ends[partition] = (await self._consumer.end_offsets([where]))[where]
+        with suppress(KafkaError):  # asked again, as real progress is through an outage
+            self._ends[partition] = (await self._consumer.end_offsets([where]))[where]
 
     async def close(self) -> None:
         if self._consumer is not None:

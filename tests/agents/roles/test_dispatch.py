@@ -155,10 +155,18 @@ class TestCalls:
 
     async def test_calls_run_beside_each_other_and_no_more_than_allowed(self, writer):
         gateway = Scripted([DONE])
+        gateway.gate.clear()
         calls = [f"call-{number}" for number in range(40)]
-        async with start(writer, {"instant": gateway}, concurrent=4) as task:
+        limits = {"concurrent": 4, "longest_grant_ms": 60_000}
+        async with start(writer, {"instant": gateway}, **limits) as task:
             for call_id in calls:
-                await writer.call(call_id)
+                await writer.call(call_id, deadline_ms=now() + 60_000)
+
+            async def all_granted() -> bool:
+                return len(writer.said(GRANTED)) == 40 and gateway.running == 4
+
+            await until(all_granted, "four are out, the rest wait", task)
+            gateway.gate.set()
             await until(lambda: all_done(writer, *calls), "calls done", task)
         assert sorted(gateway.performed) == sorted(calls)
         assert gateway.most_running == 4
