@@ -43,7 +43,7 @@ class Message:
     """One publication. `reason` is why it must become a dead letter, empty when it must not.
 
     `publisher` sends it; between publishers there is no order, except that a message is sent
-    only after the one whose number is `after` was accepted.
+    only when the one whose number is `after` was decided.
     """
 
     number: int
