@@ -28,18 +28,18 @@ def order_created(event: Event[OrderCreated], view: View) -> Effects:
 
     A till may have sold the same order before: then its sale becomes the invoice's payment.
     Money that came before the invoice is applied to it.
+
+    Effects are given one by one, so that each step reads what the one before it changed.
     """
     data, tenant = event.data, view.tenant(event.tenant_id)
     asset = data.currency or tenant.currency
     total = data.total_amount.minor(asset)
-    if total <= 0:
-        return [Refuse("amount_not_positive", http_status=422)]
     order = view.row(Order, event.tenant_id, data.order_id)
     order = order or Order(event.tenant_id, data.order_id)
-    if order.invoice_id and not order.sold_asset:
-        return [Refuse("order_already_invoiced")]
-    if order.sold_asset not in {"", asset}:
-        return [Refuse("currency_differs_from_sale", http_status=422)]
+    refusal = _refusal(order, asset, total)
+    if refusal is not None:
+        yield refusal
+        return
     claim = Claim(
         data.order_id,
         data.customer_id,
@@ -49,7 +49,20 @@ def order_created(event: Event[OrderCreated], view: View) -> Effects:
         total,
         data.due_date or "",
     )
-    invoice, effects = raise_invoice(event, tenant, claim)
+    invoice, raised = raise_invoice(event, tenant, claim)
+    yield from raised
     order, invoice, sold = sale_becomes_payment(event, view, order, invoice)
-    order, invoice, waited = apply_waiting(event, view, order, invoice)
-    return [*effects, *sold, *waited, Put(order.replaced(invoice_id=invoice.invoice_id))]
+    yield from sold
+    order, invoice, waited = apply_waiting(event, view, order, invoice, final=True)
+    yield from waited
+    yield Put(order.replaced(invoice_id=invoice.invoice_id))
+
+
+def _refusal(order: Order, asset: str, total: int) -> Refuse | None:
+    if total <= 0:
+        return Refuse("amount_not_positive", http_status=422)
+    if order.invoice_id and not order.sold_asset:
+        return Refuse("order_already_invoiced")
+    if order.sold_asset not in {"", asset}:
+        return Refuse("currency_differs_from_sale", http_status=422)
+    return None

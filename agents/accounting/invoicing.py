@@ -178,14 +178,17 @@ def open_case(
 
 
 def apply_waiting(
-    event: Event[Any], view: View, order: Order, invoice: Invoice
+    event: Event[Any], view: View, order: Order, invoice: Invoice, *, final: bool
 ) -> tuple[Order, Invoice, list[Effect]]:
     """Money that came before its invoice: suspense / receivable, its cases closed.
 
-    What the invoice does not need stays in suspense under its case.
+    What a final invoice does not need is its customer's credit, as if it had come later. Without
+    a customer, or while the order's own invoice may still come, it stays under its case.
     """
     effects: list[Effect] = []
     left = []
+    stays = not (final and invoice.customer_id)
+    over = 0
     for case_id in order.unapplied:
         case = view.row(Case, event.tenant_id, case_id)
         if case is None or case.status != "open" or case.asset != invoice.asset:
@@ -193,10 +196,14 @@ def apply_waiting(
         where = dimensions(order=order.order_id, case=case_id)
         invoice, paid, rest = settle(invoice, chart.SUSPENSE, case.amount, where)
         effects += paid
-        if rest:
+        if rest and stays:
             left.append(case_id)
-        status = "open" if rest else "closed"
-        effects.append(Put(case.replaced(amount=rest or case.amount, status=status)))
+            effects.append(Put(case.replaced(amount=rest)))
+            continue
+        over += rest
+        effects.append(Put(case.replaced(status="closed")))
+    if over:
+        effects += overpaid(event, view, invoice, chart.SUSPENSE, over)
     return order.replaced(unapplied=left), invoice, effects
 
 

@@ -62,7 +62,7 @@ def sell(event: Event[Any], view: View, order: Order, sale: Sale) -> list[Effect
     )
     if sale.electronic:
         invoice, opened = _open_share(event, view.tenant(event.tenant_id), sale)
-        order, _, waited = apply_waiting(event, view, order, invoice)
+        order, _, waited = apply_waiting(event, view, order, invoice, final=False)
         order = order.replaced(invoice_id=invoice.invoice_id)
         effects += [*opened, *waited]
     effects.append(Put(order))

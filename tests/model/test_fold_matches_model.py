@@ -1,13 +1,16 @@
 """The product's core against the model: the same books whatever the order of arrival."""
 
+import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from tests.model.compare import differences, unbalanced
-from tests.model.generator import Load, generate, shuffled
-from tests.model.ledger import expected
+from tests.model.generator import MAGIC, Load, Story, generate, shuffled
+from tests.model.ledger import decimal_text, expected
 from tests.model.played import Played, digests, play, shown
+from tests.model.wire import from_json
 
 SEEDS = (1, 2, 3)
 
@@ -82,3 +85,53 @@ def books_of(core) -> dict[bytes, object]:
     """All rows but the seen segments, which are cut by record."""
     rows = core.working.scan(b"", 1 << 30)
     return {row.key: row for row in rows if row.KIND != "sg"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+class TestPaymentsBeforeTheirOrders:
+    """Money that comes first waits in suspense; once its order is known, nothing tells."""
+
+    def test_end_in_the_same_books(self, seed):
+        load = load_of(seed, 1_000)
+        stories = early_stories(load, seed)
+        assert len(stories) > 20
+        books = expected(load.messages, stories)
+        played = Played(seed, 1)
+        lifecycle = [each for each in load.messages if each.subject == "auth.tenant.created"]
+        played.messages(lifecycle)
+        played.stories(stories)
+        early = shown(played)
+        assert early.suspense
+        assert unbalanced(early) == []
+        played.messages([each for each in load.messages if each not in lifecycle])
+        late = shown(played)
+        # The case that was opened meanwhile was told.
+        told = [each for each in late.published if each.event_type != EXCEPTION]
+        books.outbound = [each for each in books.outbound if each.event_type != EXCEPTION]
+        assert differences(books, replace(late, published=told)) == []
+
+
+EXCEPTION = "treasury.reconciliation.exception"
+
+
+def early_stories(load: Load, seed: int) -> list[Story]:
+    """Payments of orders that only the café tells of: less than, exactly, or beyond the total."""
+    dice = random.Random(seed)
+    orders = {"cafe.order.created": set(), "pos.order.completed": set()}
+    for message in load.messages:
+        if not message.reason and message.subject in orders:
+            order_id = from_json(message.raw)["data"]["order_id"]
+            orders[message.subject].add((message.tenant_id, order_id))
+    cafe_only = orders["cafe.order.created"] - orders["pos.order.completed"]
+    currency = {tenant.tenant_id: tenant.currency for tenant in load.tenants}
+    invoices = expected(load.messages, []).invoices
+    stories = []
+    for tenant_id, order_id in sorted(cafe_only)[::4]:
+        asset, total = currency[tenant_id], invoices[tenant_id, order_id].total
+        minor = dice.choice((total, total + 101, total // 2 + 1))
+        minor += minor % 100 in MAGIC
+        amount = decimal_text(minor, asset)
+        stories.append(
+            Story(tenant_id, order_id, asset, amount, False, retried=False, doubled=False)
+        )
+    return stories
