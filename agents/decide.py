@@ -142,8 +142,7 @@ class Fold:
             self._write(arrival, 0, envelope, self._again(known, before.payload_hash == payload))
             return
         outcome = self._first_time(arrival, envelope, handled, step=0)
-        self.seen.remember(known, payload, outcome.status)
-        self._keep_reply(known, outcome.reply)
+        self._remember(known, payload, arrival.ingress, outcome)
         self._write(arrival, 0, envelope, outcome)
         if outcome.draft is not None and outcome.draft.redrive is not None:
             self._redrive(arrival, outcome.draft.redrive)
@@ -372,8 +371,7 @@ class Fold:
     ) -> None:
         known = identity(envelope.tenant_id, envelope.event_id)
         payload = payload_hash(envelope.event_type, envelope.data)
-        self.seen.remember(known, payload, outcome.status)
-        self._keep_reply(known, outcome.reply)
+        self._remember(known, payload, arrival.ingress, outcome)
         if outcome.status != "parked" and envelope.timestamp_ms < self.now_ms - WINDOW_MS:
             self._forget_look_up(envelope)
         self._write(arrival, step, envelope, outcome, raw=raw)
@@ -385,7 +383,11 @@ class Fold:
 
     # -- writing down -------------------------------------------------------------------------
 
-    def _keep_reply(self, known: bytes, reply: Reply | None) -> None:
+    def _remember(self, known: bytes, payload: bytes, ingress: str, outcome: Outcome) -> None:
+        reply = outcome.reply
+        # A command may have been answered before, when it was told to wait.
+        answered = reply is not None or ingress == "http"
+        self.seen.remember(known, payload, outcome.status, answered=answered)
         if reply is not None:
             row = StoredReply(known, reply.status, reply.body)
             self._set(row.key, row)

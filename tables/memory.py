@@ -9,7 +9,8 @@ SYSTEM = "~"  # owner of rows that belong to the partition, not to a tenant; no 
 
 @register
 class SeenSegment(Row, frozen=True):
-    """The ids that one journal record decided, packed: 16 bytes identity, 8 payload, 1 status each.
+    """The ids that one journal record decided, packed: 16 bytes identity, 8 payload, 1 status each
+    (its highest bit: a reply may be stored).
 
     Dropped whole when `newest_ms` (log time) is older than the deduplication window.
     """

@@ -15,6 +15,7 @@ from tables.row import Row
 IDENTITY_BYTES, PAYLOAD_BYTES = 16, 8
 _WIDTH = IDENTITY_BYTES + PAYLOAD_BYTES + 1
 _SLOT_BITS = 20
+_ANSWERED = 0x80  # beside the status: a reply may be stored for this event
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,15 @@ class Seen:
             row = self._row(segment_key(seq))
             assert isinstance(row, SeenSegment)
             packed = row.packed[index * _WIDTH : (index + 1) * _WIDTH]
-        return Decided(packed[IDENTITY_BYTES:-1], STATUSES[packed[-1]])
+        return Decided(packed[IDENTITY_BYTES:-1], STATUSES[packed[-1] & ~_ANSWERED])
 
-    def remember(self, identity: bytes, payload_hash: bytes, status: str) -> None:
-        """Note a decision in the open segment."""
+    def remember(
+        self, identity: bytes, payload_hash: bytes, status: str, *, answered: bool = False
+    ) -> None:
+        """Note a decision in the open segment; `answered` if a reply to it may be stored."""
         self._slots[identity] = self._open_seq << _SLOT_BITS | len(self._open)
-        self._open.append(identity + payload_hash + bytes([STATUSES.index(status)]))
+        mark = STATUSES.index(status) | (_ANSWERED if answered else 0)
+        self._open.append(identity + payload_hash + bytes([mark]))
 
     def close(self, now_ms: int) -> SeenSegment | None:
         """The row of the open segment; None if nothing was decided in it."""
@@ -77,7 +81,10 @@ class Seen:
         self._segments.append((segment.seq, segment.newest_ms))
 
     def expired(self, before_ms: int, limit: int) -> list[tuple[bytes, list[bytes]]]:
-        """Forget up to `limit` segments wholly older than `before_ms`: (key, identities)."""
+        """Forget up to `limit` segments wholly older than `before_ms`.
+
+        For each its key, and the identities forgotten with it that may have a stored reply.
+        """
         gone: list[tuple[bytes, list[bytes]]] = []
         while self._segments and self._segments[0][1] < before_ms and len(gone) < limit:
             seq, _ = self._segments.popleft()
@@ -87,10 +94,11 @@ class Seen:
         return gone
 
     def _forget(self, segment: SeenSegment) -> list[bytes]:
-        forgotten = []
+        answered = []
         for start in range(0, len(segment.packed), _WIDTH):
             identity = segment.packed[start : start + IDENTITY_BYTES]
             if self._slots.get(identity, -1) >> _SLOT_BITS == segment.seq:
                 del self._slots[identity]
-                forgotten.append(identity)
-        return forgotten
+                if segment.packed[start + _WIDTH - 1] & _ANSWERED:
+                    answered.append(identity)
+        return answered

@@ -2,10 +2,10 @@
 
 import pytest
 
-from agents.decide import STEPS_PER_EVENT
+from agents.decide import STEPS_PER_EVENT, WINDOW_MS
 from agents.parking import DEADLINE_MS, MAX_BYTES_PER_TENANT
 from tables.invoices import Order
-from tables.memory import Due, Parked, Release, TenantLoad
+from tables.memory import Due, Parked, Release, StoredReply, TenantLoad
 from tests.agents.core import Core
 from tests.agents.handlers import tenant_of
 
@@ -190,3 +190,13 @@ class TestANamedKey:
         core.tenant("u")
         core.event("test.waits", "t", {"text": "bar"})
         assert len(core.event("auth.outlet.created", "u", {"outlet_id": "bar"})) == 1
+
+
+class TestAnswersOfWaitingCommands:
+    def test_leave_with_the_window_though_the_event_was_decided_twice(self, core):
+        kind, data = "treasury.command.payment_intent.create", {"amount": "5"}
+        core.event(kind, "u", data, event_id="e", ingress="http")
+        core.tenant("u")
+        assert len(core.rows(StoredReply)) == 1
+        core.tick(WINDOW_MS + 1)
+        assert core.rows(StoredReply) == []
