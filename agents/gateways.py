@@ -72,6 +72,8 @@ def completed(event: Event[Completed], view: View) -> Effects:
     payment = view.row(Payment, event.tenant_id, call.subject_id)
     assert payment is not None
     due = Delete(Due(call.deadline_ms + CASE_AFTER_MS, "call", event.tenant_id, call.call_id).key)
+    if data.outcome == "unknown" and call.status == "unknown":
+        return [due]
     if data.outcome == "unknown":
         return [due, *_unknown(call)]
     done = Put(call.replaced(status="done", outcome=data.outcome))

@@ -50,7 +50,7 @@ class Signer:
         """The stamp of a record; ingress `kafka` when it does not bear our signature."""
         found = dict(headers)
         ingress = found.get(_INGRESS, b"").decode("ascii", "replace")
-        stamp = Stamp(ingress, found.get(_REFUSED, b"").decode("ascii", "replace"))
+        stamp = Stamp(ingress, found.get(_REFUSED, b"").decode("utf-8", "replace"))
         signature = found.get(_SIGNATURE, b"")
         if ingress in INGRESSES and hmac.compare_digest(
             signature, self._sign(stamp, partition, value)

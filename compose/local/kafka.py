@@ -70,6 +70,11 @@ class ApacheKafka:
         self.controller_port = controller_port or free_port()
 
     @property
+    def data_dir(self) -> Path:
+        """Everything the broker keeps; remove it while stopped to lose all of it."""
+        return self._folder / "data"
+
+    @property
     def bootstrap(self) -> str:
         """`host:port` for clients."""
         return f"127.0.0.1:{self.port}"

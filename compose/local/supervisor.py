@@ -25,7 +25,13 @@ class Supervisor:
         self._process = ServiceProcess(command)
         self._task: asyncio.Task[None] | None = None
         self.gave_up: asyncio.Future[str] | None = None
-        self.restarts = 0
+        self.codes: list[int | None] = []
+        """How it ended by itself, each time."""
+
+    @property
+    def restarts(self) -> int:
+        """How often it ended by itself."""
+        return len(self.codes)
 
     @property
     def pid(self) -> int | None:
@@ -53,6 +59,7 @@ class Supervisor:
             await self._process.start(_at_once, 5.0)
             await self._process.ended()
             code = self._process.exit_code
+            self.codes.append(code)
             if code == EXIT_REFUSED:
                 assert self.gave_up is not None
                 self.gave_up.set_result(
@@ -62,7 +69,6 @@ class Supervisor:
             if time.monotonic() - started > STEADY_S:
                 delay_s = FIRST_DELAY_S
             pause_s = delay_s * random.uniform(0.8, 1.2)
-            self.restarts += 1
             self._tell(f"{self.command.name} ended with code {code}; again in {pause_s:.1f} s")
             await asyncio.sleep(pause_s)
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)

@@ -1,0 +1,182 @@
+"""A local installation on Apache Kafka whose parts a test may kill; held against the model."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+import nats
+
+from compose import seeing
+from compose.proof import verify_all
+from compose.sending import Payers, publish
+from compose.up import Local, Running
+from tables.postgres.pool import open_pool
+from tests.model.compare import differences
+from tests.model.generator import Load, Message, Story, generate
+from tests.model.ledger import expected
+
+PATIENCE_S = 180.0
+
+
+def seed_of_run() -> int:
+    """The seed of this run, printed; TREASURY_SEED repeats one."""
+    seed = int(os.environ.get("TREASURY_SEED", random.SystemRandom().randrange(1 << 31)))
+    print(f"seed {seed}: TREASURY_SEED={seed} repeats it")
+    return seed
+
+
+class Cluster:
+    """Workers under supervisors, and everything that was sent to them so far."""
+
+    def __init__(self, home: Path, *, workers: int = 1, partitions: int = 4) -> None:
+        local = Local(home, "apache", partitions=partitions, workers=workers, port=0)
+        self.running = Running(local, print)
+        self.load: Load | None = None
+        self._sent: list[Message] = []
+        self._held: list[Message] = []
+        self._played: list[Story] = []
+
+    async def __aenter__(self) -> Self:
+        await self.running.__aenter__()
+        try:
+            await self.running.ready()
+        except BaseException:
+            await self.running.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.running.__aexit__()
+
+    @property
+    def settings(self):
+        return self.running.settings()
+
+    def generate(self, seed: int, events: int) -> Load:
+        self.load = generate(seed, events, start_ms=time.time_ns() // 1_000_000)
+        return self.load
+
+    # -- what is sent -----------------------------------------------------------------------------
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish and remember; what contradicts an earlier message waits for `differences`."""
+        now = [message for message in messages if message.after is None]
+        await publish(self.running.endpoints.nats, now)
+        self._sent += now
+        self._held += [message for message in messages if message.after is not None]
+
+    async def pay(self, stories: Sequence[Story], url: str | None = None) -> None:
+        async with aiohttp.ClientSession() as session:
+            payers = Payers(session, url or self.running.urls[0], self.running.token)
+            await payers.play(stories, within_s=PATIENCE_S, first=len(self._played))
+        self._played += stories
+
+    async def begin_payment(self, story: Story, key: str) -> tuple[str, str]:
+        """Start a payment and do not wait for its end; (tenant, payment)."""
+        wish = {"amount": "100", "currency": story.currency}
+        async with aiohttp.ClientSession() as session:
+            payers = Payers(session, self.running.urls[0], self.running.token)
+            _, _, intent = await payers.post(story.tenant_id, "intents", f"{key}-intent", wish)
+            confirm = {"payment_id": intent["payment_id"], "method": "instant"}
+            await payers.post(story.tenant_id, "confirm", f"{key}-confirm", confirm)
+        return story.tenant_id, intent["payment_id"]
+
+    async def status_of(self, payment: tuple[str, str]) -> str:
+        """A payment's status now."""
+        tenant_id, payment_id = payment
+        async with aiohttp.ClientSession() as session:
+            payers = Payers(session, self.running.urls[0], self.running.token)
+            return (await payers.get(tenant_id, f"payments/intents/{payment_id}"))["status"]
+
+    # -- what is done to them ---------------------------------------------------------------------
+
+    def kill(self, worker: int = 0) -> None:
+        """SIGKILL a worker; its supervisor starts it again."""
+        os.kill(self.pid(worker), signal.SIGKILL)
+
+    def pid(self, worker: int = 0) -> int:
+        pid = self.running.supervisors[worker].pid
+        assert pid is not None
+        return pid
+
+    async def died(self, worker: int, since: int) -> None:
+        """Return when the worker has ended by itself once more than `since` times."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.running.supervisors[worker].restarts <= since:
+                await asyncio.sleep(0.05)
+
+    async def restart(self, environment: Mapping[str, str] | None = None, worker: int = 0) -> None:
+        """Stop a worker in good order and start it again, with more environment."""
+        supervisor = self.running.supervisors[worker]
+        await supervisor.stop()
+        self.use(environment or {}, worker)
+        await supervisor.start()
+
+    def use(self, environment: Mapping[str, str], worker: int = 0) -> None:
+        """The environment of the worker's next start."""
+        plain = self.running.command(worker)
+        self.running.supervisors[worker].command = replace(
+            plain, environment={**plain.environment, **environment}
+        )
+
+    # -- what it shows ----------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """Return when all that was sent is decided and read by everybody."""
+        await self._with_pool(seeing.decided)
+
+    async def differences(self) -> list[str]:
+        """Everything in which the installation differs from the model, replay included."""
+        assert self.load is not None
+        await self.running.ready(PATIENCE_S)
+        await self.settled()
+        held, self._held = self._held, []
+        await publish(self.running.endpoints.nats, held)
+        self._sent += held
+        await self.settled()
+        client = await nats.connect(self.running.endpoints.nats)
+        pool = await open_pool(self.settings.archiver_dsn, max_size=2)
+        try:
+            async with aiohttp.ClientSession() as session:
+                payers = Payers(session, self.running.urls[-1], self.running.token)
+                tenants = [tenant.tenant_id for tenant in self.load.tenants]
+                served, positions = await seeing.balances(payers, tenants)
+            await seeing.read_everywhere(pool, positions, within_s=PATIENCE_S)
+            published = await seeing.published(client, tenants)
+            shown = await seeing.shown(pool, published, served)
+        finally:
+            await pool.close()
+            await client.close()
+        found = differences(expected(self._sent, self._played), shown)
+        for report in await verify_all(self.settings, None, None):
+            if report.difference is not None:
+                found.append(f"replay: {report.difference}")
+        print(*found, sep="\n")
+        return found
+
+    async def _with_pool(self, wait) -> None:
+        client = await nats.connect(self.running.endpoints.nats)
+        pool = await open_pool(self.settings.archiver_dsn, max_size=2)
+        try:
+            await wait(client, pool, within_s=PATIENCE_S)
+        finally:
+            await pool.close()
+            await client.close()
+
+
+async def both(*work: Awaitable[None]) -> None:
+    """Run together; the first failure ends the others."""
+    async with asyncio.TaskGroup() as tasks:
+        for each in work:
+            tasks.create_task(_one(each))
+
+
+async def _one(work: Awaitable[None]) -> None:
+    await work

@@ -1,0 +1,28 @@
+"""Fixtures of the tests on a whole installation; each has one of its own and may destroy it.
+
+TREASURY_KEEP=1 keeps its folder with all logs.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compose.local.kafka import jars_version
+from tests.conftest import BROKER
+
+
+@pytest.fixture
+def home(needs_apache, pytestconfig: pytest.Config) -> Iterator[Path]:
+    """A folder for an installation on Apache Kafka, gone afterwards."""
+    pytestconfig.stash[BROKER] = f"Apache Kafka {jars_version()}"
+    folder = Path(tempfile.mkdtemp(prefix="treasury-e2e-"))
+    folder.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
+    yield folder
+    if os.environ.get("TREASURY_KEEP") == "1":
+        print(f"kept {folder}")
+    else:
+        shutil.rmtree(folder)
