@@ -5,6 +5,7 @@ log was replaced meanwhile. Knows nothing of what the messages say.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from streams.journal import Position
 from streams.signals import crash_here
 
 WAIT_S = 5.0
+REPLACED_WITHIN_S = 60.0
 LARGEST_ENVELOPE_BYTES = MAX_RECORD_BYTES - 2  # the brackets of an array
 _BRIDGED = Stamp("nats")
 
@@ -50,11 +52,15 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class _Appended:
-    """A record that Kafka has: where it is, and the messages in it."""
+    """A record that Kafka has: where it is, and the messages in it.
+
+    `log` is the log that was last known; `below` says that the offset was decided there already.
+    """
 
     log: int
     offset: int
     carried: list[Carried]
+    below: bool
 
 
 Settle = Callable[[list[Carried], bool], Awaitable[None]]
@@ -126,16 +132,14 @@ class Lane:
         _, safe = self._progress.get(self._partition)
         offset = await self._inlet.append(self._partition, stamp=stamp, value=value)
         crash_here("S2")
-        if offset < safe.offset:
-            raise LogBetrayed(
-                f"inbound[{self._partition}] ends before {safe.offset}, which was decided:"
-                " run `treasury restore`"
-            )
-        self._appended.append(_Appended(safe.log, offset, carried))
+        self._appended.append(_Appended(safe.log, offset, carried, below=offset < safe.offset))
         self._went.set()
 
     async def _covered(self, appended: _Appended) -> bool:
         """Wait until the record is safe; False when the log it stands in was replaced."""
+        if appended.below:
+            await self._other_log(appended)
+            return False
         wanted = Position(appended.log, appended.offset + 1, 0)
         while True:
             _, safe = self._progress.get(self._partition)
@@ -145,3 +149,21 @@ class Lane:
                 return True
             with suppress(TimeoutError):
                 await self._progress.wait_for(self._partition, wanted, WAIT_S)
+
+    async def _other_log(self, appended: _Appended) -> None:
+        """Wait until it is known that the log was replaced: nothing else explains this offset.
+
+        After a restore or rebase that is known as soon as the archive has read the new journal's
+        beginning. Otherwise Kafka lost what was decided on.
+        """
+        until_s = time.monotonic() + REPLACED_WITHIN_S
+        while time.monotonic() < until_s:
+            seq, safe = self._progress.get(self._partition)
+            if safe.log != appended.log:
+                return
+            with suppress(TimeoutError):
+                await self._progress.wait_past(self._partition, seq, WAIT_S)
+        raise LogBetrayed(
+            f"inbound[{self._partition}] ends at {appended.offset}, before what was decided:"
+            " run `treasury restore`"
+        )

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from agents.roles import lanes
 from agents.roles.bridge import MAX_ENVELOPE_BYTES, judge, kept
 from compose.local.kafka import ApacheKafka
 from compose.local.nats import NatsServer
@@ -243,7 +244,9 @@ class TestGivingBack:
             await until(lambda: drained(place, client), "all acknowledged", task)
         assert await place.numbers() == [0, 0]
 
-    async def test_log_shorter_than_what_was_decided_ends_the_bridge(self, place):
+    async def test_log_shorter_than_what_was_decided_ends_the_bridge(self, place, monkeypatch):
+        monkeypatch.setattr(lanes, "REPLACED_WITHIN_S", 0.5)
+        monkeypatch.setattr(lanes, "WAIT_S", 0.1)
         safe = Safe(place)
         safe._ends = dict.fromkeys(range(PARTITIONS), 1_000)
         async with connected(place) as client, bridging(place, safe) as task:
