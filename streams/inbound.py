@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 INGRESSES = ("nats", "http", "webhook", "file", "internal", "kafka")
 MAX_RECORD_BYTES = 1_000_000
@@ -46,9 +47,12 @@ class Signer:
             headers.append((_REFUSED, stamp.refused.encode()))
         return headers
 
-    def read(self, headers: Headers, partition: int, value: bytes) -> Stamp:
-        """The stamp of a record; ingress `kafka` when it does not bear our signature."""
-        found = dict(headers)
+    def read(self, headers: Iterable[Any], partition: int, value: bytes) -> Stamp:
+        """The stamp of a record; ingress `kafka` when it does not bear our signature.
+
+        Never raises: another producer's headers may be null, repeated or of any bytes.
+        """
+        found = _ours(headers)
         ingress = found.get(_INGRESS, b"").decode("ascii", "replace")
         stamp = Stamp(ingress, found.get(_REFUSED, b"").decode("utf-8", "replace"))
         signature = found.get(_SIGNATURE, b"")
@@ -63,3 +67,15 @@ class Signer:
         mac.update(f"1\x1f{stamp.ingress}\x1f{stamp.refused}\x1f{partition}\x1f".encode())
         mac.update(value)
         return mac.digest()
+
+
+def _ours(headers: Iterable[Any]) -> dict[str, bytes]:
+    """The values of the headers that we write; none if one is repeated, for we write each once."""
+    found: dict[str, bytes] = {}
+    for key, value in headers:
+        if key not in (_INGRESS, _SIGNATURE, _REFUSED):
+            continue
+        if key in found:
+            return {}
+        found[key] = value if isinstance(value, bytes) else b""
+    return found
