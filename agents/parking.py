@@ -68,6 +68,7 @@ class Parking:
         received_ms: int,
         now_ms: int,
         raw: bytes,
+        redriven: bool = False,
     ) -> list[bytes] | None:
         """Let an event wait; None when the tenant's waiting room is full."""
         load = self._load(tenant_id)
@@ -83,6 +84,7 @@ class Parking:
             received_ms,
             deadline_ms,
             raw,
+            redriven,
         )
         subject = f"{row.wait_key}\x00{order}"
         load = load.replaced(events=load.events + 1, size_bytes=load.size_bytes + len(raw))
@@ -143,6 +145,17 @@ class Parking:
         name, _, order = subject.partition("\x00")
         row = self._working.get(Parked.key_of(tenant_id, name, order))
         return Taken(row, self._remove(row)) if isinstance(row, Parked) else None
+
+    def take_event(self, tenant_id: str, event_id: str) -> Taken | None:
+        """Take the event of this id, unless it waits for its tenant: there, all keep their order.
+
+        Looks at everything of the tenant that waits.
+        """
+        for row in self._working.scan(Parked.prefix_of(tenant_id), 1 << 30):
+            assert isinstance(row, Parked)
+            if row.event_id == event_id and row.wait_key != f"tn/{tenant_id}":
+                return Taken(row, self._remove(row))
+        return None
 
     def count_failure(self, tenant_id: str) -> tuple[list[bytes], int]:
         """A handler raised for this tenant: the changed keys, and how often in a row."""

@@ -35,7 +35,7 @@ class Progress:
         serving = status.state == "serving"
         seen: object = (status.state, status.seq) if serving else status.state
         before, since = self._last.get(status.partition, (None, now_s))
-        if seen != before or (serving and status.lag == 0):
+        if seen != before or status.throttled or (serving and status.lag == 0):
             self._last[status.partition] = (seen, now_s)
             return None
         limit_s = self._stall_s if serving else self._takeover_s
@@ -60,6 +60,8 @@ async def watch(
     try:
         while True:
             await asyncio.sleep(PROBE_S)
+            if writers.crashed:
+                raise Stalled("Faust has given up")
             try:
                 async with asyncio.timeout(10):
                     ends = await consumer.end_offsets(partitions)

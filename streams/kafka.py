@@ -14,6 +14,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from streams.errors import LogBetrayed
 
 POLL_OFTEN_MS = 20
+BATCH_BYTES = 900_000  # rows of a checkpoint go out in batches of this size
 FETCH_BYTES = 17 * 1024 * 1024  # a record of the journal is at most 16 MB and comes whole
 _fetch_wait_ms = 500
 
@@ -42,6 +43,7 @@ async def open_producer(bootstrap: str, *, max_bytes: int = FETCH_BYTES) -> AIOK
         acks="all",
         enable_idempotence=True,
         max_request_size=max_bytes,
+        max_batch_size=BATCH_BYTES,
         request_timeout_ms=20_000,
         linger_ms=0,
     )

@@ -16,7 +16,6 @@ from streams.journal import Chain, Position
 from streams.signals import crash_here
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
 
-BATCH_BYTES = 900_000
 ACK_TIMEOUT_S = 20.0
 
 

@@ -55,7 +55,10 @@ def reply_key(identity: bytes) -> bytes:
 
 @register
 class Parked(Row, frozen=True):
-    """An event that waits for `wait_key` to be written, until `deadline_ms` of log time."""
+    """An event that waits for `wait_key` to be written, until `deadline_ms` of log time.
+
+    `redriven`: somebody asked to have it decided once more.
+    """
 
     KIND = "pk"
     KEY = ("tenant_id", "wait_key", "arrival")
@@ -68,6 +71,7 @@ class Parked(Row, frozen=True):
     received_ms: int
     deadline_ms: int
     raw: bytes
+    redriven: bool = False
 
 
 @register

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from streams.errors import JournalBroken, LogBetrayed
-from streams.journal import Batch, Chain, Claim, Genesis, Image, hash_of
+from streams.errors import Fenced, JournalBroken, LogBetrayed
+from streams.journal import NO_HASH, Batch, Chain, Claim, Genesis, Image, hash_of
 from streams.kafka import PartitionReader
 from streams.signals import crash_here
 from tables.checkpoint import CODEC, Checkpoint
@@ -70,6 +70,8 @@ async def read_changelog(store: PartitionStore, reader: PartitionReader) -> int:
 async def redo(store: PartitionStore, reader: PartitionReader, claim_offset: int) -> Recovered:
     """Fold the journal from the checkpoint to our own claim on top of the stored rows."""
     checkpoint = _checkpoint(store)
+    if checkpoint is not None and checkpoint.journal_offset > claim_offset:
+        raise Fenced("a newer owner has written a checkpoint beyond our claim")
     chain, start = await _start(checkpoint, reader)
     working = WorkingSet(store, digest=await _digest(store))
     recovered = Recovered(working, Seen(working.get), chain, claim_offset + 1, start - 1)
@@ -154,8 +156,8 @@ def _index_seen(recovered: Recovered) -> None:
 async def check_inbound(chain: Chain, reader: PartitionReader) -> None:
     """See that the inbound log still holds what was decided last; raises `LogBetrayed`."""
     covered = chain.next.offset if chain.next.index else chain.next.offset - 1
-    if covered < 0:
-        return
+    if covered < 0 or chain.inbound_hash == NO_HASH:
+        return  # nothing of this log was decided yet
     record = await reader.read_one(covered)
     if record is None:
         why = "no longer holds the last record that was decided on"

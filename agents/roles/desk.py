@@ -47,6 +47,7 @@ class PartitionStatus:
     seq: int
     lag: int
     checkpoint_age_s: float
+    throttled: bool = False  # waits for the archive: no stall of its own
 
 
 class Desk(Protocol):

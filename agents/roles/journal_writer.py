@@ -46,9 +46,10 @@ class JournalWriter:
 
     async def _append(self, data: bytes) -> int:
         try:
-            future = await self._producer.send(self._topic, data, partition=self._partition)
-            crash_here("S6")
-            metadata = await asyncio.wait_for(asyncio.shield(future), ACK_TIMEOUT_S)
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                future = await self._producer.send(self._topic, data, partition=self._partition)
+                crash_here("S6")
+                metadata = await asyncio.shield(future)
         except Exception as error:
             raise OutcomeUnknown(f"{self._topic}[{self._partition}]: no ack") from error
         if metadata.offset < 0:

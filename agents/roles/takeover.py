@@ -5,14 +5,16 @@ balance is never served.
 """
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 import asyncpg
 import structlog
 
 from agents.registry import RULES_VERSION
 from agents.roles.journal_writer import JournalWriter
-from streams.errors import LogBetrayed, Misconfigured
-from streams.journal import Chain
+from streams.errors import Fenced, JournalBroken, LogBetrayed, Misconfigured
+from streams.journal import CODEC as RECORDS
+from streams.journal import Chain, Claim, Genesis
 from streams.kafka import PartitionReader
 from streams.topics import Topics
 from tables.checkpoint import CODEC, Checkpoint, checkpoint_of
@@ -56,6 +58,15 @@ async def take_over(
     either (compaction may have kept a late writer's older rows), from the archive.
     """
     try:
+        return await _attempts(partition, store, journal, sources)
+    except (LogBetrayed, JournalBroken) as error:
+        await _or_fenced(partition, journal, sources, error)
+
+
+async def _attempts(
+    partition: int, store: PartitionStore, journal: JournalWriter, sources: Sources
+) -> TakenOver:
+    try:
         return await _recover(partition, store, journal, sources)
     except DigestMismatch as error:
         log.warning("recovery_reads_all_again", partition=partition, error=str(error))
@@ -65,6 +76,21 @@ async def take_over(
     except DigestMismatch as error:
         log.warning("recovery_reads_the_archive", partition=partition, error=str(error))
     return await _recover(partition, store, journal, sources, archived=True)
+
+
+async def _or_fenced(
+    partition: int, journal: JournalWriter, sources: Sources, error: Exception
+) -> NoReturn:
+    """What looks like a loss may only be a newer owner: then this process has to go, not people."""
+    name = sources.topics.journal.name
+    async with PartitionReader(sources.bootstrap, name, partition) as reader:
+        _, end = await reader.bounds()
+        async for records in reader.read_range(journal.end, end):
+            if any(
+                isinstance(RECORDS.decode(record.value), (Claim, Genesis)) for record in records
+            ):
+                raise Fenced(f"partition {partition} was claimed by another worker") from error
+    raise error
 
 
 async def _recover(

@@ -7,6 +7,7 @@ record that does not come back as expected ends the process: nothing of it was a
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +23,13 @@ from streams import strict_json
 from streams.errors import LogBetrayed, OutcomeUnknown
 from streams.inbound import Signer
 from streams.journal import CODEC, Batch, Chain, Entry, Position, hash_of
+from streams.kafka import PartitionReader
 from streams.signals import crash_here
 from tables.recovery import Recovered
 
 YIELD_EVERY = 128
 ANSWER_TIMEOUT_S = 60.0
+THROTTLE_POLL_S = 1.0
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -84,6 +87,7 @@ class PartitionWriter:
         answers: Answers,
         archived: ArchiveProgress,
         answer_when_archived: bool,
+        inbound: tuple[str, str],
         limits: Limits,
         die: Die,
     ) -> None:
@@ -105,6 +109,8 @@ class PartitionWriter:
         self._inbound_hash = recovered.chain.inbound_hash
         self._signer, self._answers, self._archived = signer, answers, archived
         self._answer_when_archived = answer_when_archived
+        self._inbound = inbound  # (bootstrap, topic)
+        self.throttled = False
         self._limits, self._die = limits, die
         self._mail: deque[Mail] = deque()
         self._mail_bytes = 0
@@ -137,7 +143,9 @@ class PartitionWriter:
         return keys
 
     def start(self) -> None:
-        """Start deciding; call again after `pause`."""
+        """Start deciding; call again only after `pause`."""
+        if self._task is not None:
+            raise RuntimeError(f"partition {self.partition} is being decided already")
         self._pausing = False
         self._task = asyncio.create_task(self._run_or_die())
 
@@ -217,9 +225,7 @@ class PartitionWriter:
             mail.done()
             return
         if mail.offset > self.next.offset:
-            raise LogBetrayed(
-                f"inbound[{self.partition}]: offset {mail.offset} came, {self.next.offset} did not"
-            )
+            await self._step_over(mail.offset)
         arrivals, checked = self._arrivals(mail)
         batch.last_value = mail.value
         for arrival in arrivals[self.next.index :]:
@@ -235,6 +241,23 @@ class PartitionWriter:
         self.next = Position(self.next.log, mail.offset + 1, 0)
         self._mail_over(mail)
         batch.done.append(mail.done)
+
+    async def _step_over(self, offset: int) -> None:
+        """Go on at `offset` if the log holds no record before it: a transaction left its marks.
+
+        Raises `LogBetrayed` if it does hold one, or no longer could: then something was lost.
+        """
+        bootstrap, topic = self._inbound
+        async with PartitionReader(bootstrap, topic, self.partition) as reader:
+            first, _ = await reader.bounds()
+            missed = first > self.next.offset
+            async for _ in reader.read_range(max(first, self.next.offset), offset):
+                missed = True
+        if missed:
+            raise LogBetrayed(
+                f"inbound[{self.partition}]: offset {offset} came, {self.next.offset} did not"
+            )
+        self.next = Position(self.next.log, offset, 0)
 
     def _mail_over(self, mail: Mail) -> None:
         self._mail.popleft()
@@ -288,10 +311,14 @@ class PartitionWriter:
 
     async def _throttle(self) -> None:
         """Stay within what may be journaled but not archived, and within what can be remembered."""
-        while self._unarchived_bytes > self._limits.unarchived_bytes:
+        self._forget_archived()
+        while self._unarchived_bytes > self._limits.unarchived_bytes and not self._pausing:
+            self.throttled = True
             position, _ = self._unarchived[0]
-            await self._archived.wait_for(self.partition, position, 3600)
+            with suppress(TimeoutError):
+                await self._archived.wait_for(self.partition, position, THROTTLE_POLL_S)
             self._forget_archived()
+        self.throttled = False
 
     def _forget_archived(self) -> None:
         _, reached = self._archived.get(self.partition)

@@ -1,15 +1,15 @@
-"""All partitions of this process under Faust: assignment, takeover, pump, checkpoints, desk.
+"""All partitions of this process under Faust: assignment, takeover, the pump, the desk.
 
 Faust assigns and delivers; everything it promises beyond that is done here or in the files this
-one calls. One lock per partition: a rebalance must not start a second recovery beside a first.
+one calls. Every rebalance begins a new epoch; work of an older epoch stops at its next await, so
+that no partition is ever started twice or after it went to another worker.
 """
 
 import asyncio
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,6 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from agents.clock import TICKED
-from agents.decide import SYSTEM_TENANT
 from agents.registry import View
 from agents.roles.answers import Answers
 from agents.roles.archive_progress import ArchiveProgress
@@ -27,6 +25,7 @@ from agents.roles.desk import AnswerUnknown, Decision, Elsewhere, NotServing, Pa
 from agents.roles.inlet import Inlet
 from agents.roles.journal_writer import JournalWriter
 from agents.roles.process import Die
+from agents.roles.seat import Seat
 from agents.roles.takeover import Sources, take_over
 from agents.roles.trimming import trimmable
 from agents.roles.writer import Limits, Mail, PartitionWriter
@@ -36,14 +35,8 @@ from streams.inbound import Signer, Stamp
 from streams.partitioner import partition_of
 from streams.signals import crash_here
 from streams.topics import Topics
-from tables.checkpoint import ChangelogWriter, Checkpoint, checkpoint_of, write_checkpoint
+from tables.checkpoint import ChangelogWriter
 from tables.store import PartitionStore, StateTable, add_table
-
-PAUSE_TIMEOUT_S = 5.0
-TICK_S = 10.0
-CHECKPOINT_S = 1.0
-CHECKPOINT_ROWS = 20_000
-_NAMESPACE = uuid.UUID("6f0f5d0e-6d2b-5b7e-9a39-1f1f6a0c7d11")
 
 log = structlog.get_logger(__name__)
 
@@ -58,21 +51,9 @@ class WriterSettings:
     bootstrap: str
     answer_when_archived: bool = True
     limits: Limits = field(default_factory=Limits)
-    tick_s: float = TICK_S
-    checkpoint_s: float = CHECKPOINT_S
+    tick_s: float = 10.0
+    checkpoint_s: float = 1.0
     session_timeout_s: float = 10.0
-
-
-@dataclass
-class _Seat:
-    """A partition that this process holds: its writer, store and changelog."""
-
-    writer: PartitionWriter
-    store: PartitionStore
-    changelog: ChangelogWriter
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    checkpointed_at: float = field(default_factory=time.monotonic)
-    checkpoint: Checkpoint | None = None
 
 
 class Writers:
@@ -93,9 +74,11 @@ class Writers:
         self._signer, self._inlet, self._sources = signer, inlet, sources
         self._archived, self._die = archived, die
         self._answers = Answers()
-        self._seats: dict[int, _Seat] = {}
+        self._seats: dict[int, Seat] = {}
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._assigned: dict[int, float] = {}
+        self._epoch = 0
+        self._assigned: set[int] = set()
+        self._stopping = False
         self._producer: AIOKafkaProducer | None = None
         self.ends: dict[int, int] = {}
         self.heartbeat = Heartbeat()
@@ -104,11 +87,17 @@ class Writers:
         )
         topic = inbound_topic(app, settings.topics, settings.partitions)
         app.agent(topic, name="writer", concurrency=1)(self._pump)
+        app.on_partitions_assigned.connect(self._heard_assigned)
         app.on_partitions_revoked.connect(self._revoked)
 
     def use(self, producer: AIOKafkaProducer) -> None:
         """The idempotent producer for journal and changelog; give it before the app starts."""
         self._producer = producer
+
+    @property
+    def crashed(self) -> bool:
+        """Whether Faust gave up; it says so in a log line and goes on idle."""
+        return bool(self._app.crashed)
 
     # -- Faust --------------------------------------------------------------------------------
 
@@ -129,37 +118,70 @@ class Writers:
                 )
             )
 
+    def _mine(self, tps: set[TP]) -> set[int]:
+        return {tp.partition for tp in tps if tp.topic == self._settings.topics.inbound.name}
+
+    async def _heard_assigned(self, _app: object, assigned: set[TP], **_: Any) -> None:
+        """Known from now on as recovering, even if Faust's recovery never calls our hook."""
+        self._assigned = self._mine(assigned)
+
+    async def _revoked(self, _app: object, revoked: set[TP], **_: Any) -> None:
+        crash_here("S15")
+        self._epoch += 1
+        mine = self._mine(revoked)
+        self._assigned -= mine
+        seats = [self._seats[partition] for partition in mine if partition in self._seats]
+        await asyncio.gather(*(seat.pause() for seat in seats))
+
     async def _recover(self, partitions: set[int]) -> None:
         """Faust's recovery hook: take over what is ours now, let go of what is not."""
-        self._check_colocation(partitions)
-        for partition in set(self._seats) - partitions:
-            await self._let_go(partition)
-        now = time.monotonic()
-        self._assigned = {partition: self._assigned.get(partition, now) for partition in partitions}
-        generation = self._app.consumer_generation_id
-        await asyncio.gather(*(self._take(p, generation) for p in partitions))
-        if self._app.consumer_generation_id == generation:
-            await self._position(partitions)
+        self._epoch += 1
+        epoch = self._epoch
+        self._assigned = set(partitions)
+        try:
+            self._check_colocation(partitions)
+            for partition in set(self._seats) - partitions:
+                await self._let_go(partition)
+            await asyncio.gather(*(self._take(partition, epoch) for partition in partitions))
+            if not self._over(epoch):
+                await self._position(partitions)
+        except Exception:
+            if not self._over(epoch):
+                raise
+            log.info("recovery_overtaken", epoch=epoch, exc_info=True)
+
+    def _over(self, epoch: int) -> bool:
+        """Whether a newer rebalance, or our end, has made work of this epoch void."""
+        return epoch != self._epoch or self._stopping
 
     def _check_colocation(self, partitions: set[int]) -> None:
-        inbound = self._settings.topics.inbound.name
-        assigned = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == inbound}
+        assigned = self._mine(self._app.consumer.assignment())
         if assigned != partitions:
             raise Fenced(f"inbound {sorted(assigned)} and rows {sorted(partitions)} fell apart")
 
-    async def _take(self, partition: int, generation: int) -> None:
+    async def _take(self, partition: int, epoch: int) -> None:
+        """Serve the partition: as we left it if nobody wrote since, else recovered."""
         async with self._locks[partition]:
-            if self._app.consumer_generation_id != generation:
+            if self._over(epoch):
                 return
             seat = self._seats.get(partition)
             if seat is not None:
-                if await seat.writer.journal.claim(self._settings.worker, generation):
-                    self._start(seat)
+                await seat.pause()
+                journal = seat.writer.journal
+                undisturbed = await journal.claim(self._settings.worker, epoch)
+                if self._over(epoch):
                     return
-                await self._let_go(partition)
-            await self._take_over(partition, generation)
+                if undisturbed:
+                    seat.start()
+                    return
+                del self._seats[partition]
+            seat = await self._take_over(partition, epoch)
+            if self._over(epoch):
+                return
+            self._seats[partition] = seat
+            seat.start()
 
-    async def _take_over(self, partition: int, generation: int) -> None:
+    async def _take_over(self, partition: int, epoch: int) -> Seat:
         settings = self._settings
         assert self._producer is not None
         started = time.monotonic()
@@ -167,7 +189,7 @@ class Writers:
         journal = JournalWriter(
             self._producer, settings.bootstrap, settings.topics.journal.name, partition
         )
-        await journal.claim(settings.worker, generation)
+        await journal.claim(settings.worker, epoch)
         taken = await take_over(partition, store, journal, self._sources)
         changelog = ChangelogWriter(
             self._producer, settings.topics.changelog.name, partition, taken.changelog_end
@@ -181,24 +203,22 @@ class Writers:
             answers=self._answers,
             archived=self._archived,
             answer_when_archived=settings.answer_when_archived,
+            inbound=(settings.bootstrap, settings.topics.inbound.name),
             limits=settings.limits,
             die=self._die,
         )
-        seat = self._seats[partition] = _Seat(writer, store, changelog)
-        self._start(seat)
-        log.info(
-            "partition_taken",
-            partition=partition,
-            seq=writer.committed.seq,
-            seconds=round(time.monotonic() - started, 3),
+        seconds = round(time.monotonic() - started, 3)
+        log.info("partition_taken", partition=partition, seq=writer.committed.seq, seconds=seconds)
+        return Seat(
+            writer,
+            store,
+            changelog,
+            inlet=self._inlet,
+            die=self._die,
+            is_member=self._is_member,
+            tick_s=settings.tick_s,
+            checkpoint_s=settings.checkpoint_s,
         )
-
-    def _start(self, seat: _Seat) -> None:
-        seat.writer.start()
-        seat.tasks = [
-            asyncio.create_task(self._or_die(self._checkpoints(seat))),
-            asyncio.create_task(self._or_die(self._ticks(seat))),
-        ]
 
     async def _position(self, partitions: set[int]) -> None:
         """Make the journal's position Faust's: committed to the group, and sought."""
@@ -214,61 +234,20 @@ class Writers:
             raise Fenced("the group did not take our positions")
         await consumer.seek_wait(offsets)
 
-    async def _revoked(self, _app: object, revoked: set[TP], **_: Any) -> None:
-        crash_here("S15")
-        name = self._settings.topics.inbound.name
-        mine = {tp.partition for tp in revoked if tp.topic == name}
-        await asyncio.gather(*(self._pause(partition) for partition in mine))
-
-    async def _pause(self, partition: int) -> None:
-        seat = self._seats.get(partition)
-        if seat is None:
-            return
-        await seat.writer.pause(PAUSE_TIMEOUT_S)
-        await _cancel(seat.tasks)
-
     async def _let_go(self, partition: int) -> None:
-        await self._pause(partition)
-        self._seats.pop(partition, None)
+        async with self._locks[partition]:
+            seat = self._seats.pop(partition, None)
+            if seat is not None:
+                await seat.pause()
 
     async def stop(self) -> None:
         """Commit what is in hand, write a last checkpoint, let all partitions go."""
+        self._stopping = True
         for partition in list(self._seats):
-            await self._pause(partition)
-            await self._checkpoint(self._seats[partition])
-            self._seats.pop(partition)
-
-    async def _or_die(self, work: Any) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._die(error)
-
-    # -- checkpoints and ticks ----------------------------------------------------------------
-
-    async def _checkpoints(self, seat: _Seat) -> None:
-        while True:
-            waited = 0.0
-            while waited < self._settings.checkpoint_s:
-                await asyncio.sleep(0.1)
-                waited += 0.1
-                if len(seat.writer.unflushed) >= CHECKPOINT_ROWS:
-                    break
-            await asyncio.shield(asyncio.ensure_future(self._checkpoint(seat)))
-
-    async def _checkpoint(self, seat: _Seat) -> None:
-        writer = seat.writer
-        images, writer.unflushed = writer.unflushed, {}
-        seat.checkpointed_at = time.monotonic()
-        if not images:
-            return
-        checkpoint = checkpoint_of(writer.committed, writer.committed_offset)
-        await write_checkpoint(seat.store, seat.changelog, images, checkpoint)
-        unchanged = images.keys() - writer.unflushed.keys() - writer.pending_keys
-        seat.checkpoint = checkpoint
-        writer.fold.working.stored({key: value for key, (_, value) in images.items()}, unchanged)
+            async with self._locks[partition]:
+                seat = self._seats.pop(partition)
+                await seat.pause()
+                await seat.write_checkpoint()
 
     def trimmable(self) -> dict[TopicPartition, int]:
         """What Kafka may forget of our partitions (agents/roles/trimming.py)."""
@@ -278,29 +257,6 @@ class Writers:
                 reached = self._archived.get(partition)
                 before |= trimmable(self._settings.topics, partition, seat.checkpoint, *reached)
         return before
-
-    async def _ticks(self, seat: _Seat) -> None:
-        """Time enters the log here: a tick per interval, and at once while work is left over."""
-        last = -1
-        while True:
-            slot = int(time.time() // self._settings.tick_s)
-            if slot != last:
-                last = slot
-                await self._tick(seat.writer, f"slot {slot} of {self._settings.tick_s:g} s")
-            elif seat.writer.fold.parking.more_to_do:
-                position = seat.writer.next
-                await self._tick(seat.writer, f"at {position.log} {position.offset}")
-            await asyncio.sleep(0.25)
-
-    async def _tick(self, writer: PartitionWriter, name: str) -> None:
-        event_id = str(uuid.uuid5(_NAMESPACE, f"{writer.partition} {name}"))
-        await self._inlet.say(
-            writer.partition,
-            tenant_id=SYSTEM_TENANT,
-            event_type=TICKED,
-            event_id=event_id,
-            data={},
-        )
 
     # -- desk ---------------------------------------------------------------------------------
 
@@ -320,24 +276,28 @@ class Writers:
         writer = seat.writer
         lag = max(0, self.ends.get(partition, 0) - writer.committed.next.offset)
         state = "serving" if writer.serving else "recovering"
-        age_s = time.monotonic() - seat.checkpointed_at
-        return PartitionStatus(partition, state, writer.committed.seq, lag, age_s)
+        seq, age_s = writer.committed.seq, seat.checkpoint_age_s
+        return PartitionStatus(partition, state, seq, lag, age_s, throttled=writer.throttled)
 
     def _writer(self, tenant_id: str) -> PartitionWriter:
         partition = partition_of(tenant_id, self.partitions)
         seat = self._seats.get(partition)
-        if seat is not None and seat.writer.serving:
-            return seat.writer
-        if seat is None and partition not in self._assigned:
+        if partition not in self._assigned:
             url = self._owner_url(partition)
             if url is not None:
                 raise Elsewhere(url)
+        elif seat is not None and seat.writer.serving:
+            return seat.writer
         raise NotServing(f"partition {partition} is not served here yet")
 
     def _must_be_owner(self, partition: int) -> None:
         """A process that was paused may have lost the partition without having heard of it."""
-        if self.heartbeat.age_s() > self._settings.session_timeout_s:
+        if not self._is_member():
             raise NotServing(f"partition {partition}: no heartbeat to the group lately")
+
+    def _is_member(self) -> bool:
+        """Whether the group confirmed us so lately that nobody else can own what is ours."""
+        return self.heartbeat.age_s() <= self._settings.session_timeout_s
 
     def _owner_url(self, partition: int) -> str | None:
         changelog = TP(self._settings.topics.changelog.name, partition)
@@ -367,11 +327,3 @@ class Writers:
         self._must_be_owner(writer.partition)
         if not writer.serving:
             raise NotServing(f"partition {writer.partition} moved while it was read")
-
-
-async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task

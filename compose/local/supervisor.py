@@ -39,8 +39,9 @@ class Supervisor:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start the child and watch it; returns at once."""
+        """Start the child, and watch it from now on."""
         self.gave_up = asyncio.get_running_loop().create_future()
+        await self._spawn()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -55,8 +56,6 @@ class Supervisor:
         delay_s = FIRST_DELAY_S
         while True:
             started = time.monotonic()
-            self._process = ServiceProcess(self.command)
-            await self._process.start(_at_once, 5.0)
             await self._process.ended()
             code = self._process.exit_code
             self.codes.append(code)
@@ -72,6 +71,11 @@ class Supervisor:
             self._tell(f"{self.command.name} ended with code {code}; again in {pause_s:.1f} s")
             await asyncio.sleep(pause_s)
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+            await self._spawn()
+
+    async def _spawn(self) -> None:
+        self._process = ServiceProcess(self.command)
+        await self._process.start(_at_once, 5.0)
 
 
 async def _at_once() -> bool:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from agents.commands import CALL_DEADLINE_MS, CONFIRM, CREATE_INTENT, INTENT_LIFETIME_MS
-from agents.decide import STEPS_PER_EVENT
 from agents.gateways import CASE_AFTER_MS
+from agents.steps import STEPS_PER_EVENT
 from tables.balances import Balance, Hold
 from tables.memory import Due
 from tables.payments import GatewayCall, Payment

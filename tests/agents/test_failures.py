@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.decide import FAILURES_BEFORE_FREEZE, BadDeploy
+from agents.judge import FAILURES_BEFORE_FREEZE
 from streams.errors import TreasuryError
 from tables.memory import TenantLoad
 from tests.agents.core import Core

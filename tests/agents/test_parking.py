@@ -2,8 +2,9 @@
 
 import pytest
 
-from agents.decide import STEPS_PER_EVENT, WINDOW_MS
+from agents.decide import WINDOW_MS
 from agents.parking import DEADLINE_MS, MAX_BYTES_PER_TENANT
+from agents.steps import STEPS_PER_EVENT
 from tables.invoices import Order
 from tables.memory import Due, Parked, Release, StoredReply, TenantLoad
 from tests.agents.core import Core
