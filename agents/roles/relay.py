@@ -55,14 +55,14 @@ class Relay:
     async def run(self, partition: int) -> NoReturn:
         """Relay this partition whenever its lease is ours."""
         lease = Lease(self._pool, ROLE, partition, self._owner)
-        outward = Outward(self._client, self._events_topic)
-        await run_leased(lease, partial(self._follow, lease, outward))
+        await run_leased(lease, partial(self._follow, lease))
 
-    async def _follow(self, lease: Lease, outward: Outward, progress: Progress) -> None:
+    async def _follow(self, lease: Lease, progress: Progress) -> None:
         # A producer that failed once stays broken: each start of this work has its own.
         producer = await open_producer(self._bootstrap)
         try:
-            await self._relay(lease, outward, producer, progress.seq)
+            async with Outward(self._client, self._events_topic) as outward:
+                await self._relay(lease, outward, producer, progress.seq)
         finally:
             await asyncio.shield(abandon(producer))
 

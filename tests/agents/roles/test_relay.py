@@ -16,15 +16,16 @@ from nats.js.errors import NotFoundError
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import OUTBOUND, ensure_stream, outbound_stream
+from agents.roles.outward import WINDOW, Outbound, Outward
 from agents.roles.relay import ROLE, Relay
 from compose.local.nats import NatsServer
 from streams.errors import Misconfigured
 from streams.inbound import Signer, Stamp
-from streams.kafka import PartitionReader, Record
+from streams.kafka import PartitionReader, Record, open_producer
 from streams.partitioner import partition_of
 from streams.topics import Topics
 from tests.agents.roles.archives import Shelf
-from tests.journals import Journal, emitted, entry
+from tests.journals import NOW_MS, Journal, emitted, entry
 
 WITHIN_S = 60
 PARTITIONS = 2
@@ -109,7 +110,7 @@ async def relaying(database, outside: Outside):
 async def until(database, task: asyncio.Task, seq: int) -> None:
     """Wait until the relay has done the record `seq`, or raise what ended it."""
     async with asyncio.timeout(WITHIN_S):
-        while not task.done() and await relayed(database) < seq:  # noqa: ASYNC110
+        while not task.done() and await relayed(database) < seq:
             await asyncio.sleep(0.05)
     if task.done():
         task.result()
@@ -216,6 +217,40 @@ class TestAnOutage:
             await until(database, task, shelf.seq)
         ids = [message.headers["ce-id"] for message in await outside.jetstream_messages()]
         assert ids == [f"out-{n}" for n in range(20)]
+
+    async def test_may_fail_more_often_than_there_are_places(
+        self, database, outside, journal, shelf, monkeypatch
+    ):
+        failed = 0
+
+        async def gone(*_, **__):
+            nonlocal failed
+            failed += 1
+            raise nats.errors.OutboundBufferLimitError
+
+        client = await nats.connect(outside.server.url)
+        producer = await open_producer(outside.bootstrap)
+        events = [Outbound(emitted(n), "alpha", NOW_MS) for n in range(10)]
+        async with Outward(client, outside.topics.events.name) as outward:
+            with monkeypatch.context() as patched:
+                patched.setattr(client, "publish", gone)
+                for _ in range(3 * WINDOW):
+                    with pytest.raises(nats.errors.OutboundBufferLimitError):
+                        await outward.publish(producer, events[:1])
+            assert failed == 3 * WINDOW
+            await outward.publish(producer, events)
+        await producer.stop()
+        await client.close()
+        ids = [message.headers["ce-id"] for message in await outside.jetstream_messages()]
+        assert ids == [f"out-{n}" for n in range(10)]
+
+    async def test_leaves_no_subscription_behind(self, outside):
+        client = await nats.connect(outside.server.url)
+        before = len(client._subs)
+        async with Outward(client, outside.topics.events.name):
+            assert len(client._subs) == before + 1
+        assert len(client._subs) == before
+        await client.close()
 
     async def test_is_what_a_missing_stream_is(self, database, outside, journal, shelf):
         client = await nats.connect(outside.server.url)
