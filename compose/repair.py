@@ -14,13 +14,20 @@ from aiokafka import AIOKafkaProducer
 from agents.registry import RULES_VERSION
 from compose.settings import Settings
 from compose.topics import create_topics
-from streams.errors import LogBetrayed, Misconfigured
-from streams.journal import CODEC, NO_HASH, Batch, Chain, Claim, Genesis, Position
+from streams.errors import Fenced, LogBetrayed, Misconfigured
+from streams.journal import CODEC, NO_HASH, Batch, Chain, Claim, Genesis, Position, hash_of
 from streams.kafka import PartitionReader, open_producer
-from tables.checkpoint import ChangelogWriter
-from tables.postgres.archived import images_of, last_record, reset_journal_offset
+from tables.checkpoint import CODEC as CHECKPOINTS
+from tables.checkpoint import ChangelogWriter, checkpoint_of
+from tables.postgres.archived import (
+    RawRecord,
+    archive_genesis,
+    archived_offset,
+    images_of,
+    last_record,
+)
 from tables.postgres.pool import open_pool
-from tables.store import stored_value
+from tables.store import CHECKPOINT_KEY, stored_value
 
 ROWS_AT_ONCE = 5_000
 Told = Callable[[str], None]
@@ -29,8 +36,9 @@ Told = Callable[[str], None]
 async def restore(settings: Settings, tell: Told) -> None:
     """Begin new journals on a Kafka that lost its data, from the archive.
 
-    Refuses a partition whose journal is not empty. Rows come from the archive's last images,
-    numbers and hashes go on where the archive ends; the inbound log starts anew.
+    Rows come from the archive's last images, numbers and hashes go on where the archive ends; the
+    inbound log starts anew. May be repeated: it leaves a partition alone that it has restored, and
+    refuses every other journal that is not empty.
     """
     if not settings.embedded:
         await create_topics(settings)
@@ -54,27 +62,50 @@ async def _restore(
     latest = await last_record(pool, partition)
     if latest is None:
         return  # nothing was ever archived: `treasury topics` begins this journal
-    journal = settings.topics.journal.name
-    if (await _bounds(settings, journal, partition))[1] > 0:
-        raise Misconfigured(
-            f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
-            " delete and create the topics first if this one is to be given up"
-        )
+    if await _goes_on(settings, pool, partition, latest):
+        tell(f"partition {partition}: its journal goes on from the archive already")
+        return
     first, _ = await _bounds(settings, settings.topics.inbound.name, partition)
     if first > 0:
         raise Misconfigured(f"inbound {partition} does not begin at offset 0")
-    chain = Chain.after(latest.bytes)
-    rows = await _rows_to_changelog(settings, pool, producer, partition)
-    await reset_journal_offset(pool, partition)
-    genesis = _genesis(settings, chain, partition, first_offset=0)
-    await producer.send_and_wait(journal, CODEC.encode(genesis), partition=partition)
+    genesis = _genesis(settings, Chain.after(latest.bytes), partition, first_offset=0)
+    rows = await _rows_to_changelog(settings, pool, producer, genesis)
+    await _begin_log(settings, pool, producer, genesis, expected=0)
     tell(f"partition {partition}: {rows} rows, goes on at seq {genesis.seq} as log {genesis.log}")
 
 
+async def _goes_on(
+    settings: Settings, pool: asyncpg.Pool, partition: int, latest: RawRecord
+) -> bool:
+    """Whether the journal goes on from the archive already; raises if it holds anything else."""
+    async with PartitionReader(settings.kafka, settings.topics.journal.name, partition) as reader:
+        first, end = await reader.bounds()
+        if end == 0:
+            return False
+        archived = await reader.read_one(await archived_offset(pool, partition))
+        if archived is not None and hash_of(archived.value) == latest.hash:
+            return True
+        begun = await reader.read_one(first)
+    if begun is not None:
+        genesis = CODEC.decode(begun.value)
+        if isinstance(genesis, Genesis) and genesis.previous_hash == latest.hash:
+            await archive_genesis(pool, _raw(genesis, begun.value, begun.offset))
+            return True
+    raise Misconfigured(
+        f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
+        " delete and create the topics first if this one is to be given up"
+    )
+
+
 async def _rows_to_changelog(
-    settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, partition: int
+    settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, genesis: Genesis
 ) -> int:
-    name = settings.topics.changelog.name
+    """All rows, then the checkpoint at the genesis record, which does not stand yet.
+
+    The genesis comes after it, because it is what makes all of this count. Without a checkpoint a
+    worker's local folder that is older than the loss would bring its own.
+    """
+    name, partition = settings.topics.changelog.name, genesis.partition
     _, end = await _bounds(settings, name, partition)
     changelog = ChangelogWriter(producer, name, partition, end)
     rows: dict[bytes, bytes] = {}
@@ -86,6 +117,9 @@ async def _rows_to_changelog(
             await changelog.append(rows)
             rows = {}
     await changelog.append(rows)
+    checkpoint = checkpoint_of(Chain.after(CODEC.encode(genesis)), 0)
+    row = stored_value(genesis.seq, CHECKPOINTS.encode(checkpoint))
+    await changelog.append({CHECKPOINT_KEY: row})
     return count
 
 
@@ -95,17 +129,18 @@ async def rebase(settings: Settings, partitions: list[int], tell: Told) -> None:
     Whatever of the old log was not decided is given up: NATS delivers again what it was not
     told to forget; other producers must send again. Duplicates stay recognised.
     """
+    pool = await open_pool(settings.archiver_dsn, max_size=2)
     producer = await open_producer(settings.kafka)
     try:
         for partition in partitions:
             chain = await _whole_chain(settings, partition)
             first, _ = await _bounds(settings, settings.topics.inbound.name, partition)
             genesis = _genesis(settings, chain, partition, first_offset=first)
-            name = settings.topics.journal.name
-            await producer.send_and_wait(name, CODEC.encode(genesis), partition=partition)
+            await _begin_log(settings, pool, producer, genesis)
             tell(f"partition {partition}: log {genesis.log} from offset {first} on")
     finally:
         await producer.stop()
+        await pool.close()
 
 
 async def _whole_chain(settings: Settings, partition: int) -> Chain:
@@ -142,6 +177,38 @@ def _genesis(settings: Settings, chain: Chain, partition: int, *, first_offset: 
         RULES_VERSION,
         max(chain.now_ms, time.time_ns() // 1_000_000),
         chain.digest,
+    )
+
+
+async def _begin_log(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    producer: AIOKafkaProducer,
+    genesis: Genesis,
+    *,
+    expected: int | None = None,
+) -> None:
+    """Append the genesis record; archived at once, so that nobody waits for the old log's end."""
+    name, data = settings.topics.journal.name, CODEC.encode(genesis)
+    metadata = await producer.send_and_wait(name, data, partition=genesis.partition)
+    if expected is not None and metadata.offset != expected:
+        raise Fenced(f"{name}[{genesis.partition}] has another writer: stop every worker")
+    await archive_genesis(pool, _raw(genesis, data, metadata.offset))
+
+
+def _raw(genesis: Genesis, data: bytes, offset: int) -> RawRecord:
+    position = genesis.next
+    return RawRecord(
+        genesis.partition,
+        genesis.seq,
+        position.log,
+        offset,
+        position.offset,
+        position.index,
+        position.offset,
+        position.index,
+        hash_of(data),
+        data,
     )
 
 

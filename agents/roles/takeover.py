@@ -17,8 +17,8 @@ from streams.journal import CODEC as RECORDS
 from streams.journal import Chain, Claim, Genesis
 from streams.kafka import PartitionReader
 from streams.topics import Topics
-from tables.checkpoint import CODEC, Checkpoint, checkpoint_of
-from tables.postgres.archived import RawRecord, archived_offset, images_of, last_record
+from tables.checkpoint import CODEC, ChangelogWriter, checkpoint_of, write_checkpoint
+from tables.postgres.archived import archived_offset, images_in, last_record, snapshot
 from tables.recovery import (
     DigestMismatch,
     Recovered,
@@ -29,6 +29,7 @@ from tables.recovery import (
 )
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
 
+ROWS_AT_ONCE = 5_000
 log = structlog.get_logger(__name__)
 
 
@@ -39,14 +40,21 @@ class Sources:
     bootstrap: str
     topics: Topics
     archive: asyncpg.Pool
+    changelog_forgets: bool = False
+    """The embedded broker drops what exceeds its memory: rows from the archive would not stay."""
 
 
 @dataclass(frozen=True)
 class TakenOver:
-    """A recovered partition and the changelog offset its next checkpoint must get."""
+    """A recovered partition and the changelog offset its next checkpoint must get.
+
+    `foreign` is None unless the rows came from the archive and the changelog has to be put right
+    (`correct_changelog`): then it holds the keys that only the changelog has.
+    """
 
     recovered: Recovered
     changelog_end: int
+    foreign: list[bytes] | None = None
 
 
 async def take_over(
@@ -103,10 +111,11 @@ async def _recover(
 ) -> TakenOver:
     topics, bootstrap = sources.topics, sources.bootstrap
     latest = await last_record(sources.archive, partition)
+    foreign: list[bytes] | None = None
     async with PartitionReader(bootstrap, topics.changelog.name, partition) as changelog:
         if archived:
             _, changelog_end = await changelog.bounds()
-            await _rows_of_archive(partition, store, sources.archive, latest, changelog_end)
+            foreign = await _rows_of_archive(partition, store, sources.archive, changelog_end)
         else:
             changelog_end = await read_changelog(store, changelog)
     async with PartitionReader(bootstrap, topics.journal.name, partition) as records:
@@ -124,26 +133,48 @@ async def _recover(
         )
     async with PartitionReader(bootstrap, topics.inbound.name, partition) as inbound:
         await check_inbound(chain, inbound)
-    return TakenOver(recovered, changelog_end)
+    return TakenOver(recovered, changelog_end, None if sources.changelog_forgets else foreign)
 
 
 async def _rows_of_archive(
-    partition: int,
-    store: PartitionStore,
-    archive: asyncpg.Pool,
-    latest: RawRecord | None,
-    changelog_end: int,
-) -> None:
-    """The archive's last images, and a checkpoint at its last record if the journal has that."""
-    if latest is None:
-        raise LogBetrayed(f"partition {partition}: neither changelog nor archive has its rows")
-    await restore_rows(store, images_of(archive, partition))
-    offset = await archived_offset(archive, partition)
+    partition: int, store: PartitionStore, archive: asyncpg.Pool, changelog_end: int
+) -> list[bytes]:
+    """The archive's last images, and a checkpoint at its last record if the journal has that.
+
+    Returns the keys of rows that the store, read from the changelog, had and the archive has not.
+    """
+    read = {key for key, _ in store.scan(b"", b"")}
+    async with snapshot(archive) as connection:
+        latest = await last_record(connection, partition)
+        if latest is None:
+            raise LogBetrayed(f"partition {partition}: neither changelog nor archive has its rows")
+        offset = await archived_offset(connection, partition)
+        await restore_rows(store, images_in(connection, partition))
     if offset >= 0:
-        row = stored_value(latest.seq, CODEC.encode(_checkpoint_at(latest, offset)))
+        checkpoint = checkpoint_of(Chain.after(latest.bytes), offset)
+        row = stored_value(latest.seq, CODEC.encode(checkpoint))
         store.write({CHECKPOINT_KEY: row}, changelog_end - 1)
+    return [key for key in read if store.seq_of(key) < 0]
 
 
-def _checkpoint_at(latest: RawRecord, journal_offset: int) -> Checkpoint:
-    chain = Chain.after(latest.bytes)
-    return checkpoint_of(chain, journal_offset)
+async def correct_changelog(
+    store: PartitionStore, changelog: ChangelogWriter, taken: TakenOver
+) -> None:
+    """After rows came from the archive, write them to the changelog, so that it is right again.
+
+    Else every later owner would read it twice in vain. Nothing to do after other recoveries.
+    """
+    data = store.checkpoint()
+    if taken.foreign is None or data is None:
+        return
+    checkpoint = CODEC.decode(data)
+    gone = stored_value(checkpoint.seq, None)
+    await changelog.append(dict.fromkeys(taken.foreign, gone))
+    rows: dict[bytes, bytes] = {}
+    for key, value in store.scan(b"", b""):
+        rows[key] = stored_value(store.seq_of(key), value)
+        if len(rows) == ROWS_AT_ONCE:
+            await changelog.append(rows)
+            rows = {}
+    await changelog.append(rows)
+    await write_checkpoint(store, changelog, {}, checkpoint)

@@ -5,7 +5,8 @@ Raw bytes go in as they are and always fit; nothing in this file looks inside a 
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import asynccontextmanager
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -31,6 +32,9 @@ class RawRecord(NamedTuple):
     bytes: bytes
 
 
+Source: TypeAlias = (
+    asyncpg.Pool | asyncpg.Connection
+)  # a connection: to read within its transaction
 _COLUMNS = ", ".join(RawRecord._fields)
 
 
@@ -41,18 +45,18 @@ async def insert_records(connection: asyncpg.Connection, records: Sequence[RawRe
     )
 
 
-async def last_record(pool: asyncpg.Pool, partition: int) -> RawRecord | None:
+async def last_record(source: Source, partition: int) -> RawRecord | None:
     """The record of the greatest seq, or None for an empty archive."""
-    row = await pool.fetchrow(
+    row = await source.fetchrow(
         f"SELECT {_COLUMNS} FROM raw_records WHERE partition = $1 ORDER BY seq DESC LIMIT 1",  # noqa: S608
         partition,
     )
     return None if row is None else RawRecord(*row)
 
 
-async def archived_offset(pool: asyncpg.Pool, partition: int) -> int:
+async def archived_offset(source: Source, partition: int) -> int:
     """The offset of the last archived record in the journal as it is now; -1 if in none."""
-    offset = await pool.fetchval(
+    offset = await source.fetchval(
         "SELECT journal_offset FROM progress WHERE role = 'archive' AND partition = $1", partition
     )
     return -1 if offset is None else int(offset)
@@ -124,27 +128,53 @@ def slot_of(key: bytes) -> bytes:
     return key[:_CUT] + hashlib.sha256(key).digest()
 
 
-async def images_of(pool: asyncpg.Pool, partition: int) -> AsyncIterator[tuple[bytes, int, bytes]]:
-    """(key, seq, bytes) of every row of the partition that exists, from one snapshot."""
+@asynccontextmanager
+async def snapshot(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that sees one moment of the archive, whatever is archived meanwhile."""
     async with (
         pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        cursor = connection.cursor(
-            "SELECT coalesce(long_key, slot), seq, bytes FROM images WHERE partition = $1",
-            partition,
-            prefetch=CURSOR_ROWS,
-        )
-        async for row in cursor:
-            yield row[0], row[1], row[2]
+        yield connection
 
 
-async def reset_journal_offset(pool: asyncpg.Pool, partition: int) -> None:
-    """Forget where the journal was read: a restored one starts at its own first offset."""
-    await pool.execute(
-        "UPDATE progress SET journal_offset = -1 WHERE role = 'archive' AND partition = $1",
+async def images_of(pool: asyncpg.Pool, partition: int) -> AsyncIterator[tuple[bytes, int, bytes]]:
+    """(key, seq, bytes) of every row of the partition that exists, from one snapshot."""
+    async with snapshot(pool) as connection:
+        async for row in images_in(connection, partition):
+            yield row
+
+
+async def images_in(
+    connection: asyncpg.Connection, partition: int
+) -> AsyncIterator[tuple[bytes, int, bytes]]:
+    """The same from a snapshot that is open already."""
+    cursor = connection.cursor(
+        "SELECT coalesce(long_key, slot), seq, bytes FROM images WHERE partition = $1",
         partition,
+        prefetch=CURSOR_ROWS,
     )
+    async for row in cursor:
+        yield row[0], row[1], row[2]
+
+
+async def archive_genesis(pool: asyncpg.Pool, genesis: RawRecord) -> bool:
+    """Archive the record that begins a new log, at once and with the archive's progress.
+
+    False, and nothing done, when the archive does not end right before it: then the archive role
+    comes to it by itself.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        moved = await connection.fetchval(
+            """UPDATE progress SET seq = $2, journal_offset = $3,
+                      next_log = $4, next_offset = $5, next_index = $6
+               WHERE role = 'archive' AND partition = $1 AND seq = $2 - 1 RETURNING seq""",
+            *(genesis.partition, genesis.seq, genesis.journal_offset),
+            *(genesis.log, genesis.next_offset, genesis.next_index),
+        )
+        if moved is not None:
+            await insert_records(connection, [genesis])
+    return moved is not None
 
 
 async def fix_partitions(pool: asyncpg.Pool, partitions: int) -> None:

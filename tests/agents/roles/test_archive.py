@@ -14,7 +14,13 @@ from compose.local.postgres import PostgresServer
 from streams.errors import JournalBroken, LogBetrayed
 from streams.journal import Position, hash_of
 from streams.kafka import Record
-from tables.postgres.archived import images_of, last_record, records_after, reset_journal_offset
+from tables.postgres.archived import (
+    RawRecord,
+    archive_genesis,
+    images_of,
+    last_record,
+    records_after,
+)
 from tests.databases import migrated
 from tests.journals import Journal, entry
 
@@ -143,9 +149,12 @@ class TestABetrayedJournal:
         self, stack, database, producer, archived_journal
     ):
         journal = archived_journal
-        await reset_journal_offset(database.archiver, 0)
         await stack.create_topics({"journal-restored": 1})
         records = [journal.genesis(), journal.claim("r"), journal.batch([entry(7)], {b"z": b"7"})]
+        digest = hash_of(records[0])
+        genesis = RawRecord(0, 2, 2, 0, 0, 0, 0, 0, digest, records[0])
+        assert await archive_genesis(database.archiver, genesis)
+        assert not await archive_genesis(database.archiver, genesis)
         for record in records:
             await producer.send_and_wait("journal-restored", record, partition=0)
         async with archiving(stack, database, "journal-restored") as (archived, task):
