@@ -12,7 +12,7 @@ import structlog
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.archive import Archive
 from agents.roles.archive_progress import ArchiveProgress
-from agents.roles.bridge import Bridge
+from agents.roles.bridge import IN_FLIGHT_BYTES, Bridge
 from agents.roles.conduct import Conductor
 from agents.roles.dispatch import Dispatch
 from agents.roles.inlet import Inlet
@@ -30,7 +30,7 @@ from agents.roles.projector import Projector
 from agents.roles.relay import Relay
 from agents.roles.saying import Saying
 from agents.roles.takeover import Sources
-from agents.roles.trimming import TRIM_S, trim
+from agents.roles.trimming import TRIM_S, Trimmer, trim
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
 from compose.settings import Settings
@@ -52,6 +52,7 @@ from web.jwks import FixedKeys, RemoteKeys, read_key_set
 from web.metrics import Metrics
 from web.server import Server
 
+EMBEDDED_IN_FLIGHT_BYTES = 1024 * 1024  # that broker drops what exceeds some 5 MB a partition
 log = structlog.get_logger(__name__)
 
 
@@ -141,8 +142,9 @@ class Worker:
         )
         self._stack.push_async_callback(self._close_nats)
         jetstream = self.nats.jetstream()
-        await ensure_stream(jetstream, inbound_stream())
-        await ensure_stream(jetstream, outbound_stream())
+        replicas = self.settings.nats_replicas
+        await ensure_stream(jetstream, inbound_stream(replicas=replicas))
+        await ensure_stream(jetstream, outbound_stream(replicas=replicas))
 
     async def _close_nats(self) -> None:
         self._stopping = True
@@ -166,6 +168,7 @@ class Worker:
             consumer=CONSUMER,
             partitions=self.settings.partitions,
             ensure_consumer=ensure,
+            max_bytes=EMBEDDED_IN_FLIGHT_BYTES if self.settings.embedded else IN_FLIGHT_BYTES,
         )
         self._spawn(_after(ensure, bridge.run))
 
@@ -212,9 +215,12 @@ class Worker:
         self._spawn(watch(self.writers, settings.kafka, inbound, progress))
 
     async def _trim(self, writers: Writers) -> None:
+        after_s = self.settings.trim_after_s
+        trimmer = Trimmer(after_s)
         while True:
-            await asyncio.sleep(TRIM_S)
-            await trim(self.settings.kafka, writers.trimmable())
+            await asyncio.sleep(min(TRIM_S, after_s))
+            trimmer.note(writers.trimmable())
+            await trim(self.settings.kafka, trimmer.due())
 
     def _verifier(self) -> Verifier:
         settings = self.settings
@@ -267,7 +273,12 @@ class Worker:
             ),
             signer=self.signer,
             inlet=self.inlet,
-            sources=Sources(settings.kafka, settings.topics, self.archive_pool),
+            sources=Sources(
+                settings.kafka,
+                settings.topics,
+                self.archive_pool,
+                changelog_forgets=settings.embedded,
+            ),
             archived=self.archived,
             die=exit_now,
         )

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     prefix: str = Field("treasury", pattern=r"^[a-z][a-z0-9]{0,30}$")
     partitions: int = Field(8, ge=1, le=4096)
     replication: int = Field(1, ge=1)
+    nats_replicas: int = Field(1, ge=1, le=5)
     roles: tuple[Role, ...] = ROLES
     data_dir: Path = Path("/var/lib/treasury")
     worker_name: str = ""
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     stall_timeout_s: float = Field(60.0, gt=0)
     takeover_timeout_s: float = Field(600.0, gt=0)
     unarchived_bytes: int = Field(64 * 1024 * 1024, gt=0)
+    trim_after_s: float = Field(24 * 3600.0, gt=0)
     embedded: bool = False
     migrate_at_start: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"

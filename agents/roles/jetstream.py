@@ -29,6 +29,9 @@ _DAY_S = 24 * 3600.0
 OUTBOUND_KEPT_S = 7 * _DAY_S
 INBOUND_KEPT_S = 30 * _DAY_S  # also the longest time that we may be away
 DUPLICATE_WINDOW_S = 120.0
+# All workers share it, and each bounds itself (at most 20,000 messages, 8 MB): this bound is not
+# the one to reach first, or a worker whose partitions wait would leave the others nothing.
+MAX_ACK_PENDING = 4 * 20_000
 
 _STREAM_FIELDS = (
     "subjects",
@@ -70,7 +73,9 @@ def inbound_stream(*, replicas: int = 1) -> StreamConfig:
     return _stream(INBOUND, INBOUND_SUBJECTS, replicas, INBOUND_KEPT_S)
 
 
-def inbound_consumer(*, ack_wait_s: float = 30.0, max_ack_pending: int = 20_000) -> ConsumerConfig:
+def inbound_consumer(
+    *, ack_wait_s: float = 30.0, max_ack_pending: int = MAX_ACK_PENDING
+) -> ConsumerConfig:
     """Our place in the inbound stream: from the first message on, and never giving one up."""
     return ConsumerConfig(
         durable_name=CONSUMER,

@@ -1,10 +1,13 @@
 """Lets Kafka forget what checkpoint and archive both have: nothing else ever deletes records.
 
 Kept are the journal record the checkpoint stands on and the last inbound record that was decided
-on, because recovery proves itself by reading exactly those back.
+on, because recovery proves itself by reading exactly those back; and everything that was archived
+only lately, because a Postgres that is failed over or restored loses its last moments.
 """
 
-from collections.abc import Mapping
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiokafka import TopicPartition
@@ -16,6 +19,7 @@ from streams.topics import Topics
 from tables.checkpoint import Checkpoint
 
 TRIM_S = 60.0
+SAMPLES = 64
 log = structlog.get_logger(__name__)
 
 
@@ -35,6 +39,36 @@ def trimmable(
         TopicPartition(topics.inbound.name, partition): covered,
     }
     return {tp: offset for tp, offset in wanted.items() if offset > 0}
+
+
+class Trimmer:
+    """Remembers what could be forgotten when, and gives it out once it is `after_s` old.
+
+    It remembers in memory only: a process that starts trims nothing for that long.
+    """
+
+    def __init__(
+        self, after_s: float, *, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._after_s, self._monotonic_s = after_s, monotonic_s
+        self._noted: defaultdict[TopicPartition, deque[tuple[float, int]]] = defaultdict(deque)
+
+    def note(self, before: Mapping[TopicPartition, int]) -> None:
+        """From now on these offsets are trimmable; a day's notes are thinned to some `SAMPLES`."""
+        now_s = self._monotonic_s()
+        for tp, offset in before.items():
+            noted = self._noted[tp]
+            if not noted or now_s - noted[-1][0] >= self._after_s / SAMPLES:
+                noted.append((now_s, offset))
+
+    def due(self) -> dict[TopicPartition, int]:
+        """The newest offsets that have been trimmable long enough; each is given out once."""
+        limit_s = self._monotonic_s() - self._after_s
+        due: dict[TopicPartition, int] = {}
+        for tp, noted in self._noted.items():
+            while noted and noted[0][0] <= limit_s:
+                _, due[tp] = noted.popleft()
+        return due
 
 
 async def trim(bootstrap: str, before: Mapping[TopicPartition, int]) -> None:
