@@ -48,6 +48,10 @@ def huge(event: Event[Said], view: View) -> Any:
     return [Emit("treasury.test.huge", {"text": "x" * 5_000_000})]
 
 
+def stores(event: Event[Said], view: View) -> Any:
+    return [Put(Outlet(event.tenant_id, "large", event.data.text))]
+
+
 def reads_amount(event: Event[Said], view: View) -> Any:
     assert event.data.amount is not None
     return [Answer(200, {"minor": event.data.amount.minor("KES")})]
@@ -94,6 +98,7 @@ ALL = {
     "test.freezes": freezes,
     "test.unbalanced": unbalanced,
     "test.huge": huge,
+    "test.stores": stores,
     "test.amount": reads_amount,
     "test.waits": waits,
     "test.refuses": refuses,

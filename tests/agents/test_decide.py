@@ -113,7 +113,7 @@ class TestDuplicates:
         kind = "treasury.command.payment_intent.create"
         core.event(kind, "t", {"amount": "5.00"}, event_id="e", ingress="http")
         assert core.rows(StoredReply)
-        core.now_ms += WINDOW_MS + 1
+        core.now_ms += WINDOW_MS + FUTURE_MS + 1
         core.order("t", "o")
         assert len(core.rows(SeenSegment)) == 1
         assert core.rows(StoredReply) == []
@@ -125,6 +125,21 @@ class TestDuplicates:
         core.now_ms += WINDOW_MS
         core.order("t", "p")
         assert verdict(core.send(raw))[0] == "duplicate"
+
+    @pytest.mark.parametrize("ahead_ms", [3 * 3_600_000, FUTURE_MS])
+    def test_an_event_dated_ahead_is_remembered_until_its_own_time_is_out_of_the_window(
+        self, core, ahead_ms
+    ):
+        at_ms = core.now_ms + ahead_ms
+        data = {"order_id": "o", "total_amount": 100}
+        first = core.event("pos.order.completed", "t", data, event_id="e", timestamp_ms=at_ms)
+        raw = core.arrivals[-1].raw
+        core.now_ms = at_ms + WINDOW_MS
+        core.tick()
+        assert [verdict(first)[0], verdict(core.send(raw))[0]] == ["applied", "duplicate"]
+        core.now_ms += FUTURE_MS + 1
+        core.tick()
+        assert verdict(core.send(raw)) == ("parked", "awaiting_archive")
 
 
 class TestTime:

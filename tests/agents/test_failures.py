@@ -53,18 +53,24 @@ class TestAHandlerThatRaises:
         entries = core.event("test.thaws", "t")
         assert [entry.event_type for entry in entries] == ["test.thaws", "cafe.order.created"]
 
-    def test_for_several_tenants_at_once_ends_the_process(self, core):
-        for tenant_id in ("u", "v"):
+    def test_notes_its_tenant_until_a_handler_succeeds_for_it(self, core):
+        for tenant_id in ("u", "v", "w"):
             core.tenant(tenant_id)
             fail(core, tenant_id)
-        with pytest.raises(BadDeploy):
-            fail(core, "t")
+        assert core.fold.failing == {"u", "v", "w"}
+        core.order("v", "o")
+        assert core.fold.failing == {"u", "w"}
 
-    def test_for_one_tenant_after_another_recovered_does_not(self, core):
-        for tenant_id in ("u", "v", "w", "x"):
+    def test_is_decided_the_same_whatever_another_process_had_noted(self, core):
+        for tenant_id in ("u", "v", "w"):
             core.tenant(tenant_id)
             fail(core, tenant_id)
-            core.order(tenant_id, "o")
+        other = core.restarted()
+        assert other.fold.failing == set()
+        for each in (core, other):
+            fail(each, "t")
+        assert core.entries == other.entries
+        assert core.images[-1] == other.images[-1]
 
 
 class TestAStoreThatFails:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.decide import WINDOW_MS
+from agents.decide import FUTURE_MS, WINDOW_MS
 from agents.parking import DEADLINE_MS, MAX_BYTES_PER_TENANT
 from agents.steps import STEPS_PER_EVENT
 from tables.invoices import Order
@@ -28,7 +28,7 @@ class TestAnUnknownTenant:
         for number in range(3_000):
             core.order("u", f"o{number}")
         first = core.tenant("u")
-        assert len(first) == 1 + STEPS_PER_EVENT
+        assert 100 < len(first) <= 1 + STEPS_PER_EVENT
         assert core.fold.parking.more_to_do
         late = core.order("u", "late")
         assert late[0].status == "parked", "it would overtake those that wait"
@@ -53,7 +53,8 @@ class TestAnUnknownTenant:
         core.tenant("u")
         core = core.restarted()
         assert core.fold.parking.more_to_do
-        core.tick()
+        while core.fold.parking.more_to_do:
+            core.tick()
         assert len(core.rows(Order)) == STEPS_PER_EVENT + 500
 
     def test_steps_tell_released_entries_of_one_place_apart(self, core):
@@ -199,5 +200,5 @@ class TestAnswersOfWaitingCommands:
         core.event(kind, "u", data, event_id="e", ingress="http")
         core.tenant("u")
         assert len(core.rows(StoredReply)) == 1
-        core.tick(WINDOW_MS + 1)
+        core.tick(WINDOW_MS + FUTURE_MS + 1)
         assert core.rows(StoredReply) == []

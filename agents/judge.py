@@ -1,0 +1,186 @@
+"""What becomes of one event that was not decided before: may it be decided, and by its handler how.
+
+Order of the reasons: partition, time, tenant, age, body, then the handler's own.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agents.apply import Draft, apply
+from agents.effects import Park, Refuse
+from agents.outcomes import (
+    FUTURE_MS,
+    SYSTEM_TENANT,
+    WINDOW_MS,
+    Arrival,
+    Outcome,
+    draft_bytes,
+    parked,
+    refused,
+    rejected,
+)
+from agents.page import Page, image_bytes
+from agents.parking import Parking
+from agents.registry import Event, Handled, View, model_error
+from streams.envelope import Envelope
+from streams.errors import TreasuryError
+from streams.ids import derive
+from streams.journal import Call
+from streams.money import BadAmount, UnknownAsset
+from streams.partitioner import partition_of
+from tables.memory import Looked
+from tables.tenants import Tenant
+from tables.working_set import Overlay
+
+MAX_ENTRY_BYTES = 4 * 1024 * 1024
+FAILURES_BEFORE_FREEZE = 5
+
+
+def door(arrival: Arrival, envelope: Envelope, handled: Handled | None) -> str:
+    """Why an event may not come in this way; empty if it may."""
+    if handled is None:
+        return "unknown_type"
+    if arrival.ingress not in handled.ingress:
+        return "ingress_not_allowed"
+    if envelope.tenant_id == SYSTEM_TENANT and arrival.ingress != "internal":
+        return "reserved_tenant"
+    return ""
+
+
+class Judge:
+    """Judges events of one partition on the rows of its page.
+
+    `failing` are the tenants whose handlers raised, without a success since. It is a note for
+    whoever runs the fold, and decides nothing: a replay begins with other notes.
+    """
+
+    def __init__(self, page: Page, parking: Parking, partition: int, partitions: int) -> None:
+        self.failing: set[str] = set()
+        self._page, self._parking = page, parking
+        self._partition, self._partitions = partition, partitions
+
+    def first_time(
+        self, arrival: Arrival, envelope: Envelope, handled: Handled, *, step: int
+    ) -> Outcome:
+        """Decide an event that nothing was decided about; `step` > 0 if it waited for this."""
+        tenant_id, now_ms = envelope.tenant_id, self._page.now_ms
+        if tenant_id != SYSTEM_TENANT and self._elsewhere(tenant_id):
+            return Outcome("misrouted")
+        if envelope.timestamp_ms > now_ms + FUTURE_MS:
+            return Outcome("rejected", "future")
+        if handled.needs_tenant and self._must_wait(tenant_id, released=step > 0):
+            key = Tenant.key_of(tenant_id)
+            return self._park(arrival, envelope, step, Park(key, "tenant_unknown_or_frozen"))
+        if envelope.timestamp_ms < now_ms - WINDOW_MS and arrival.ingress != "internal":
+            outcome = self._too_old(arrival, envelope, step)
+            if outcome is not None:
+                return outcome
+        try:
+            data = handled.decode(envelope.data)
+        except (ValueError, RecursionError) as error:
+            return refused(arrival.ingress, "malformed", model_error(error), 422)
+        event = Event(
+            envelope.event_id,
+            envelope.event_type,
+            tenant_id,
+            envelope.timestamp_ms,
+            now_ms,
+            data,
+        )
+        return self.handle(arrival, envelope, handled, event, step)
+
+    def _elsewhere(self, tenant_id: str) -> bool:
+        return partition_of(tenant_id, self._partitions) != self._partition
+
+    def _must_wait(self, tenant_id: str, *, released: bool) -> bool:
+        tenant = self._page.working.get(b"tn\x00" + tenant_id.encode())
+        if not isinstance(tenant, Tenant) or tenant.status != "active":
+            return True
+        return not released and self._parking.ahead_of(tenant_id)
+
+    def _too_old(self, arrival: Arrival, envelope: Envelope, step: int) -> Outcome | None:
+        """Older than what we remember: the archive must say whether it was decided before."""
+        key = Looked.key_of(envelope.tenant_id, envelope.event_id)
+        looked = self._page.working.get(key)
+        if isinstance(looked, Looked):
+            return Outcome("duplicate", "archived") if looked.seen else None
+        outcome = self._park(arrival, envelope, step, Park(key, "awaiting_archive"))
+        if outcome.status != "parked":
+            return outcome
+        question: dict[str, str | bool] = {"event_id": envelope.event_id}
+        if arrival.redriven:
+            question["redriven"] = True
+        call_id = derive(envelope.tenant_id, envelope.event_id, "lookup", 0)
+        deadline_ms = self._page.now_ms + WINDOW_MS
+        call = Call(call_id, "archive", "seen", msgspec.json.encode(question), deadline_ms)
+        return Outcome(outcome.status, outcome.reason, Draft(calls=[call]), outcome.reply)
+
+    # -- handlers -----------------------------------------------------------------------------
+
+    def handle(
+        self,
+        arrival: Arrival,
+        envelope: Envelope,
+        handled: Handled,
+        event: Event[Any],
+        step: int,
+    ) -> Outcome:
+        """Let the handler decide; what it wants happens whole or not at all."""
+        overlay, draft = Overlay(self._page.working), Draft()
+        try:
+            effects = handled.handler(event, View(overlay.get, overlay.scan))
+            stopped = apply(event, effects, overlay, draft)
+        except (BadAmount, UnknownAsset) as error:
+            return refused(arrival.ingress, "bad_amount", str(error), 422)
+        except TreasuryError:
+            raise
+        except Exception as error:
+            return self._failed(event.tenant_id, arrival.ingress, error)
+        if isinstance(stopped, Park):
+            return self._park(arrival, envelope, step, stopped)
+        if isinstance(stopped, Refuse):
+            return refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
+        sizes = {key: image_bytes(key, row) for key, row in overlay.changes.items()}
+        if draft_bytes(draft) + sum(sizes.values()) > MAX_ENTRY_BYTES:
+            return rejected(arrival.ingress, "too_large", "", 413)
+        self.failing.discard(event.tenant_id)
+        overlay.merge()
+        self._page.note_sizes(sizes)
+        self._merged(event.tenant_id, sizes, arrival.order(step))
+        return Outcome("applied", "", draft, draft.reply)
+
+    def _merged(self, tenant_id: str, keys: dict[bytes, int], order: str) -> None:
+        parking = self._parking
+        forgotten = parking.forget_failures(tenant_id)
+        if forgotten:
+            self._page.note(forgotten)
+        if parking.waits(tenant_id):
+            self._page.note(parking.wake(tenant_id, list(keys), order))
+
+    def _failed(self, tenant_id: str, ingress: str, error: Exception) -> Outcome:
+        """A handler raised: its fault, not the event's; often in a row, the tenant must wait."""
+        self.failing.add(tenant_id)
+        changed, failures = self._parking.count_failure(tenant_id)
+        self._page.note(changed)
+        tenant = self._page.working.get(Tenant.key_of(tenant_id))
+        if failures >= FAILURES_BEFORE_FREEZE and isinstance(tenant, Tenant):
+            self._page.set(tenant.key, tenant.replaced(status="frozen"))
+        return rejected(ingress, "internal", type(error).__name__, 500)
+
+    def _park(self, arrival: Arrival, envelope: Envelope, step: int, park: Park) -> Outcome:
+        changes = self._parking.park(
+            park,
+            tenant_id=envelope.tenant_id,
+            event_id=envelope.event_id,
+            order=arrival.order(step),
+            ingress=arrival.ingress,
+            received_ms=arrival.received_ms,
+            now_ms=self._page.now_ms,
+            raw=arrival.raw,
+            redriven=arrival.redriven,
+        )
+        if changes is None:
+            return refused(arrival.ingress, "parking_full", "", 503)
+        self._page.note(changes)
+        return parked(arrival.ingress, park.reason)

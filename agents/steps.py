@@ -1,0 +1,164 @@
+"""What one event sets in motion in the same place: due moments, released events, a re-drive.
+
+Step 1 is a re-drive, 2 and on the rest; bounded in number and bytes, what is left goes on with the
+next event or tick.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from agents.effects import Redrive
+from agents.judge import Judge, door
+from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, draft_bytes, reason_of, refused
+from agents.page import Page
+from agents.parking import Parking
+from agents.registry import DUE, HANDLED, Event, Handled
+from streams import strict_json
+from streams.envelope import Envelope, Refusal, read
+from streams.ids import derive, identity, payload_hash
+from tables.memory import SYSTEM, Due, Looked, Parked
+
+STEPS_PER_EVENT = 1_000
+STEPS_BYTES = 1024 * 1024
+"""Beyond this many bytes of entries and rows in one place, no further step is begun."""
+
+
+class Steps:
+    """Takes the steps that follow an event of one partition."""
+
+    def __init__(self, page: Page, judge: Judge, parking: Parking) -> None:
+        self._page, self._judge, self._parking = page, judge, parking
+
+    def follow(self, arrival: Arrival, *, tick: bool, until_bytes: int) -> None:
+        """What is due, if time was told; then what was released.
+
+        No step begins once the page has spent `until_bytes`.
+        """
+        steps = iter(range(2, STEPS_PER_EVENT + 2))
+        if tick:
+            self._run_due(arrival, steps, until_bytes)
+        self._run_released(arrival, steps, until_bytes)
+
+    # -- moments ------------------------------------------------------------------------------
+
+    def _run_due(self, arrival: Arrival, steps: Iterator[int], until_bytes: int) -> None:
+        page, parking = self._page, self._parking
+        due = page.working.scan(Due.prefix_of(SYSTEM), STEPS_PER_EVENT // 2)
+        parking.more_due = False
+        for row, step in zip(due, steps, strict=False):
+            assert isinstance(row, Due)
+            if row.at_ms > page.now_ms:
+                return
+            if page.spent_bytes >= until_bytes:
+                parking.more_due = True
+                return
+            page.set(row.key, None)
+            self._moment(arrival, row, step)
+        parking.more_due = len(due) == STEPS_PER_EVENT // 2
+
+    def _moment(self, arrival: Arrival, row: Due, step: int) -> None:
+        event_id = derive(row.tenant_id, row.subject, f"due.{row.kind}", row.at_ms)
+        event_type = f"treasury.due.{row.kind}"
+        if row.kind == "parked":
+            self._deadline(arrival, row, step)
+            return
+        event = Event(event_id, event_type, row.tenant_id, row.at_ms, self._page.now_ms, row)
+        envelope = Envelope(event_id, event_type, row.tenant_id, "", row.at_ms, b"{}")
+        handled = Handled(event_type, Due, DUE[row.kind], frozenset(), False, bytes)
+        outcome = self._judge.handle(arrival, envelope, handled, event, step)
+        if outcome.status != "applied" or draft_bytes(outcome.draft):
+            self._page.write(arrival, step, envelope, outcome, raw=b"")
+
+    def _deadline(self, arrival: Arrival, due: Due, step: int) -> None:
+        taken = self._parking.take(due.tenant_id, due.subject)
+        if taken is None or taken.row is None:
+            return
+        self._page.note(taken.changes)
+        row = taken.row
+        outcome = refused(row.ingress, "deadline", "what it waited for did not come", 409)
+        self._settle(_again(arrival, row), step, _readable(row.raw), outcome)
+
+    # -- released -----------------------------------------------------------------------------
+
+    def _run_released(self, arrival: Arrival, steps: Iterator[int], until_bytes: int) -> None:
+        page = self._page
+        for step in steps:
+            if page.spent_bytes >= until_bytes:
+                return
+            taken = self._parking.next_released()
+            if taken is None:
+                return
+            page.note(taken.changes)
+            if taken.row is None:
+                continue
+            again, envelope = _again(arrival, taken.row), _readable(taken.row.raw)
+            handled = HANDLED[envelope.event_type]
+            outcome = self._judge.first_time(again, envelope, handled, step=step)
+            self._settle(again, step, envelope, outcome)
+
+    # -- re-drives ----------------------------------------------------------------------------
+
+    def redrive(self, arrival: Arrival, redrive: Redrive) -> None:
+        """By all the rules the event was under the first time, its door's included."""
+        again = replace(arrival, ingress=redrive.ingress, raw=redrive.raw, redriven=True)
+        bad = strict_json.check(redrive.raw)
+        envelope = Refusal(bad, "") if bad else read(redrive.raw)
+        if isinstance(envelope, Refusal):
+            self._page.write(again, 1, BARE, Outcome("rejected", reason_of(envelope)))
+            return
+        handled = HANDLED.get(envelope.event_type)
+        refusal = door(again, envelope, handled)
+        if refusal:
+            self._page.write(again, 1, envelope, Outcome("rejected", refusal))
+            return
+        assert handled is not None
+        allowed = self._allowed(again, envelope)
+        if isinstance(allowed, Outcome):
+            self._page.write(again, 1, envelope, allowed)
+            return
+        envelope = _readable(allowed.raw)
+        outcome = self._judge.first_time(allowed, envelope, handled, step=1)
+        self._settle(allowed, 1, envelope, outcome)
+
+    def _allowed(self, again: Arrival, envelope: Envelope) -> Arrival | Outcome:
+        """The event as it is to be decided once more: only if it was rejected, or waits."""
+        before = self._page.seen.find(identity(envelope.tenant_id, envelope.event_id))
+        if before is None or before.status == "rejected":
+            return again
+        payload = payload_hash(envelope.event_type, envelope.data)
+        if before.status == "parked" and before.payload_hash == payload:
+            taken = self._parking.take_event(envelope.tenant_id, envelope.event_id)
+            if taken is not None and taken.row is not None:
+                self._page.note(taken.changes)
+                return replace(_again(again, taken.row), redriven=True)
+        return Outcome("duplicate", f"was {before.status}")
+
+    # -- writing down -------------------------------------------------------------------------
+
+    def _settle(self, arrival: Arrival, step: int, envelope: Envelope, outcome: Outcome) -> None:
+        known = identity(envelope.tenant_id, envelope.event_id)
+        payload = payload_hash(envelope.event_type, envelope.data)
+        page = self._page
+        page.remember(known, payload, arrival.ingress, outcome)
+        if outcome.status != "parked" and envelope.timestamp_ms < page.now_ms - WINDOW_MS:
+            key = Looked.key_of(envelope.tenant_id, envelope.event_id)
+            if page.working.get(key) is not None:
+                page.set(key, None)
+        page.write(arrival, step, envelope, outcome)
+
+
+def _again(arrival: Arrival, row: Parked) -> Arrival:
+    """A parked event in the place of what set it in motion."""
+    return replace(
+        arrival,
+        ingress=row.ingress,
+        received_ms=row.received_ms,
+        raw=row.raw,
+        redriven=row.redriven,
+    )
+
+
+def _readable(raw: bytes) -> Envelope:
+    envelope = read(raw)
+    assert isinstance(envelope, Envelope)
+    return envelope
