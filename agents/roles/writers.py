@@ -126,9 +126,10 @@ class Writers:
         self._assigned = self._mine(assigned)
 
     async def _revoked(self, _app: object, revoked: set[TP], **_: Any) -> None:
-        crash_here("S15")
         self._epoch += 1
         mine = self._mine(revoked)
+        if mine:
+            crash_here("S15")
         self._assigned -= mine
         seats = [self._seats[partition] for partition in mine if partition in self._seats]
         await asyncio.gather(*(seat.pause() for seat in seats))

@@ -9,38 +9,54 @@ from tests.e2e.cluster import Cluster, seed_of_run
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
-OTHERS = {"S15"}  # needs a rebalance: tests/e2e/test_two_workers.py
-AT_START = {"S4", "S14"}
-UNSENT = {"S17", "S18"}  # the grant is used up and nothing was sent: never sent again, by design
 EVENTS = 4_000
+WITH_EVENTS = ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S14"]
+WITH_PAYMENTS = ["S19", "S20"]
+UNSENT = ["S17", "S18"]  # the grant is used up and nothing was sent: never sent again, by design
+AT_START = {"S4", "S14"}
+
+
+async def _dies_at(cluster: Cluster, seam: str, times: int) -> int:
+    """Start the worker with this failpoint once; how often it had died before."""
+    print(f"{seam}:{times} {SEAMS[seam]}")
+    deaths = cluster.running.supervisors[0].restarts
+    await cluster.restart({"TREASURY_CRASH_AT": f"{seam}:{times}"})
+    cluster.use({})
+    return deaths
 
 
 class TestSeams:
+    def test_each_has_a_crash_of_its_own(self):
+        elsewhere = {"S15"}  # tests/e2e/test_two_workers.py: needs a rebalance
+        assert set(SEAMS) == {*WITH_EVENTS, *WITH_PAYMENTS, *UNSENT} | elsewhere
+
     async def test_a_crash_at_any_of_them_changes_nothing(self, home):
         seed = seed_of_run()
         dice = random.Random(seed)
-        seams = [seam for seam in SEAMS if seam not in OTHERS]
         async with Cluster(home) as cluster:
             load = cluster.generate(seed, EVENTS)
-            size, share = len(load.messages) // len(seams) + 1, len(load.stories) // len(seams) + 1
-            unsent: list[tuple[str, str]] = []
-            for number, seam in enumerate(seams):
-                times = 1 if seam in AT_START | UNSENT else dice.randint(1, 2)
-                print(f"{seam}:{times} {SEAMS[seam]}")
-                supervisor = cluster.running.supervisors[0]
-                deaths = supervisor.restarts
-                await cluster.restart({"TREASURY_CRASH_AT": f"{seam}:{times}"})
-                cluster.use({})
-                messages = load.messages[number * size : (number + 1) * size]
-                stories = load.stories[number * share : (number + 1) * share]
-                await cluster.publish(messages)
-                if seam in UNSENT:
-                    unsent.append(await cluster.begin_payment(stories[0], seam))
-                    await cluster.died(0, since=deaths)
-                else:
-                    await cluster.pay(stories)
-                    await cluster.died(0, since=deaths)
-                    await cluster.settled()
+            size = len(load.messages) // len(WITH_EVENTS) + 1
+            for number, seam in enumerate(WITH_EVENTS):
+                times = 1 if seam in AT_START else dice.randint(1, 2)
+                deaths = await _dies_at(cluster, seam, times)
+                await cluster.publish(load.messages[number * size : (number + 1) * size])
+                await cluster.died(0, since=deaths)
+            await cluster.settled()
+
+            # One payment at a time: those that a crash catches between grant and send stay
+            # unknown for minutes, by design.
+            for number, seam in enumerate(WITH_PAYMENTS):
+                deaths = await _dies_at(cluster, seam, 1)
+                await cluster.pay([load.stories[number]])
+                await cluster.died(0, since=deaths)
+            await cluster.pay(load.stories[len(WITH_PAYMENTS) :])
+
+            unsent = []
+            for seam in UNSENT:
+                deaths = await _dies_at(cluster, seam, 1)
+                unsent.append(await cluster.begin_payment(load.stories[0], seam))
+                await cluster.died(0, since=deaths)
+
             assert await cluster.differences() == []
             assert [await cluster.status_of(each) for each in unsent] == ["processing"] * 2
             effects = cluster.running.gateway.effects
