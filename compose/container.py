@@ -14,6 +14,7 @@ from agents.roles.archive import Archive
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.bridge import IN_FLIGHT_BYTES, Bridge
 from agents.roles.conduct import Conductor
+from agents.roles.counters import REGISTRY
 from agents.roles.dispatch import Dispatch
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import (
@@ -192,7 +193,7 @@ class Worker:
         pool = await self._pool(settings.app_dsn, 10)
         async with pool.acquire() as connection:
             await require_isolation(connection)
-        metrics = Metrics()
+        metrics = Metrics(REGISTRY)
         metrics.registry.register(Gauges(self.writers))
         context = Context(
             self.writers,

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from agents.roles.counters import BRIDGED
 from agents.roles.inlet import Inlet
 from agents.roles.lanes import Carried, Lane, Progress
 from agents.roles.outages import is_outage
@@ -155,6 +156,7 @@ class Bridge:
         for number, message in enumerate(messages, start=1):
             partition, refused = judge(message.subject, message.data, self._partitions)
             value = kept(message.data) if refused else message.data
+            BRIDGED.labels("refused" if refused else "carried").inc()
             if message.reply in self._in_flight:
                 continue
             carried = Carried(message.reply, value, refused, now_s)

@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from agents.roles.counters import CALLED
 from agents.roles.saying import Saying, through_outages
 from connectors.base import Result
 from streams.ids import derive
@@ -140,6 +141,7 @@ class Conductor:
 
     async def _answer(self, row: CallRow, result: Result) -> None:
         answer = msgspec.json.encode(completed(row, result))
+        CALLED.labels(row.gateway, result.outcome).inc()
         kept = await through_outages(lambda: store_answer(self._pool, row.call_id, answer))
         self._unsent.discard(row.nonce)
         crash_here("S20")

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from nats.aio.client import Client
 
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.counters import RELAYED
 from agents.roles.follow import follow_archive
 from agents.roles.inlet import Inlet, abandon
 from agents.roles.lease import Lease, Progress, run_leased
@@ -71,7 +72,13 @@ class Relay:
     ) -> None:
         async for records in follow_archive(self._pool, self._archived, lease.partition, seq):
             batches = [record for record in records if isinstance(record, Batch)]
-            await outward.publish(producer, list(outbound(batches)))
+            events = list(outbound(batches))
+            try:
+                await outward.publish(producer, events)
+            except Exception:
+                RELAYED.labels("failed").inc(len(events))
+                raise
+            RELAYED.labels("published").inc(len(events))
             await self._send_on(lease.partition, batches)
             crash_here("S12")
             async with self._pool.acquire() as connection:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import agents.services  # noqa: F401  fills the registry
+import agents.services
 from agents.registry import HANDLED, PLATFORM, SERVICES
 from streams.timestamps import parse_ms
 from tests.agents.core import Core

@@ -40,7 +40,7 @@ class Projection:
         task = asyncio.create_task(Projector(self._database.archiver, archived, "test").run(0))
         try:
             async with asyncio.timeout(WITHIN_S):
-                while not task.done() and await self._seq() != self.shelf.seq:  # noqa: ASYNC110
+                while not task.done() and await self._seq() != self.shelf.seq:
                     await asyncio.sleep(0.02)
             if task.done():
                 task.result()
