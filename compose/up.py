@@ -20,7 +20,7 @@ import msgspec
 import nats
 
 from compose.local.installed import leave_settings
-from compose.local.processes import Command, free_port
+from compose.local.processes import Command, StartError, free_port, port_answers
 from compose.local.stack import Endpoints, KafkaKind, Stack
 from compose.local.supervisor import Supervisor
 from compose.repair import restore
@@ -113,6 +113,9 @@ class Running:
         )
 
     async def _start(self) -> None:
+        for port in self.ports:
+            if await port_answers(port):
+                raise StartError(f"port {port} is taken; choose another with --port")
         self._exit.push_async_callback(self.stack.stop)
         self.endpoints = await self.stack.start(self._tell)
         await self.gateway.start()
@@ -152,16 +155,17 @@ class Running:
         )
 
     async def ready(self, within_s: float = READY_WITHIN_S) -> None:
-        """Return once every worker answers /readyz; raises TimeoutError, or RuntimeError if one
-        gave up.
-        """
-        async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
-            for url in self.urls:
-                while not await _answers(session, f"{url}/readyz"):
-                    for supervisor in self.supervisors:
+        """Return once every worker answers /readyz; StartError if one gave up or takes too long."""
+        try:
+            async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
+                for url, supervisor in zip(self.urls, self.supervisors, strict=True):
+                    while not await _answers(session, f"{url}/readyz"):
                         if supervisor.gave_up is not None and supervisor.gave_up.done():
-                            raise RuntimeError(supervisor.gave_up.result())
-                    await asyncio.sleep(0.1)
+                            raise StartError(supervisor.gave_up.result())
+                        await asyncio.sleep(0.1)
+        except TimeoutError:
+            logs = ", ".join(str(each.command.log_path) for each in self.supervisors)
+            raise StartError(f"not ready within {within_s:g} s; see {logs}") from None
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
