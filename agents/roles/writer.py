@@ -5,32 +5,47 @@ record that does not come back as expected ends the process: nothing of it was a
 """
 
 import asyncio
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+import structlog
 
-from agents.decide import Arrival, Fold
+from agents.decide import Fold
 from agents.registry import RULES_VERSION
 from agents.roles.answers import Answers
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.counters import DECIDED
 from agents.roles.journal_writer import JournalWriter
+from agents.roles.opening import Opener
 from agents.roles.process import Die
-from streams import strict_json
-from streams.errors import LogBetrayed, OutcomeUnknown
+from streams.errors import LogBetrayed, OutcomeUnknown, TreasuryError
 from streams.inbound import Signer
 from streams.journal import CODEC, Batch, Chain, Entry, Position, hash_of
 from streams.kafka import PartitionReader
 from streams.signals import crash_here
+from streams.topics import JOURNAL_MAX_BYTES
 from tables.recovery import Recovered
 
 YIELD_EVERY = 128
 ANSWER_TIMEOUT_S = 60.0
 THROTTLE_POLL_S = 1.0
-_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+FAILING_TENANTS_BEFORE_EXIT = 3
+PRESSED_ALARM_S = 60.0
+KAFKAS_SHARE_BYTES = 64 * 1024  # of what the journal's topic takes, for Kafka's own framing
+
+log = structlog.get_logger(__name__)
+
+
+class BadDeploy(TreasuryError):
+    """Handlers fail for several tenants at once: exit before the log ends in the dead letters."""
+
+
+class RecordTooLarge(TreasuryError):
+    """A record is larger than its topic takes: an estimate of sizes is wrong, no event is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,8 @@ class PartitionWriter:
         self._seq = recovered.chain.seq
         self._record_hash = recovered.chain.record_hash
         self._inbound_hash = recovered.chain.inbound_hash
-        self._signer, self._answers, self._archived = signer, answers, archived
+        self._opener = Opener(signer, partition)
+        self._answers, self._archived = answers, archived
         self._answer_when_archived = answer_when_archived
         self._inbound = inbound  # (bootstrap, topic)
         self.throttled = False
@@ -126,6 +142,7 @@ class PartitionWriter:
         self._answering: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
         self._pausing = False
+        self._alarmed_s = -PRESSED_ALARM_S
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -133,6 +150,11 @@ class PartitionWriter:
     def serving(self) -> bool:
         """Whether the writer decides and answers now."""
         return self._task is not None and not self._pausing
+
+    @property
+    def pressed(self) -> bool:
+        """Whether as many ids are remembered as may be: intake must stop, time must go on."""
+        return len(self.fold.seen) > self._limits.seen_ids
 
     @property
     def pending_keys(self) -> set[bytes]:
@@ -196,6 +218,8 @@ class PartitionWriter:
         await self._fill(batch)
         if batch.last_value is None:
             return
+        self._look_at_handlers()
+        self._alarm_if_pressed()
         closed = self._close(batch)
         if self._commit is not None:
             await self._commit
@@ -214,6 +238,22 @@ class PartitionWriter:
             self._wake.clear()
             await self._wake.wait()
 
+    def _look_at_handlers(self) -> None:
+        failing = self.fold.failing
+        if len(failing) >= FAILING_TENANTS_BEFORE_EXIT:
+            raise BadDeploy(f"handlers fail for {len(failing)} tenants")
+
+    def _alarm_if_pressed(self) -> None:
+        now_s = time.monotonic()
+        if self.pressed and now_s - self._alarmed_s >= PRESSED_ALARM_S:
+            self._alarmed_s = now_s
+            log.error(
+                "intake_must_stop",
+                partition=self.partition,
+                seen_ids=len(self.fold.seen),
+                limit=self._limits.seen_ids,
+            )
+
     def _full(self) -> bool:
         fold, limits = self.fold, self._limits
         return len(fold.entries) >= limits.batch_events or fold.size_bytes >= limits.batch_bytes
@@ -226,13 +266,15 @@ class PartitionWriter:
             return
         if mail.offset > self.next.offset:
             await self._step_over(mail.offset)
-        arrivals, checked = self._arrivals(mail)
+        opened = self._opener.open(
+            self.next.log, mail.offset, mail.received_ms, mail.headers, mail.value
+        )
         batch.last_value = mail.value
-        for arrival in arrivals[self.next.index :]:
+        for arrival in opened.arrivals[self.next.index :]:
             if self._full():
                 return
             crash_here("S5")
-            self.fold.decide(arrival, checked=checked)
+            self.fold.decide(arrival, checked=opened.checked)
             self.next = Position(self.next.log, mail.offset, arrival.index + 1)
             if arrival.index % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
@@ -264,25 +306,6 @@ class PartitionWriter:
         self._mail_bytes -= len(mail.value)
         self._room.set()
 
-    def _arrivals(self, mail: Mail) -> tuple[list[Arrival], bool]:
-        """The envelopes of a record, and whether their JSON is known to be strict."""
-        stamp = self._signer.read(mail.headers, self.partition, mail.value)
-        log, offset, received_ms = self.next.log, mail.offset, mail.received_ms
-        if stamp.refused:
-            refused = Arrival(log, offset, 0, stamp.ingress, received_ms, mail.value, stamp.refused)
-            return [refused], True
-        checked = strict_json.check(mail.value) is None
-        pieces: list[Any] = [mail.value]
-        if mail.value[:1] == b"[":
-            try:
-                pieces = _split(mail.value)
-            except (ValueError, RecursionError):
-                checked = False  # decided as one unreadable envelope, raw bytes and all
-        return [
-            Arrival(log, offset, index, stamp.ingress, received_ms, bytes(piece))
-            for index, piece in enumerate(pieces)
-        ], checked
-
     # -- committing ---------------------------------------------------------------------------
 
     def _close(self, batch: _Open) -> _Closed:
@@ -304,6 +327,8 @@ class PartitionWriter:
             self.fold.working.digest.to_bytes(16, "big"),
         )
         data = CODEC.encode(record)
+        if len(data) > JOURNAL_MAX_BYTES - KAFKAS_SHARE_BYTES:
+            raise RecordTooLarge(f"seq {record.seq} of partition {self.partition}: {len(data)} B")
         self._record_hash = hash_of(data)
         closed = _Closed(record, data, batch.done)
         self._pending.append(closed)
@@ -346,6 +371,8 @@ class PartitionWriter:
         self._forget_archived()
         for done in closed.done:
             done()
+        for status, count in Counter(entry.status for entry in record.entries).items():
+            DECIDED.labels(status).inc(count)
         self._answer(record)
         self._wake.set()
         async with self._changed:
