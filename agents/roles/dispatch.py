@@ -35,10 +35,14 @@ log = structlog.get_logger(__name__)
 
 
 class _Lookup(msgspec.Struct, frozen=True):
-    """A question about an event, and where in its record the question stands."""
+    """A question about an event, and where in its record the question stands.
+
+    Of a re-driven event it is only asked whether it was carried out: that it was rejected is known.
+    """
 
     event_id: str
     ordinal: int = 0
+    redriven: bool = False
 
 
 class Dispatch:
@@ -154,6 +158,7 @@ class Dispatch:
             (row.seq, question.ordinal),
             tenant_id=row.tenant_id,
             event_id=question.event_id,
+            redriven=question.redriven,
         )
 
 
@@ -161,7 +166,7 @@ def _row(partition: int, seq: int, ordinal: int, entry: Entry, call: Call) -> Ca
     request = call.request
     if call.gateway == ARCHIVE:
         asked = msgspec.json.decode(request, type=_Lookup)
-        request = msgspec.json.encode(_Lookup(asked.event_id, ordinal))
+        request = msgspec.json.encode(_Lookup(asked.event_id, ordinal, asked.redriven))
     return CallRow(
         call.call_id,
         entry.tenant_id,

@@ -9,6 +9,7 @@ import asyncpg
 from streams.envelope import Envelope, read
 
 _AT_THE_DOOR = ("unknown_type", "ingress_not_allowed", "reserved_tenant", "conflict")
+_NOT_NOW = ("parking_full",)  # told to the caller, who may come again, and not remembered
 
 
 async def projected_seq(pool: asyncpg.Pool, partition: int) -> int:
@@ -26,18 +27,21 @@ async def decided_before(
     *,
     tenant_id: str,
     event_id: str,
+    redriven: bool = False,
 ) -> bool:
     """Whether an entry of the partition before this (seq, ordinal) decided the event.
 
+    If it is `redriven`, whether one decided it for good: what was rejected may be decided again.
     Only true to the journal once the read models have come to that seq.
     """
     found = await pool.fetchval(
         """SELECT true FROM entries
            WHERE tenant_id = $1 AND event_id = $2 AND partition = $3 AND (seq, ordinal) < ($4, $5)
              AND status NOT IN ('duplicate', 'parked', 'misrouted')
-             AND NOT (status = 'rejected' AND reason = ANY ($6::text[]))
+             AND NOT (status = 'rejected' AND (reason = ANY ($6::text[]) OR $7))
+             AND NOT (status = 'refused' AND reason = ANY ($8::text[]))
            LIMIT 1""",
-        *(tenant_id, event_id, partition, *before, list(_AT_THE_DOOR)),
+        *(tenant_id, event_id, partition, *before, list(_AT_THE_DOOR), redriven, list(_NOT_NOW)),
     )
     return bool(found) or await _quarantined(pool, partition, before, (tenant_id, event_id))
 

@@ -1,11 +1,16 @@
 """Deciding a dead letter once more: only what was rejected, and by all the rules it was under."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
+from agents.decide import FUTURE_MS, WINDOW_MS
+from agents.effects import Emit
+from agents.parking import DEADLINE_MS
 from streams.journal import Entry
+from tables.memory import Due, Parked, TenantLoad
 from tests.agents.core import Core, envelope
 from tests.agents.handlers import tenant_of
 
@@ -84,7 +89,61 @@ class TestRedrive:
         assert redrive(core, raw)[1].status == "parked"
         assert tenant_of(core, "t").status == "frozen"
 
-    def test_a_waiting_event_stays_in_its_place(self, core):
+    def test_asks_of_a_letter_older_than_the_window_whether_it_was_carried_out(self, core):
+        core.event("test.raises", "t", {"text": "well"})
+        raw = core.arrivals[-1].raw
+        core.now_ms += WINDOW_MS + FUTURE_MS + 1
+        core.tick()
+        parked = redrive(core, raw)[1]
+        [call] = parked.calls
+        assert (parked.reason, call.operation) == ("awaiting_archive", "seen")
+        assert json.loads(call.request) == {"event_id": parked.event_id, "redriven": True}
+        answer = {"event_id": parked.event_id, "seen": False}
+        entries = core.event("treasury.lookup.answered", "t", answer, ingress="internal")
+        assert [entry.status for entry in entries] == ["applied", "applied"]
+
+    def test_is_still_one_when_it_waited_for_something_else_before_the_archive(self, core):
+        core.event("test.waits", "t", {"text": "bar"}, event_id="w")
+        raw = core.arrivals[-1].raw
+        core.tick(DEADLINE_MS)
+        assert core.entries[-1].reason.startswith("deadline")
+        core.now_ms += WINDOW_MS - DEADLINE_MS
+        assert redrive(core, raw)[1].reason == "outlet_unknown"
+        core.now_ms += 1
+        entries = core.event("auth.outlet.created", "t", {"outlet_id": "bar"})
+        [call] = entries[1].calls
+        assert json.loads(call.request) == {"event_id": "w", "redriven": True}
+
+    def test_takes_a_waiting_event_from_its_place(self, core):
+        core.event("test.waits", "t", {"text": "bar"}, event_id="a")
+        first = core.arrivals[-1].raw
+        core.event("test.waits", "t", {"text": "bar"}, event_id="b")
+        entries = redrive(core, first)
+        assert (entries[1].status, entries[1].reason) == ("parked", "outlet_unknown")
+        assert len(core.rows(Parked)) == 2
+        [load] = core.rows(TenantLoad)
+        assert (load.events, load.size_bytes) == (2, sum(len(r.raw) for r in core.rows(Parked)))
+        assert len([row for row in core.rows(Due) if row.kind == "parked"]) == 2
+        entries = core.event("auth.outlet.created", "t", {"outlet_id": "bar"})
+        assert [entry.event_id for entry in entries[1:]] == ["b", "a"]
+
+    def test_decides_a_waiting_event_that_needs_to_wait_no_more(self, core, monkeypatch):
+        core.event("test.waits", "t", {"text": "bar"}, event_id="a")
+        raw = core.arrivals[-1].raw
+        monkeypatch.setattr("tests.agents.handlers.Park", lambda *_: Emit("treasury.test.done", {}))
+        entries = redrive(core, raw)
+        assert (entries[1].status, entries[1].step) == ("applied", 1)
+        assert core.rows(Parked) + core.rows(TenantLoad) == []
+        assert redrive(core, raw, attempt=2)[1].reason == "was applied"
+        assert core.send(raw)[0].status == "duplicate"
+
+    def test_of_another_payload_leaves_the_waiting_event_alone(self, core):
+        core.event("test.waits", "t", {"text": "bar"}, event_id="a")
+        other = envelope("test.waits", "t", {"text": "other"}, event_id="a")
+        assert redrive(core, other)[1].reason == "was parked"
+        assert len(core.rows(Parked)) == 1
+
+    def test_an_event_that_waits_for_its_tenant_stays_in_its_place(self, core):
         core.order("u", "o")
         entries = redrive(core, core.arrivals[-1].raw)
         assert (entries[1].status, entries[1].reason) == ("duplicate", "was parked")

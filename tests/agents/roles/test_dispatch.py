@@ -326,6 +326,7 @@ class TestLookups:
 
     async def ask(self, writer: PlayedWriter, *event_ids: str, **with_these) -> None:
         """Journal parked events that each wait for the archive's answer, in one record."""
+        asked = {"redriven": True} if with_these.get("redriven") else {}
         entries = [
             entry(
                 1_000 + number,
@@ -336,7 +337,7 @@ class TestLookups:
                         f"lookup-{event_id}",
                         "archive",
                         "seen",
-                        msgspec.json.encode({"event_id": event_id}),
+                        msgspec.json.encode({"event_id": event_id, **asked}),
                         0,
                     )
                 ],
@@ -365,12 +366,14 @@ class TestLookups:
             entry(4, event_id="duplicate", status="duplicate"),
             entry(5, event_id="door", status="rejected", reason="ingress_not_allowed"),
             entry(6, event_id="others", tenant_id="beta"),
+            entry(9, event_id="not-now", status="refused", reason="parking_full"),
         )
         same_record = entry(7, event_id="same-record")
         events = ["applied", "rejected", "parked", "duplicate", "door", "others", "same-record"]
+        events.append("not-now")
         await self.ask(writer, *events, "never", "later", before=[same_record])
         await writer.write(entry(8, event_id="later"))
-        assert await self.answers(writer, 9) == {
+        assert await self.answers(writer, 10) == {
             "applied": True,
             "rejected": True,
             "parked": False,
@@ -378,8 +381,29 @@ class TestLookups:
             "door": False,
             "others": False,
             "same-record": True,
+            "not-now": False,
             "never": False,
             "later": False,
+        }
+
+    @pytest.mark.usefixtures("projecting")
+    async def test_of_a_redriven_event_only_what_was_carried_out_counts(self, writer):
+        await writer.write(
+            entry(1, event_id="applied"),
+            entry(2, event_id="rejected", status="rejected", reason="deadline"),
+            entry(3, event_id="refused", status="refused", reason="payment_unknown"),
+            entry(4, event_id="not-now", status="refused", reason="parking_full"),
+            entry(5, event_id="applied-later", status="rejected", reason="internal: KeyError"),
+            entry(6, event_id="applied-later"),
+        )
+        events = ["applied", "rejected", "refused", "not-now", "applied-later"]
+        await self.ask(writer, *events, redriven=True)
+        assert await self.answers(writer, 5) == {
+            "applied": True,
+            "rejected": False,
+            "refused": True,
+            "not-now": False,
+            "applied-later": True,
         }
 
     @pytest.mark.usefixtures("projecting")
