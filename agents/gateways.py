@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from agents.accounting import chart
-from agents.accounting.receipts import Receipt, receive
+from agents.accounting.receipts import Receipt, counted_for, receive
 from agents.effects import Delete, Effect, Effects, Emit, EndHold, Put, Refuse, Schedule
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount, json_number
@@ -90,7 +90,28 @@ def _succeeded(
     amount = data.amount.minor(asset) if data.amount else payment.amount
     account = chart.gateway(call.gateway)
     receipt = Receipt(call.gateway, data.provider_reference or call.call_id, account, asset, amount)
+    other = counted_for(event, view, receipt)
+    if other and other != payment.payment_id:
+        return _reported_twice(event, payment, call, receipt, other)
     return receive(event, view, payment, receipt)
+
+
+def _reported_twice(
+    event: Event[Any], payment: Payment, call: GatewayCall, receipt: Receipt, other: str
+) -> list[Effect]:
+    """The same money for two payments: it counts for the first, the second can be tried again."""
+    said = {
+        "kind": "duplicate_reference",
+        "call_id": call.call_id,
+        "payment_id": payment.payment_id,
+        "counted_for": other,
+        "provider": receipt.provider,
+        "provider_reference": receipt.reference,
+        "amount": json_number(receipt.amount, receipt.asset),
+        "currency": receipt.asset,
+    }
+    told = Emit("treasury.reconciliation.exception", said)
+    return [told, *_failed(event, payment, call, "duplicate_reference")]
 
 
 def _failed(event: Event[Any], payment: Payment, call: GatewayCall, failure: str) -> list[Effect]:

@@ -27,15 +27,23 @@ class Receipt:
     amount: int
 
 
+def counted_for(event: Event[Any], view: View, receipt: Receipt) -> str:
+    """The id of the payment that the receipt's reference was counted for; empty if for none."""
+    known = view.row(Reference, event.tenant_id, receipt.provider, "in", receipt.reference)
+    return known.payment_id if known else ""
+
+
 def receive(event: Event[Any], view: View, payment: Payment, receipt: Receipt) -> list[Effect]:
     """All effects of a proven receipt; none if its reference was counted before."""
-    tenant_id = event.tenant_id
-    known = (receipt.provider, "in", receipt.reference)
-    if view.row(Reference, tenant_id, *known) is not None:
+    if counted_for(event, view, receipt):
         return []
     late = payment.status in {"succeeded", "expired", "canceled"}
     effects: list[Effect] = [
-        Put(Reference(tenant_id, *known, payment.payment_id)),
+        Put(
+            Reference(
+                event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id
+            )
+        ),
         *_place(event, view, payment, receipt),
     ]
     if payment.status == "succeeded":

@@ -51,6 +51,24 @@ class TestReceipts:
             by_gateway(core, f"confirm-{name}", intent(core, name), "IN-1")
         assert posted(core)["gateway:instant:collection"] == 500
 
+    def test_a_reference_reported_for_a_second_payment_is_told_and_frees_that_payment(self, core):
+        first, second = intent(core, "a"), intent(core, "b")
+        by_gateway(core, "c", first, "IN-1")
+        by_gateway(core, "d", second, "IN-1")
+        told = [json.loads(item.body) for item in core.entries[-1].emitted]
+        assert [event["event_type"] for event in told] == [
+            "treasury.reconciliation.exception",
+            "treasury.payment.failed",
+        ]
+        said = told[0]["data"]
+        assert (said["kind"], said["payment_id"]) == ("duplicate_reference", second)
+        assert (said["counted_for"], said["provider_reference"]) == (first, "IN-1")
+        assert told[1]["data"]["reason"] == "duplicate_reference"
+        payments = {row.payment_id: row.status for row in core.rows(Payment)}
+        assert payments == {first: "succeeded", second: "requires_confirmation"}
+        assert posted(core)["gateway:instant:collection"] == 500
+        assert cash(core, "e", second, "slip-1").status == "applied"
+
     def test_the_same_reference_at_another_provider_is_other_money(self, core):
         by_gateway(core, "c", intent(core, "a"), "X-1")
         assert cash(core, "d", intent(core, "b"), "X-1").status == "applied"
