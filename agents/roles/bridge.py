@@ -32,6 +32,7 @@ BATCH = 2_000
 IN_FLIGHT_MESSAGES, IN_FLIGHT_BYTES = 20_000, 8 * 1024 * 1024
 ACK_WAIT_S = 30.0
 SUSPICIOUS_S = 30.0
+PRESSED_POLL_S = 0.5
 YIELD_EVERY = 200
 _GIVE_BACK, _IN_PROGRESS = b"-NAK", b"+WPI"
 
@@ -78,7 +79,10 @@ def _any_partition(raw: bytes, partitions: int) -> int:
 
 
 class Bridge:
-    """One worker's part of the durable consumer; several workers may run one each."""
+    """One worker's part of the durable consumer; several workers may run one each.
+
+    Fetches nothing while `pressed` says that no more can be remembered.
+    """
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class Bridge:
         consumer: str,
         partitions: int,
         ensure_consumer: Callable[[], Awaitable[None]],
+        pressed: Callable[[], bool] = lambda: False,
         max_messages: int = IN_FLIGHT_MESSAGES,
         max_bytes: int = IN_FLIGHT_BYTES,
         ack_wait_s: float = ACK_WAIT_S,
@@ -98,6 +103,7 @@ class Bridge:
         self._client = client
         self._puller = Puller(client, stream, consumer)
         self._ensure_consumer = ensure_consumer
+        self._pressed = pressed
         self._partitions = partitions
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._ack_wait_s = ack_wait_s
@@ -142,6 +148,12 @@ class Bridge:
                 heard_s = self._monotonic_s()
 
     async def _ask(self) -> None:
+        """Ask for more, once there is room for it and nobody is `pressed`.
+
+        What is in flight goes on meanwhile, and so does time: our own events enter elsewhere.
+        """
+        while self._pressed():  # noqa: ASYNC110  what presses sends no signal
+            await asyncio.sleep(PRESSED_POLL_S)
         least = self._puller.least_bytes
         while self._in_flight and (
             len(self._in_flight) >= self._max_messages or self._bytes + least > self._max_bytes

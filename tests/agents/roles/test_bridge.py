@@ -123,6 +123,28 @@ class TestCarrying:
             by_tenant.setdefault(number % 10, []).append(number)
         assert all(numbers == sorted(numbers) for numbers in by_tenant.values())
 
+    async def test_nothing_is_fetched_while_it_is_told_to_stop(self, place):
+        asked = []
+        pressed = True
+
+        def told() -> bool:
+            asked.append(pressed)
+            return pressed
+
+        async with connected(place) as client:
+            await place.publish(client, *(place.envelope(number) for number in range(10)))
+            async with bridging(place, pressed=told) as task:
+
+                async def asked_twice() -> bool:
+                    return len(asked) > 1
+
+                await until(asked_twice, "asked whether to go on", task)
+                info = await client.jetstream().consumer_info(place.name, place.name)
+                assert (info.num_pending, info.num_ack_pending) == (10, 0)
+                pressed = False
+                await until(lambda: drained(place, client), "all acknowledged", task)
+        assert sorted(await place.numbers()) == list(range(10))
+
     async def test_large_events_are_split_into_records_that_fit(self, place):
         async with connected(place) as client, bridging(place) as task:
             large = [place.envelope(n, tenant="one", padding="x" * 400_000) for n in range(7)]
