@@ -15,7 +15,7 @@ from streams.ids import http_event_id
 from streams.journal import Entry
 from streams.timestamps import format_ms
 from web.call import Call
-from web.problems import Problem, unavailable
+from web.problems import RETRY_AFTER_S, Problem, unavailable
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -57,6 +57,8 @@ def _answer(decision: Decision, data: bytes) -> web.Response:
     headers = {REPLAYED: "true"} if entry.status == "duplicate" else {}
     if entry.reply is None:
         raise _unanswered(entry)
+    if entry.reply.status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
     if entry.reply.status >= 400:
         refusal = msgspec.json.decode(entry.reply.body)
         raise Problem(

@@ -144,6 +144,23 @@ class TestTheWaitingRoom:
         assert set(statuses[parked:]) == {("rejected", "parking_full")}
         assert core.entries[-1].raw == core.arrivals[-1].raw
 
+    def test_a_command_that_finds_it_full_may_come_again_with_the_same_key(self, core):
+        kind, wish = "treasury.command.payment_intent.create", {"amount": "5"}
+        big = {"order_id": "o", "total_amount": 1, "padding": "x" * 872_000}
+        for number in range(12):
+            core.event("cafe.order.created", "u", {**big, "order_id": str(number)})
+        large = {**wish, "metadata": {"k": "x" * 50_000}}
+        [first] = core.event(kind, "u", large, event_id="e", ingress="http")
+        assert (first.status, first.reason, first.reply.status) == ("refused", "parking_full", 503)
+        assert core.rows(StoredReply) == []
+        [again] = core.event(kind, "u", large, event_id="e", ingress="http")
+        assert (again.status, again.reply.status) == ("refused", 503)
+        core.tenant("u")
+        while core.fold.parking.more_to_do:
+            core.tick()
+        [taken] = core.event(kind, "u", large, event_id="e", ingress="http")
+        assert (taken.status, taken.reply.status) == ("applied", 201)
+
     def test_is_each_tenants_own(self, core):
         big = {"order_id": "o", "total_amount": 1, "padding": "x" * 900_000}
         for number in range(15):

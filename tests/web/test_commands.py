@@ -197,7 +197,6 @@ class TestAWorkerInTrouble:
         def fail(*_):
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(desk.fold, "_merge", fail)
         monkeypatch.setattr("agents.commands.told", fail)
         answer = await api.command(INTENTS, INTENT)
         assert (answer.status, answer.code) == (500, "internal")

@@ -1,10 +1,12 @@
 """Batches of events from sister services, and the life story of one event."""
 
+import dataclasses
 import io
 import json
 
 import pytest
 
+from agents import registry
 from tests.web.desk import project
 
 BATCH = "/api/v1/alpha/events:batch"
@@ -105,6 +107,16 @@ class TestBatch:
         assert (first["status"], again["status"]) == ("refused", "duplicate")
         assert first["reason"].startswith("malformed: Expected `str`")
         assert again["reason"] == first["reason"]
+
+    async def test_whose_handler_fails_tells_nothing_of_our_insides(self, api, monkeypatch):
+        def fails(_event, _view):
+            raise ZeroDivisionError("secret")
+
+        handled = registry.HANDLED["cafe.order.created"]
+        failing = dataclasses.replace(handled, handler=fails)
+        monkeypatch.setitem(registry._handled, "cafe.order.created", failing)
+        [row] = await results(api, line("a"))
+        assert (row["status"], row["reason"]) == ("rejected", "internal")
 
     @pytest.mark.parametrize("lines", [[], [b"{}"] * 1001])
     async def test_of_no_line_or_too_many_is_422(self, api, lines):

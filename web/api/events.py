@@ -197,12 +197,11 @@ def _door(call: Call, envelope: Envelope) -> str:
 
 
 def _why(entry: Entry) -> str:
-    """The entry's reason, with the detail that only its reply carries."""
+    """What the reply says; the entry's own reason may tell of our insides."""
     if entry.reply is None or entry.reply.status < 400:
         return entry.reason
     told = msgspec.json.decode(entry.reply.body)
-    reason = entry.reason or told["code"]
-    return f"{reason}: {told['detail']}" if told.get("detail") else reason
+    return f"{told['code']}: {told['detail']}" if told.get("detail") else str(told["code"])
 
 
 def _reason(refusal: Refusal) -> str:
