@@ -12,7 +12,7 @@ class SeenSegment(Row, frozen=True):
     """The ids that one journal record decided, packed: 16 bytes identity, 8 payload, 1 status each
     (its highest bit: a reply may be stored).
 
-    Dropped whole when `newest_ms` (log time) is older than the deduplication window.
+    Dropped whole when `newest_ms` (log time) is older than anything that could still come again.
     """
 
     KIND = "sg"
