@@ -169,6 +169,7 @@ class Worker:
             consumer=CONSUMER,
             partitions=self.settings.partitions,
             ensure_consumer=ensure,
+            pressed=lambda: self.writers is not None and self.writers.pressed,
             max_bytes=EMBEDDED_IN_FLIGHT_BYTES if self.settings.embedded else IN_FLIGHT_BYTES,
         )
         self._spawn(_after(ensure, bridge.run))

@@ -76,7 +76,8 @@ async def _attempts(
 ) -> TakenOver:
     try:
         return await _recover(partition, store, journal, sources)
-    except DigestMismatch as error:
+    except (DigestMismatch, LogBetrayed, Fenced) as error:
+        # The local rows may be of a log that is gone: they alone never make us refuse.
         log.warning("recovery_reads_all_again", partition=partition, error=str(error))
     store.wipe()
     try:

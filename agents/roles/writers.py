@@ -26,7 +26,7 @@ from agents.roles.inlet import Inlet
 from agents.roles.journal_writer import JournalWriter
 from agents.roles.process import Die
 from agents.roles.seat import Seat
-from agents.roles.takeover import Sources, take_over
+from agents.roles.takeover import Sources, correct_changelog, take_over
 from agents.roles.trimming import trimmable
 from agents.roles.writer import Limits, Mail, PartitionWriter
 from streams.app import Heartbeat, inbound_topic
@@ -195,6 +195,7 @@ class Writers:
         changelog = ChangelogWriter(
             self._producer, settings.topics.changelog.name, partition, taken.changelog_end
         )
+        await correct_changelog(store, changelog, taken)
         writer = PartitionWriter(
             taken.recovered,
             journal,
@@ -296,6 +297,11 @@ class Writers:
         if not self._is_member():
             raise NotServing(f"partition {partition}: no heartbeat to the group lately")
 
+    @property
+    def pressed(self) -> bool:
+        """Whether a writer here can remember no more ids: intake stops, the window stays."""
+        return any(seat.writer.pressed for seat in self._seats.values())
+
     def _is_member(self) -> bool:
         """Whether the group confirmed us so lately that nobody else can own what is ours."""
         return self.heartbeat.age_s() <= self._settings.session_timeout_s
@@ -310,6 +316,8 @@ class Writers:
     ) -> Decision:
         """Append an envelope (ingress http) and wait for what becomes of it."""
         writer = self._writer(tenant_id)
+        if writer.pressed:
+            raise NotServing(f"partition {writer.partition} can remember no more ids for now")
         with self._answers.expect(tenant_id, event_id) as answer:
             try:
                 async with asyncio.timeout(timeout_s):
