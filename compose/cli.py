@@ -13,10 +13,11 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from agents.roles.process import exit_code
+from agents.roles.process import EXIT_REFUSED, exit_code
 from compose.local.processes import StartError
 from streams.errors import TreasuryError
 
@@ -38,6 +39,11 @@ def main() -> None:
     """Run the command line; our own errors become one line and an exit code."""
     try:
         app()
+    except ValidationError as error:
+        for wrong in error.errors(include_input=False, include_url=False, include_context=False):
+            name = "_".join(str(part) for part in wrong["loc"]).upper()
+            err.print(f"[red]setting TREASURY_{name}[/red]: {wrong['msg']}", highlight=False)
+        sys.exit(EXIT_REFUSED)
     except (TreasuryError, StartError) as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False)
         sys.exit(exit_code(error))

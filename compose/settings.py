@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     """Settings of one worker process; times in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TREASURY_", secrets_dir=None, extra="ignore", frozen=True
+        env_prefix="TREASURY_", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
     kafka: str = "127.0.0.1:9092"
