@@ -108,9 +108,7 @@ class TestKept:
 class TestCarrying:
     async def test_every_event_enters_the_log_once_in_order_and_packed(self, place):
         async with connected(place) as client:
-            for number in range(3_000):
-                await client.publish(place.event_type, place.envelope(number))
-            await client.flush()
+            await place.publish(client, *(place.envelope(number) for number in range(3_000)))
             async with bridging(place) as task:
                 await until(lambda: drained(place, client), "all acknowledged", task)
         records = await place.records()
