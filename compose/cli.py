@@ -13,9 +13,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
+from aiokafka.errors import KafkaError
+from asyncpg import PostgresError
+from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agents.roles.process import EXIT_REFUSED, exit_code
 from compose.local.processes import StartError
@@ -30,7 +34,9 @@ app = typer.Typer(
 dead_letters_app = typer.Typer(help="What was refused, and deciding it again.")
 app.add_typer(dead_letters_app, name="dead-letters")
 
-out, err = Console(), Console(stderr=True)
+# Piped output is for other programs: it is as wide as it needs to be.
+out = Console(width=None if sys.stdout.isatty() else 400)
+err = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 T = TypeVar("T")
 
@@ -44,7 +50,7 @@ def main() -> None:
             name = "_".join(str(part) for part in wrong["loc"]).upper()
             err.print(f"[red]setting TREASURY_{name}[/red]: {wrong['msg']}", highlight=False)
         sys.exit(EXIT_REFUSED)
-    except (TreasuryError, StartError) as error:
+    except (TreasuryError, StartError, KafkaError, NatsError, PostgresError, OSError) as error:
         err.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False)
         sys.exit(exit_code(error))
 
@@ -63,9 +69,13 @@ def _show(value: object, *, as_json: bool, title: str = "") -> None:
         out.print("nothing")
         return
     plain = [msgspec.to_builtins(row, builtin_types=(bytes,)) for row in rows]
-    table = Table(*plain[0].keys(), title=title or None)
+    if not isinstance(value, list):
+        plain = [{"what": name, "value": cell} for name, cell in plain[0].items()]
+    table = Table(title=title or None)
+    for name in plain[0]:
+        table.add_column(name, overflow="fold")  # an id that is cut cannot be used
     for row in plain:
-        table.add_row(*(str(cell) for cell in row.values()))
+        table.add_row(*(Text(str(cell)) for cell in row.values()))
     out.print(table)
 
 
@@ -85,7 +95,7 @@ def up(
     kafka: Annotated[str, typer.Option(help="embedded or apache")] = "embedded",
     workers: Annotated[int, typer.Option(min=1, max=8)] = 1,
     partitions: Annotated[int, typer.Option(min=1, max=64)] = 8,
-    port: Annotated[int, typer.Option(help="Port of the first worker.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65_000, help="Port of the first worker.")] = 8080,
 ) -> None:
     """Start everything on this machine and stop it again on Ctrl-C."""
     from compose.up import Local
@@ -199,13 +209,20 @@ def tail(
 
 @app.command()
 def send(
-    file: Annotated[Path, typer.Argument(help="NDJSON of envelopes; - is standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, allow_dash=True, help="NDJSON; - is standard input."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
-    """Send envelopes through NATS as a sister service would."""
+    """Send envelopes through NATS as a sister service would; exit code 1 if a line is refused."""
     from compose.inspect import send_file
 
-    _show(_run(send_file(_settings(), file)), as_json=as_json)
+    result = _run(send_file(_settings(), file))
+    _show(result, as_json=as_json)
+    raise typer.Exit(1 if result["refused"] else 0)
 
 
 # -- repairing -----------------------------------------------------------------------------------

@@ -10,16 +10,16 @@ from typing import Any, TextIO
 
 import asyncpg
 import nats
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from agents.roles.inlet import Inlet
-from agents.roles.jetstream import OUTBOUND
+from agents.roles.jetstream import INBOUND_SUBJECTS, OUTBOUND
 from compose.settings import Settings
 from streams.envelope import Envelope, read
 from streams.errors import Misconfigured
 from streams.ids import derive
 from streams.inbound import Signer
+from streams.money import exponent_of, format_minor
 from streams.partitioner import partition_of
 from tables.postgres import letters, lists
 from tables.postgres.letters import DeadLetter
@@ -111,7 +111,7 @@ async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dic
             "detail": " ".join(
                 [
                     row["reason"],
-                    *(f"{p['account']} {p['asset']} {p['minor']};" for p in posted.get(key, ())),
+                    *(_leg(leg) for leg in posted.get(key, ())),
                 ]
             ).strip(),
             "where": f"partition {row['partition']} seq {row['seq']}",
@@ -135,7 +135,7 @@ async def tail_events(settings: Settings, count: int, seconds: float, stream: Te
         while count > 0 and time.monotonic() < until:
             try:
                 messages = await subscription.fetch(min(count, 100), timeout=1)
-            except NatsTimeoutError:
+            except TimeoutError:  # nats-py raises its own kind of it, or the plain one
                 continue
             for message in messages:
                 stream.write(message.data.decode() + "\n")
@@ -147,18 +147,21 @@ async def tail_events(settings: Settings, count: int, seconds: float, stream: Te
 
 
 async def send_file(settings: Settings, file: Path) -> dict[str, Any]:
-    """Publish NDJSON envelopes under their event types; every PubAck is awaited."""
+    """Publish NDJSON envelopes under their event types; every PubAck is awaited.
+
+    A line that no sister service could publish is refused with its number and a reason.
+    """
     lines = sys.stdin.buffer if str(file) == "-" else await asyncio.to_thread(file.open, "rb")
     client = await nats.connect(settings.nats)
-    sent, refused = 0, []
+    sent, refused = 0, list[dict[str, Any]]()
     try:
         jetstream = client.jetstream()
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            subject = _subject(line)
-            if subject is None:
-                refused.append(number)
+            subject, reason = _subject(line)
+            if reason:
+                refused.append({"line": number, "reason": reason})
                 continue
             await jetstream.publish(subject, line.strip(), timeout=10)
             sent += 1
@@ -166,10 +169,21 @@ async def send_file(settings: Settings, file: Path) -> dict[str, Any]:
         await client.close()
         if lines is not sys.stdin.buffer:
             lines.close()
-    return {"sent": sent, "refused_lines": refused}
+    return {"sent": sent, "refused": refused}
 
 
-def _subject(line: bytes) -> str | None:
-    """The subject an envelope belongs under; None if no service could publish it."""
+def _subject(line: bytes) -> tuple[str, str]:
+    """(the subject an envelope belongs under, "") or ("", why no service could publish it)."""
     envelope = read(line.strip())
-    return envelope.event_type if isinstance(envelope, Envelope) else None
+    if not isinstance(envelope, Envelope):
+        return "", f"{envelope.reason}: {envelope.detail}".removesuffix(": ")
+    prefix = envelope.event_type.partition(".")[0]
+    if f"{prefix}.>" not in INBOUND_SUBJECTS:
+        return "", f"no service publishes {envelope.event_type}"
+    return envelope.event_type, ""
+
+
+def _leg(leg: asyncpg.Record) -> str:
+    """One posting in words, its amount in major units."""
+    amount = format_minor(int(leg["minor"]), exponent_of(leg["asset"]))
+    return f"{leg['account']} {amount} {leg['asset']};"

@@ -10,16 +10,20 @@ from rich.progress import Progress
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.verify import Replay, Report, verify
 from compose.settings import Settings
+from streams.errors import Misconfigured
 from streams.journal import CODEC, Batch
 from streams.partitioner import partition_of
 from tables.balances import Balance
 from tables.postgres.archived import images_of, records_after
 from tables.postgres.pool import open_pool
 from tables.row import decode
+from tables.tenants import Tenant
 
 
 async def verify_all(settings: Settings, only: int | None, console: Console | None) -> list[Report]:
     """Replay every partition (or one); shows progress on `console`."""
+    if only is not None and not 0 <= only < settings.partitions:
+        raise Misconfigured(f"no partition {only}: there are {settings.partitions}")
     partitions = range(settings.partitions) if only is None else [only]
     pool = await open_pool(settings.archiver_dsn, max_size=2)
     try:
@@ -81,6 +85,8 @@ async def replay_tenant(
     }
     for key in sorted(ours.keys() | live.keys()):
         result.balances.append(_compared(ours.get(key), live.get(key)))
+    if replay.fold.working.get(Tenant.key_of(tenant_id)) is None and not (ours or live):
+        raise Misconfigured(f"the archive knows no tenant {tenant_id}")
     result.equal = replay.report.difference is None and ours == live
     return result
 

@@ -27,6 +27,7 @@ from tables.postgres.archived import (
     last_record,
 )
 from tables.postgres.pool import open_pool
+from tables.recovery import check_inbound
 from tables.store import CHECKPOINT_KEY, stored_value
 
 ROWS_AT_ONCE = 5_000
@@ -127,20 +128,44 @@ async def rebase(settings: Settings, partitions: list[int], tell: Told) -> None:
     """Go on with an inbound log that is not the one decided on, from its first record.
 
     Whatever of the old log was not decided is given up: NATS delivers again what it was not
-    told to forget; other producers must send again. Duplicates stay recognised.
+    told to forget; other producers must send again. Duplicates stay recognised. A partition
+    whose inbound log is the one that was decided on is left alone; raises `Misconfigured` when
+    that is true of all of them.
     """
+    for partition in partitions:
+        if not 0 <= partition < settings.partitions:
+            raise Misconfigured(f"no partition {partition}: there are {settings.partitions}")
+    rebased = 0
     pool = await open_pool(settings.archiver_dsn, max_size=2)
     producer = await open_producer(settings.kafka)
     try:
         for partition in partitions:
             chain = await _whole_chain(settings, partition)
+            if await _is_the_one_decided_on(settings, chain, partition):
+                tell(f"partition {partition}: its inbound log was not replaced; left alone")
+                continue
             first, _ = await _bounds(settings, settings.topics.inbound.name, partition)
+            rebased += 1
             genesis = _genesis(settings, chain, partition, first_offset=first)
             await _begin_log(settings, pool, producer, genesis)
             tell(f"partition {partition}: log {genesis.log} from offset {first} on")
     finally:
         await producer.stop()
         await pool.close()
+    if not rebased:
+        raise Misconfigured("nothing to rebase: every inbound log is the one that was decided on")
+
+
+async def _is_the_one_decided_on(settings: Settings, chain: Chain, partition: int) -> bool:
+    """Whether a writer could simply go on: then a new log would only decide everything again."""
+    name = settings.topics.inbound.name
+    async with PartitionReader(settings.kafka, name, partition) as reader:
+        first, _ = await reader.bounds()
+        try:
+            await check_inbound(chain, reader)
+        except LogBetrayed:
+            return False
+    return first <= chain.next.offset
 
 
 async def _whole_chain(settings: Settings, partition: int) -> Chain:

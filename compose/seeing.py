@@ -13,7 +13,6 @@ from typing import Any
 
 import asyncpg
 from nats.aio.client import Client
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from agents.roles.jetstream import CONSUMER, INBOUND, OUTBOUND
@@ -163,7 +162,7 @@ async def published(client: Client, tenants: Sequence[str]) -> list[Published]:
     while reached < last:
         try:
             messages = await subscription.fetch(1_000, timeout=10)
-        except NatsTimeoutError:
+        except TimeoutError:
             raise TimeoutError(f"the outbound stream was read to {reached} of {last}") from None
         for message in messages:
             reached = message.metadata.sequence.stream

@@ -159,13 +159,19 @@ class Running:
         try:
             async with asyncio.timeout(within_s), aiohttp.ClientSession() as session:
                 for url, supervisor in zip(self.urls, self.supervisors, strict=True):
-                    while not await _answers(session, f"{url}/readyz"):
+                    while not await self._is_ours(session, url):
                         if supervisor.gave_up is not None and supervisor.gave_up.done():
                             raise StartError(supervisor.gave_up.result())
                         await asyncio.sleep(0.1)
         except TimeoutError:
             logs = ", ".join(str(each.command.log_path) for each in self.supervisors)
             raise StartError(f"not ready within {within_s:g} s; see {logs}") from None
+
+    async def _is_ours(self, session: aiohttp.ClientSession, url: str) -> bool:
+        """Whether a worker that is ready shows our keys: another installation has its own."""
+        if await _get(session, f"{url}/readyz") is None:
+            return False
+        return await _get(session, f"{url}/.well-known/jwks.json") == self.issuer.jwks()
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -202,12 +208,13 @@ async def _has_archive(settings: Settings) -> bool:
         await pool.close()
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+async def _get(session: aiohttp.ClientSession, url: str) -> bytes | None:
+    """The body of a 200; None for everything else."""
     try:
         async with session.get(url, timeout=aiohttp.ClientTimeout(total=2)) as response:
-            return response.status == 200
+            return await response.read() if response.status == 200 else None
     except (aiohttp.ClientError, TimeoutError):
-        return False
+        return None
 
 
 async def seed_demo(nats_url: str) -> None:

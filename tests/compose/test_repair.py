@@ -186,24 +186,47 @@ class TestRestore:
 
 
 class TestRebase:
-    async def test_leaves_the_archive_in_the_new_log(self, ruin):
+    async def test_leaves_alone_what_was_not_replaced(self, ruin):
         await restore(ruin.settings, print)
-        await rebase(ruin.settings, [0], print)
-        first, second = await ruin.journal(0)
-        genesis = CODEC.decode(second.value)
+        raw = b"[]"
+        await ruin.append(ruin.settings.topics.inbound.name, 0, raw)
+        await _decided(ruin, 0, inbound_hash=hash_of(raw))
+        before = len(await ruin.journal(0))
+        with pytest.raises(Misconfigured, match="nothing to rebase"):
+            await rebase(ruin.settings, list(range(PARTITIONS)), print)
+        assert len(await ruin.journal(0)) == before
+
+    async def test_rebases_only_what_was_replaced(self, ruin):
+        await restore(ruin.settings, print)
+        await ruin.append(ruin.settings.topics.inbound.name, 0, b"[1]")
+        await _decided(ruin, 0, inbound_hash=hash_of(b"[0]"))
+        others = [len(await ruin.journal(number)) for number in range(1, PARTITIONS)]
+        await rebase(ruin.settings, list(range(PARTITIONS)), print)
+        records = await ruin.journal(0)
+        genesis = CODEC.decode(records[-1].value)
         assert isinstance(genesis, Genesis)
-        assert genesis.previous_hash == hash_of(first.value)
-        assert await ruin.progress(0) == (3, 1, 3, 0, 0)
+        assert genesis.previous_hash == hash_of(records[-2].value)
+        assert [len(await ruin.journal(number)) for number in range(1, PARTITIONS)] == others
+
+    @pytest.mark.parametrize("partition", [-1, PARTITIONS])
+    async def test_refuses_a_partition_that_is_not_there(self, ruin, partition):
+        with pytest.raises(Misconfigured, match="no partition"):
+            await rebase(ruin.settings, [partition], print)
 
     async def test_leaves_to_the_archive_what_it_has_not_read_yet(self, ruin):
         await restore(ruin.settings, print)
-        journal = Journal(0, PARTITIONS)
-        (genesis,) = await ruin.journal(0)
-        chain = Chain.after(genesis.value)
-        journal.seq, journal.next, journal.previous_hash = chain.seq, chain.next, chain.record_hash
-        name = ruin.settings.topics.journal.name
-        for record in (journal.claim("w"), journal.batch([entry(0)])):
-            await ruin.append(name, 0, record)
+        await _decided(ruin, 0, inbound_hash=hash_of(b"of a log that is gone"))
         await rebase(ruin.settings, [0], print)
         assert await ruin.progress(0) == (2, 0, 2, 0, 0)
         assert CODEC.decode((await ruin.journal(0))[-1].value).seq == 4
+
+
+async def _decided(ruin: Ruin, partition: int, *, inbound_hash: bytes) -> None:
+    """A claim and a batch after the restored genesis, as a worker would append them."""
+    journal = Journal(partition, PARTITIONS)
+    (genesis,) = await ruin.journal(partition)
+    chain = Chain.after(genesis.value)
+    journal.seq, journal.next, journal.previous_hash = chain.seq, chain.next, chain.record_hash
+    name = ruin.settings.topics.journal.name
+    for record in (journal.claim("w"), journal.batch([entry(0)], inbound_hash=inbound_hash)):
+        await ruin.append(name, partition, record)
