@@ -93,7 +93,13 @@ class Journal:
         self.claim_id = hashlib.sha256(name.encode()).digest()[:16]
         return CODEC.encode(Claim(self.claim_id, name, self.seq))
 
-    def batch(self, entries: list[Entry], images: dict[bytes, bytes | None] | None = None) -> bytes:
+    def batch(
+        self,
+        entries: list[Entry],
+        images: dict[bytes, bytes | None] | None = None,
+        *,
+        inbound_hash: bytes = NO_HASH,
+    ) -> bytes:
         """The next micro-batch; covers one inbound offset per entry."""
         first = self.next
         self.seq += 1
@@ -105,7 +111,7 @@ class Journal:
                 first,
                 self.next,
                 self.previous_hash,
-                NO_HASH,
+                inbound_hash,
                 1,
                 NOW_MS + self.seq,
                 entries,
