@@ -59,14 +59,14 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def _show(value: object, *, as_json: bool, title: str = "") -> None:
-    """Print records as a table, or anything as JSON."""
+def _show(value: object, *, as_json: bool, title: str = "", none: str = "nothing") -> None:
+    """Print records as a table, or `none` where there are none; with `as_json` as JSON."""
     if as_json:
         sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
         return
     rows = value if isinstance(value, list) else [value]
     if not rows:
-        out.print("nothing")
+        out.print(none)
         return
     plain = [msgspec.to_builtins(row, builtin_types=(bytes,)) for row in rows]
     if not isinstance(value, list):
@@ -123,7 +123,8 @@ def migrate(as_json: Json = False) -> None:
     """Bring the database schema to this release."""
     from compose.serve import migrate_database
 
-    _show([{"applied": n} for n in _run(migrate_database(_settings()))], as_json=as_json)
+    applied = [{"applied": name} for name in _run(migrate_database(_settings()))]
+    _show(applied, as_json=as_json, none="the schema is this release's already")
 
 
 @app.command()
@@ -131,7 +132,8 @@ def topics(as_json: Json = False) -> None:
     """Create the topics of a new cluster, or check those of an old one."""
     from compose.topics import prepare_topics
 
-    _show([{"done": line} for line in _run(prepare_topics(_settings()))], as_json=as_json)
+    done = [{"done": line} for line in _run(prepare_topics(_settings()))]
+    _show(done, as_json=as_json, none="all topics are there, as this release needs them")
 
 
 @app.command()

@@ -16,7 +16,10 @@ def build_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[observe], client_max_size=context.settings.body_bytes_max)
     app[CONTEXT] = context
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, endpoint(route, context))
+        handler = endpoint(route, context)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, handler)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_forwarding)
     return app

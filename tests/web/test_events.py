@@ -38,6 +38,9 @@ async def results(api, *lines):
     return rows
 
 
+AT_THE_DOOR = {"wrong_tenant", "unknown_type", "ingress_not_allowed"}
+
+
 class TestBatch:
     async def test_decides_each_line_and_says_what_it_became(self, api, desk):
         rows = await results(api, line("a"), line("b"), line("a"))
@@ -98,6 +101,7 @@ class TestBatch:
         rows = await results(api, raw, line("good"))
         assert rows[0]["status"] == "not_taken"
         assert rows[0]["reason"].startswith(reason)
+        assert rows[0]["event_id"] == ("x" if b'"x"' in raw and reason in AT_THE_DOOR else "")
         assert rows[1]["status"] == "applied"
         assert sum(len(batch.entries) for batch in desk.batches[decided:]) == 1
 

@@ -70,6 +70,12 @@ class TestProblems:
         assert (answer.status, answer.code) == (405, "method-not-allowed")
         assert answer.headers["Allow"] == "POST"
 
+    @pytest.mark.parametrize("path", ["/healthz", "/api/v1/alpha/balances"])
+    async def test_head_is_get_without_the_body(self, api, path):
+        answer = await api.request("HEAD", path)
+        assert (answer.status, answer.raw) == (200, b"")
+        assert answer.headers["Content-Type"].startswith("application/json")
+
     async def test_have_the_members_of_the_standard(self, api):
         answer = await api.get("/nothing")
         assert set(answer.json) == {"type", "title", "status", "detail", "code", "request_id"}

@@ -119,39 +119,37 @@ async def post_events(call: Call) -> web.StreamResponse:
 async def _decided(call: Call, lines: Sequence[bytes]) -> list[Line]:
     """All lines, started in order; raises `Elsewhere` for the whole request to be forwarded."""
     slots = asyncio.Semaphore(call.context.settings.batch_in_flight)
-    of_event_id: dict[str, asyncio.Task[Line]] = {}
+    last_of_id: dict[str, asyncio.Task[Line]] = {}
     elsewhere: list[Elsewhere] = []
-    tasks: list[asyncio.Task[Line]] = []
+    told: list[Line | asyncio.Task[Line]] = []
     async with asyncio.TaskGroup() as group:
         for number, raw in enumerate(lines, 1):
-            envelope = _read(call, raw)
-            before = None if isinstance(envelope, Refusal) else of_event_id.get(envelope.event_id)
-            work = _line(call, number, raw, envelope, slots=slots, before=before, moved=elsewhere)
-            task = group.create_task(work)
-            if isinstance(envelope, Envelope):
-                of_event_id[envelope.event_id] = task
-            tasks.append(task)
+            event_id, unfit = _read(call, raw)
+            if unfit:
+                told.append(Line(number, event_id, "not_taken", unfit))
+                continue
+            before = last_of_id.get(event_id)
+            work = _line(call, number, event_id, raw, slots=slots, before=before, moved=elsewhere)
+            last_of_id[event_id] = task = group.create_task(work)
+            told.append(task)
     if elsewhere:
         # What was decided here before the partition moved comes back from there as `duplicate`.
         raise elsewhere[0]
-    return [task.result() for task in tasks]
+    return [line if isinstance(line, Line) else line.result() for line in told]
 
 
 async def _line(
     call: Call,
     number: int,
+    event_id: str,
     raw: bytes,
-    envelope: Envelope | Refusal,
     *,
     slots: asyncio.Semaphore,
     before: "asyncio.Task[Line] | None",
     moved: list[Elsewhere],
 ) -> Line:
-    if isinstance(envelope, Refusal):
-        return Line(number, "", "not_taken", _reason(envelope))
     if before is not None:
         await before  # whoever waits for an event gets its next decision: not one of two at once
-    event_id = envelope.event_id
     async with slots:
         try:
             decision = await call.context.desk.decide(
@@ -170,18 +168,17 @@ async def _line(
     return Line(number, event_id, decision.entry.status, _why(decision.entry))
 
 
-def _read(call: Call, raw: bytes) -> Envelope | Refusal:
-    """The envelope of a line that this door may take, or why it may not."""
+def _read(call: Call, raw: bytes) -> tuple[str, str]:
+    """The event's id (empty where none can be read), and why it is not taken here (or empty)."""
     if len(raw) > LINE_BYTES_MAX:
-        return Refusal("too_large", "")
+        return "", "too_large"
     unfit = strict_json.check(raw)
     if unfit is not None:
-        return Refusal(unfit, "")
+        return "", unfit
     envelope = read(raw)
     if isinstance(envelope, Refusal):
-        return envelope
-    reason = _door(call, envelope)
-    return Refusal(reason, "") if reason else envelope
+        return "", f"{envelope.reason}: {envelope.detail}".removesuffix(": ")
+    return envelope.event_id, _door(call, envelope)
 
 
 def _door(call: Call, envelope: Envelope) -> str:
@@ -202,7 +199,3 @@ def _why(entry: Entry) -> str:
         return entry.reason
     told = msgspec.json.decode(entry.reply.body)
     return f"{told['code']}: {told['detail']}" if told.get("detail") else str(told["code"])
-
-
-def _reason(refusal: Refusal) -> str:
-    return f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
