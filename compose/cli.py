@@ -211,18 +211,13 @@ def tail(
 
 @app.command()
 def send(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            exists=True, dir_okay=False, allow_dash=True, help="NDJSON; - is standard input."
-        ),
-    ],
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="NDJSON; - is standard input.")],
     as_json: Json = False,
 ) -> None:
     """Send envelopes through NATS as a sister service would; exit code 1 if a line is refused."""
-    from compose.inspect import send_file
+    from compose.inspect import send_lines
 
-    result = _run(send_file(_settings(), file))
+    result = _run(send_lines(_settings(), file))
     _show(result, as_json=as_json)
     raise typer.Exit(1 if result["refused"] else 0)
 

@@ -1,11 +1,8 @@
 """What operators look at and send: dead letters, one event's life, outbound events, envelopes."""
 
-import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TextIO
 
 import asyncpg
@@ -146,12 +143,11 @@ async def tail_events(settings: Settings, count: int, seconds: float, stream: Te
         await client.close()
 
 
-async def send_file(settings: Settings, file: Path) -> dict[str, Any]:
-    """Publish NDJSON envelopes under their event types; every PubAck is awaited.
+async def send_lines(settings: Settings, lines: Iterable[bytes]) -> dict[str, Any]:
+    """Publish envelopes, one a line, under their event types; every PubAck is awaited.
 
     A line that no sister service could publish is refused with its number and a reason.
     """
-    lines = sys.stdin.buffer if str(file) == "-" else await asyncio.to_thread(file.open, "rb")
     client = await nats.connect(settings.nats)
     sent, refused = 0, list[dict[str, Any]]()
     try:
@@ -167,8 +163,6 @@ async def send_file(settings: Settings, file: Path) -> dict[str, Any]:
             sent += 1
     finally:
         await client.close()
-        if lines is not sys.stdin.buffer:
-            lines.close()
     return {"sent": sent, "refused": refused}
 
 

@@ -1,13 +1,16 @@
 """What `treasury send` publishes and refuses, and how `tail` waits, against a real NATS server."""
 
+import asyncio
 import io
 import json
+import os
+import sys
 
 import nats
 import pytest
 
 from agents.roles.jetstream import ensure_stream, inbound_stream, outbound_stream
-from compose.inspect import send_file, tail_events
+from compose.inspect import send_lines, tail_events
 from compose.settings import Settings, new_master_key
 
 
@@ -37,9 +40,28 @@ async def settings(tmp_path):
     await server.stop()
 
 
+async def treasury(settings: Settings, *arguments: str, given: bytes = b"") -> tuple[int, bytes]:
+    """Exit code and output of the command line, run as its users do."""
+    here = {
+        "TREASURY_NATS": settings.nats,
+        "TREASURY_MASTER_KEY": settings.master_key.get_secret_value(),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from compose.cli import main; main()",
+        *arguments,
+        env=os.environ | here,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate(given)
+    return process.returncode or 0, said
+
+
 class TestSend:
-    async def test_sends_the_good_lines_and_tells_of_every_other_why(self, settings, tmp_path):
-        file = tmp_path / "events"
+    async def test_sends_the_good_lines_and_tells_of_every_other_why(self, settings):
         lines = [
             line("pos.order.completed"),
             "",
@@ -49,8 +71,7 @@ class TestSend:
             line("cafe.order.created", tenant_id=""),
             line("cafe.order.created"),
         ]
-        file.write_text("\n".join(lines))
-        result = await send_file(settings, file)
+        result = await send_lines(settings, "\n".join(lines).encode().splitlines())
         assert result["sent"] == 2
         assert [each["line"] for each in result["refused"]] == [3, 4, 5, 6]
         reasons = [each["reason"] for each in result["refused"]]
@@ -59,6 +80,15 @@ class TestSend:
             "no service publishes unknown.thing",
         ]
         assert all(reasons)
+
+    async def test_reads_a_file_or_standard_input(self, settings, tmp_path):
+        file = tmp_path / "events"
+        file.write_text(line("pos.order.completed"))
+        for argument, given in ((str(file), b""), ("-", file.read_bytes())):
+            code, said = await treasury(settings, "send", argument, "--json", given=given)
+            assert (code, json.loads(said)) == (0, {"sent": 1, "refused": []})
+        code, _ = await treasury(settings, "send", str(tmp_path / "missing"))
+        assert code == 2
 
 
 class TestTail:
