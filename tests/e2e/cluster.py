@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Awaitable, Mapping, Sequence
@@ -16,6 +17,7 @@ import nats
 from compose import seeing
 from compose.proof import verify_all
 from compose.sending import Payers, publish
+from compose.topics import create_topics
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
 from tests.model.compare import differences
@@ -95,6 +97,19 @@ class Cluster:
             payers = Payers(session, self.running.urls[0], self.running.token)
             return (await payers.get(tenant_id, f"payments/intents/{payment_id}"))["status"]
 
+    async def begin(self, seed: int, events: int) -> Load:
+        """Publish the first half of a generated load and wait until it is decided."""
+        load = self.generate(seed, events)
+        await self.publish(load.messages[: len(load.messages) // 2])
+        await self.settled()
+        return load
+
+    async def finish(self) -> None:
+        """Publish the second half of the load and play the stories that were not played yet."""
+        assert self.load is not None
+        await self.publish(self.load.messages[len(self.load.messages) // 2 :])
+        await self.pay(self.load.stories[len(self._played) :])
+
     # -- what is done to them ---------------------------------------------------------------------
 
     def kill(self, worker: int = 0) -> None:
@@ -126,7 +141,27 @@ class Cluster:
             plain, environment={**plain.environment, **environment}
         )
 
+    async def lose_local_folder(self) -> None:
+        """Start the first worker again with nothing on its own disk; return when it serves."""
+        supervisor = self.running.supervisors[0]
+        await supervisor.stop()
+        shutil.rmtree(self.settings.data_dir)
+        await supervisor.start()
+        await self.running.ready()
+
+    async def lose_kafka(self) -> None:
+        """A new and empty Kafka in place of the old one; workers are stopped already."""
+        kafka = self.running.stack.kafka
+        await kafka.stop()
+        shutil.rmtree(kafka.data_dir)
+        await kafka.start()
+        await create_topics(self.settings)
+
     # -- what it shows ----------------------------------------------------------------------------
+
+    def log(self, worker: int = 0) -> str:
+        """All that the worker has logged, over its restarts."""
+        return self.running.command(worker).log_path.read_text()
 
     async def settled(self) -> None:
         """Return when all that was sent is decided and read by everybody."""

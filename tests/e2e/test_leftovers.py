@@ -6,7 +6,6 @@ import shutil
 import pytest
 
 from compose.repair import restore
-from compose.topics import create_topics
 from streams.kafka import PartitionReader, open_producer
 from tables.postgres.archived import last_record
 from tables.postgres.pool import open_pool
@@ -14,10 +13,6 @@ from tables.store import stored_value
 from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
-
-
-def _log_of(cluster: Cluster) -> str:
-    return cluster.running.command(0).log_path.read_text()
 
 
 async def _first_offset(cluster: Cluster, topic: str, partition: int) -> int:
@@ -37,24 +32,13 @@ async def _archived(cluster: Cluster, seq: int) -> None:
         await pool.close()
 
 
-async def _lose_local_folder(cluster: Cluster) -> None:
-    supervisor = cluster.running.supervisors[0]
-    await supervisor.stop()
-    shutil.rmtree(cluster.settings.data_dir)
-    await supervisor.start()
-    await cluster.running.ready()
-
-
 class TestATrimmedLog:
     async def test_is_enough_to_recover_from_even_with_an_empty_folder(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
             await cluster.restart({"TREASURY_TRIM_AFTER_S": "1"})
             await cluster.running.ready()
-            load = cluster.generate(seed, 1_500)
-            half = len(load.messages) // 2
-            await cluster.publish(load.messages[:half])
-            await cluster.settled()
+            await cluster.begin(seed, 1_500)
             topics = cluster.settings.topics
             async with asyncio.timeout(PATIENCE_S):
                 for partition in range(cluster.settings.partitions):
@@ -62,10 +46,9 @@ class TestATrimmedLog:
                         while await _first_offset(cluster, topic, partition) == 0:
                             await asyncio.sleep(0.5)
             cluster.kill()
-            await _lose_local_folder(cluster)
-            assert "recovery_reads" not in _log_of(cluster)
-            await cluster.publish(load.messages[half:])
-            await cluster.pay(load.stories)
+            await cluster.lose_local_folder()
+            assert "recovery_reads" not in cluster.log()
+            await cluster.finish()
             assert await cluster.differences() == []
 
 
@@ -73,10 +56,7 @@ class TestAWrongChangelog:
     async def test_is_put_right_from_the_archive_once(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
-            load = cluster.generate(seed, 1_000)
-            half = len(load.messages) // 2
-            await cluster.publish(load.messages[:half])
-            await cluster.settled()
+            await cluster.begin(seed, 1_000)
             supervisor = cluster.running.supervisors[0]
             await supervisor.stop()
             # As compaction may leave it: a row that was deleted, in a late writer's older version.
@@ -90,12 +70,11 @@ class TestAWrongChangelog:
             await producer.stop()
             await supervisor.start()
             await cluster.running.ready()
-            assert _log_of(cluster).count("recovery_reads_the_archive") == 1
+            assert cluster.log().count("recovery_reads_the_archive") == 1
 
-            await _lose_local_folder(cluster)
-            assert _log_of(cluster).count("recovery_reads_the_archive") == 1
-            await cluster.publish(load.messages[half:])
-            await cluster.pay(load.stories)
+            await cluster.lose_local_folder()
+            assert cluster.log().count("recovery_reads_the_archive") == 1
+            await cluster.finish()
             assert await cluster.differences() == []
 
 
@@ -107,7 +86,7 @@ class TestALocalFolderOfLongAgo:
             early = len(load.messages) // 20
             await cluster.publish(load.messages[:early])
             await _archived(cluster, 3)
-            supervisor, kafka = cluster.running.supervisors[0], cluster.running.stack.kafka
+            supervisor = cluster.running.supervisors[0]
             folder, old = cluster.settings.data_dir, home / "long-ago"
             await supervisor.stop()
             shutil.copytree(folder, old)
@@ -118,14 +97,11 @@ class TestALocalFolderOfLongAgo:
             assert await cluster.differences() == []
 
             await supervisor.stop()
-            await kafka.stop()
-            shutil.rmtree(kafka.data_dir)
-            await kafka.start()
-            await create_topics(cluster.settings)
+            await cluster.lose_kafka()
             await restore(cluster.settings, print)
             shutil.rmtree(folder)
             shutil.copytree(old, folder)
             await supervisor.start()
             await cluster.running.ready()
-            assert "recovery_reads_the_archive" not in _log_of(cluster)
+            assert "recovery_reads_the_archive" not in cluster.log()
             assert await cluster.differences() == []

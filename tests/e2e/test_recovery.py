@@ -1,7 +1,6 @@
 """What is gone comes back: the local folder from the changelog, all of Kafka from the archive."""
 
 import asyncio
-import shutil
 
 import nats
 import pytest
@@ -10,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from agents.roles.jetstream import OUTBOUND
 from agents.roles.process import EXIT_REFUSED
 from compose.repair import rebase, restore
-from compose.topics import create_topics, prepare_topics
+from compose.topics import prepare_topics
 from tables.postgres.archived import last_record
 from tables.postgres.pool import open_pool
 from tests.e2e.cluster import Cluster, seed_of_run
@@ -35,47 +34,29 @@ async def _seqs(cluster: Cluster) -> list[int]:
         await pool.close()
 
 
-def _log_of(cluster: Cluster) -> str:
-    return cluster.running.command(0).log_path.read_text()
-
-
 class TestRecovery:
     async def test_with_an_empty_folder_reaches_the_same_digest_from_the_changelog(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
-            load = cluster.generate(seed, 2_000)
-            half = len(load.messages) // 2
-            await cluster.publish(load.messages[:half])
-            await cluster.settled()
+            await cluster.begin(seed, 2_000)
             cluster.kill()
-            supervisor = cluster.running.supervisors[0]
-            await supervisor.stop()
-            shutil.rmtree(cluster.settings.data_dir)
-            await supervisor.start()
-            await cluster.running.ready()
+            await cluster.lose_local_folder()
             # A digest that did not fit would have been noted before reading elsewhere.
-            assert "recovery_reads" not in _log_of(cluster)
-            await cluster.publish(load.messages[half:])
-            await cluster.pay(load.stories)
+            assert "recovery_reads" not in cluster.log()
+            await cluster.finish()
             assert await cluster.differences() == []
 
     async def test_after_losing_kafka_publishes_and_calls_nothing_twice(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
-            load = cluster.generate(seed, 2_000)
-            half, stories = len(load.messages) // 2, len(load.stories) // 2
-            await cluster.publish(load.messages[:half])
-            await cluster.settled()
-            await cluster.pay(load.stories[:stories])
+            load = await cluster.begin(seed, 2_000)
+            await cluster.pay(load.stories[: len(load.stories) // 2])
             assert await cluster.differences() == []
             published, calls = await _outbound_count(cluster), list(cluster.running.gateway.calls)
 
-            supervisor, kafka = cluster.running.supervisors[0], cluster.running.stack.kafka
+            supervisor = cluster.running.supervisors[0]
             await supervisor.stop()
-            await kafka.stop()
-            shutil.rmtree(kafka.data_dir)
-            await kafka.start()
-            await create_topics(cluster.settings)
+            await cluster.lose_kafka()
             await supervisor.start()
             async with asyncio.timeout(90):
                 assert "treasury restore" in await _refusal(cluster)
@@ -87,18 +68,13 @@ class TestRecovery:
             assert await _outbound_count(cluster) == published
             assert cluster.running.gateway.calls == calls
 
-            await cluster.publish(load.messages[half:])
-            await cluster.settled()
-            await cluster.pay(load.stories[stories:])
+            await cluster.finish()
             assert await cluster.differences() == []
 
     async def test_goes_on_with_a_new_inbound_log_only_after_rebase(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
-            load = cluster.generate(seed, 1_000)
-            half = len(load.messages) // 2
-            await cluster.publish(load.messages[:half])
-            await cluster.settled()
+            await cluster.begin(seed, 1_000)
             supervisor = cluster.running.supervisors[0]
             await supervisor.stop()
             await _delete_topic(cluster, cluster.settings.topics.inbound.name)
@@ -111,7 +87,7 @@ class TestRecovery:
             await supervisor.stop()
             await supervisor.start()
             await cluster.running.ready()
-            await cluster.publish(load.messages[half:])
+            await cluster.finish()
             assert await cluster.differences() == []
             assert all(after > seq for after, seq in zip(await _seqs(cluster), before, strict=True))
 
@@ -133,4 +109,4 @@ async def _refusal(cluster: Cluster) -> str:
     supervisor = cluster.running.supervisors[0]
     await supervisor.gave_up
     assert supervisor.codes[-1] == EXIT_REFUSED
-    return _log_of(cluster)
+    return cluster.log()
