@@ -5,6 +5,7 @@ provider still knows the key. Otherwise what is not known stays unknown.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -57,7 +58,7 @@ class Guard:
         return self._connector.key_lifetime_s
 
     async def perform(
-        self, operation: str, key: str, request: bytes, *, until_s: float = float("inf")
+        self, operation: str, key: str, request: bytes, *, until_s: float = math.inf
     ) -> Result:
         """Do it; nothing is sent after `until_s` of the monotonic clock."""
         repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s
@@ -76,8 +77,8 @@ class Guard:
         """What became of it; unknown as long as the provider cannot be asked."""
         result, _sent = await self._attempts(
             lambda: self._connector.query(operation, key, request),
-            until_s=float("inf"),
-            repeatable_until_s=float("inf"),
+            until_s=math.inf,
+            repeatable_until_s=math.inf,
         )
         return result if isinstance(result, Result) else Result("unknown", detail=result.reason)
 

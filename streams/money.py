@@ -139,7 +139,7 @@ def decoder(model: type[Model]) -> msgspec.json.Decoder[Model]:
 
 def _amount_from_json(expected: type, value: object) -> object:
     if expected is not Amount:
-        raise NotImplementedError(expected)
+        raise NotImplementedError(expected)  # msgspec's word for "no such type here"
     kind = type(value)
     if kind is Amount:
         return value
@@ -152,7 +152,7 @@ def _amount_from_json(expected: type, value: object) -> object:
 
 def _amount_to_json(value: object) -> Any:
     if not isinstance(value, Amount):
-        raise NotImplementedError(type(value))
+        raise NotImplementedError(type(value))  # msgspec's word for "no such type here"
     if _JSON_NUMBER(value.text) is None:
         raise BadAmount("not_a_number")
     return msgspec.Raw(value.text)

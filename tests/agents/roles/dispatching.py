@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -150,6 +150,20 @@ async def dispatching(
         await asyncio.gather(task, return_exceptions=True)
         await inlet.close()
         await archived.close()
+
+
+def start(
+    writer: PlayedWriter, gateways: Mapping[str, Gateway], **limits: Any
+) -> AbstractAsyncContextManager[asyncio.Task]:
+    """Dispatch of what this writer journals."""
+    return dispatching(writer.pool, writer.kafka, writer.topics, gateways, **limits)
+
+
+async def reached(writer: PlayedWriter, seq: int) -> bool:
+    """Whether dispatch has read that far."""
+    return seq <= await writer.pool.fetchval(
+        "SELECT coalesce(max(seq), -1) FROM progress WHERE role = 'dispatch'"
+    )
 
 
 async def _run(dsn: str, kafka: str, prefix: str, gateway: str) -> None:

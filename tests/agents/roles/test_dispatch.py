@@ -3,52 +3,32 @@ import os
 import signal
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import pytest
 import pytest_asyncio
 
-from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import completed
-from agents.roles.projector import Projector
 from connectors.base import NOT_FOUND, Result
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway, reference_of
 from connectors.registry import connect
-from streams.journal import Call
-from streams.topics import Topics
 from tables.postgres.calls import CallRow
 from tables.postgres.pool import ARCHIVER, login_dsn
-from tests.agents.roles.dispatching import LONGEST_GRANT_MS, PlayedWriter, dispatching, now
+from tests.agents.roles.dispatching import (
+    LONGEST_GRANT_MS,
+    PlayedWriter,
+    now,
+    reached,
+    start,
+)
 from tests.agents.roles.test_bridge import until
 from tests.databases import ARCHIVER_PASSWORD
-from tests.journals import entry
 
 WITHIN_S = 60
 ROOT = Path(__file__).parents[3]
 GRANTED, COMPLETED = "treasury.call.granted", "treasury.call.completed"
-ANSWERED = "treasury.lookup.answered"
 pytestmark = pytest.mark.kafka
-
-
-@pytest_asyncio.fixture
-async def topics(stack) -> Topics:
-    topics = Topics(f"t{uuid4().hex[:12]}")
-    await stack.create_topics({topics.inbound.name: 1})
-    return topics
-
-
-@pytest_asyncio.fixture
-async def writer(stack, database, topics):
-    """A played writer that listens, with a genesis in the archive."""
-    writer = PlayedWriter(database.archiver, stack.kafka.bootstrap, topics)
-    await writer.write()
-    writer.going.set()
-    task = asyncio.create_task(writer.listen())
-    yield writer
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest_asyncio.fixture
@@ -96,22 +76,12 @@ UNKNOWN = Result("unknown", detail="timeout")
 MISSING = Result("unknown", detail=NOT_FOUND)
 
 
-def start(writer: PlayedWriter, gateways, **limits):
-    return dispatching(writer.pool, writer.kafka, writer.topics, gateways, **limits)
-
-
 async def state_of(writer: PlayedWriter, call_id: str) -> str | None:
     return await writer.pool.fetchval("SELECT state FROM calls WHERE call_id = $1", call_id)
 
 
 async def all_done(writer: PlayedWriter, *call_ids: str) -> bool:
     return all([await state_of(writer, call_id) == "done" for call_id in call_ids])
-
-
-async def reached(writer: PlayedWriter, seq: int) -> bool:
-    return seq <= await writer.pool.fetchval(
-        "SELECT coalesce(max(seq), -1) FROM progress WHERE role = 'dispatch'"
-    )
 
 
 async def end_leases(writer: PlayedWriter) -> None:
@@ -312,137 +282,3 @@ class TestCrashes:
             await writer.pool.execute("UPDATE calls SET state = 'answered'")
         assert gateway.performed == gateway.queried == []
         assert [status for status, _ in writer.said(COMPLETED)] == ["applied", "duplicate"]
-
-
-class TestLookups:
-    @pytest_asyncio.fixture
-    async def projecting(self, writer):
-        archived = ArchiveProgress(writer.pool)
-        task = asyncio.create_task(Projector(writer.pool, archived, "test").run(0))
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await archived.close()
-
-    async def ask(self, writer: PlayedWriter, *event_ids: str, **with_these) -> None:
-        """Journal parked events that each wait for the archive's answer, in one record."""
-        asked = {"redriven": True} if with_these.get("redriven") else {}
-        entries = [
-            entry(
-                1_000 + number,
-                event_id=event_id,
-                status="parked",
-                calls=[
-                    Call(
-                        f"lookup-{event_id}",
-                        "archive",
-                        "seen",
-                        msgspec.json.encode({"event_id": event_id, **asked}),
-                        0,
-                    )
-                ],
-            )
-            for number, event_id in enumerate(event_ids)
-        ]
-        await writer.write(*with_these.get("before", ()), *entries)
-
-    async def answers(self, writer: PlayedWriter, count: int) -> dict[str, bool]:
-        async with start(writer, {}) as task:
-
-            async def all_answered() -> bool:
-                open_calls = "SELECT count(*) FROM calls WHERE state <> 'done'"
-                left = await writer.pool.fetchval(open_calls)
-                return len(writer.said(ANSWERED)) == count and not left
-
-            await until(all_answered, "all answered", task)
-        return {data["event_id"]: data["seen"] for _, data in writer.said(ANSWERED)}
-
-    @pytest.mark.usefixtures("projecting")
-    async def test_only_decisions_before_the_question_count(self, writer):
-        await writer.write(
-            entry(1, event_id="applied"),
-            entry(2, event_id="rejected", status="rejected", reason="bad_amount"),
-            entry(3, event_id="parked", status="parked"),
-            entry(4, event_id="duplicate", status="duplicate"),
-            entry(5, event_id="door", status="rejected", reason="ingress_not_allowed"),
-            entry(6, event_id="others", tenant_id="beta"),
-            entry(9, event_id="not-now", status="refused", reason="parking_full"),
-        )
-        same_record = entry(7, event_id="same-record")
-        events = ["applied", "rejected", "parked", "duplicate", "door", "others", "same-record"]
-        events.append("not-now")
-        await self.ask(writer, *events, "never", "later", before=[same_record])
-        await writer.write(entry(8, event_id="later"))
-        assert await self.answers(writer, 10) == {
-            "applied": True,
-            "rejected": True,
-            "parked": False,
-            "duplicate": False,
-            "door": False,
-            "others": False,
-            "same-record": True,
-            "not-now": False,
-            "never": False,
-            "later": False,
-        }
-
-    @pytest.mark.usefixtures("projecting")
-    async def test_of_a_redriven_event_only_what_was_carried_out_counts(self, writer):
-        await writer.write(
-            entry(1, event_id="applied"),
-            entry(2, event_id="rejected", status="rejected", reason="deadline"),
-            entry(3, event_id="refused", status="refused", reason="payment_unknown"),
-            entry(4, event_id="not-now", status="refused", reason="parking_full"),
-            entry(5, event_id="applied-later", status="rejected", reason="internal: KeyError"),
-            entry(6, event_id="applied-later"),
-        )
-        events = ["applied", "rejected", "refused", "not-now", "applied-later"]
-        await self.ask(writer, *events, redriven=True)
-        assert await self.answers(writer, 5) == {
-            "applied": True,
-            "rejected": False,
-            "refused": True,
-            "not-now": False,
-            "applied-later": True,
-        }
-
-    @pytest.mark.usefixtures("projecting")
-    async def test_quarantined_entry_counts(self, writer):
-        raw = msgspec.json.encode(
-            {
-                "event_id": "strange",
-                "event_type": "pos.order.completed",
-                "tenant_id": "alpha",
-                "timestamp": "2026-01-01T00:00:00Z",
-                "data": {},
-            }
-        )
-        await writer.write(entry(1, event_id="strange", reason="\x00", raw=raw))
-        await self.ask(writer, "strange")
-        assert await self.answers(writer, 1) == {"strange": True}
-
-    @pytest.mark.usefixtures("projecting")
-    async def test_question_asked_again_by_a_later_record_is_answered_again(self, writer):
-        await self.ask(writer, "old")
-        assert await self.answers(writer, 1) == {"old": False}
-        await self.ask(writer, "old")
-        await self.answers(writer, 2)
-        assert [status for status, _ in writer.said(ANSWERED)] == ["applied", "applied"]
-
-    async def test_answer_waits_for_the_read_models(self, writer):
-        await writer.write(entry(1, event_id="applied"))
-        await self.ask(writer, "applied")
-        async with start(writer, {}) as task:
-            await until(lambda: reached(writer, writer.journal.seq), "all read", task)
-            await asyncio.sleep(0.5)
-            assert writer.said(ANSWERED) == []
-            archived = ArchiveProgress(writer.pool)
-            projector = asyncio.create_task(Projector(writer.pool, archived, "test").run(0))
-
-            async def answered() -> bool:
-                return [data["seen"] for _, data in writer.said(ANSWERED)] == [True]
-
-            await until(answered, "answered", task, projector)
-            projector.cancel()
-            await asyncio.gather(projector, return_exceptions=True)
-            await archived.close()
