@@ -30,7 +30,6 @@ from tables.postgres.pool import open_pool
 from tables.recovery import check_inbound
 from tables.store import CHECKPOINT_KEY, stored_value
 
-ROWS_AT_ONCE = 5_000
 Told = Callable[[str], None]
 
 
@@ -109,15 +108,9 @@ async def _rows_to_changelog(
     name, partition = settings.topics.changelog.name, genesis.partition
     _, end = await _bounds(settings, name, partition)
     changelog = ChangelogWriter(producer, name, partition, end)
-    rows: dict[bytes, bytes] = {}
-    count = 0
-    async for key, seq, value in images_of(pool, partition):
-        rows[key] = stored_value(seq, value)
-        count += 1
-        if len(rows) == ROWS_AT_ONCE:
-            await changelog.append(rows)
-            rows = {}
-    await changelog.append(rows)
+    count = await changelog.append_all(
+        (key, stored_value(seq, value)) async for key, seq, value in images_of(pool, partition)
+    )
     checkpoint = checkpoint_of(Chain.after(CODEC.encode(genesis)), 0)
     row = stored_value(genesis.seq, CHECKPOINTS.encode(checkpoint))
     await changelog.append({CHECKPOINT_KEY: row})

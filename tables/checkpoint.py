@@ -5,7 +5,7 @@ consecutive offsets, one RocksDB batch of rows and offset, the checkpoint row la
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -17,6 +17,7 @@ from streams.signals import crash_here
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
 
 ACK_TIMEOUT_S = 20.0
+ROWS_AT_ONCE = 5_000
 
 
 class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
@@ -81,6 +82,19 @@ class ChangelogWriter:
         for count, future in futures:
             await self._acknowledged(future, count)
         return self.next_offset - 1
+
+    async def append_all(self, rows: AsyncIterable[tuple[bytes, bytes]]) -> int:
+        """As `append`, any number of rows, some thousands at a time; returns how many."""
+        some: dict[bytes, bytes] = {}
+        count = 0
+        async for key, value in rows:
+            some[key] = value
+            count += 1
+            if len(some) == ROWS_AT_ONCE:
+                await self.append(some)
+                some = {}
+        await self.append(some)
+        return count
 
     async def _send(self, builder: object) -> "asyncio.Future[object]":
         future: asyncio.Future[object] = await self._producer.send_batch(

@@ -5,8 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.desk import Decision
-from streams.journal import Entry
+from streams.journal import Batch, Entry
+
+WITHIN_S = 60.0
 
 
 class Answers:
@@ -43,3 +46,33 @@ class Answers:
             for future in self._waiting.get((entry.tenant_id, entry.event_id), ()):
                 if not future.done():
                     future.set_result(Decision(entry, partition, seq))
+
+
+class Answering:
+    """Answers the callers of one partition: once committed, or once archived as well."""
+
+    def __init__(
+        self, partition: int, answers: Answers, archived: ArchiveProgress, *, when_archived: bool
+    ) -> None:
+        self._partition, self._answers = partition, answers
+        self._archived, self._when_archived = archived, when_archived
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def committed(self, record: Batch) -> None:
+        """The record counts: answer whoever waits for its entries, now or when it is archived."""
+        wanted = self._answers.of(record.entries)
+        if not wanted:
+            return
+        if not self._when_archived:
+            self._answers.give(self._partition, record.seq, wanted)
+            return
+        task = asyncio.create_task(self._give_archived(record, wanted))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _give_archived(self, record: Batch, wanted: list[Entry]) -> None:
+        try:
+            await self._archived.wait_for(self._partition, record.next, WITHIN_S)
+        except TimeoutError:
+            return  # the caller's own deadline is shorter: it was told "outcome unknown"
+        self._answers.give(self._partition, record.seq, wanted)

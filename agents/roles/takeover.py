@@ -4,6 +4,7 @@ Whatever does not fit ends the process with a message that names the command to 
 balance is never served.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -29,7 +30,6 @@ from tables.recovery import (
 )
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
 
-ROWS_AT_ONCE = 5_000
 log = structlog.get_logger(__name__)
 
 
@@ -171,11 +171,10 @@ async def correct_changelog(
     checkpoint = CODEC.decode(data)
     gone = stored_value(checkpoint.seq, None)
     await changelog.append(dict.fromkeys(taken.foreign, gone))
-    rows: dict[bytes, bytes] = {}
-    for key, value in store.scan(b"", b""):
-        rows[key] = stored_value(store.seq_of(key), value)
-        if len(rows) == ROWS_AT_ONCE:
-            await changelog.append(rows)
-            rows = {}
-    await changelog.append(rows)
+    await changelog.append_all(_stored(store))
     await write_checkpoint(store, changelog, {}, checkpoint)
+
+
+async def _stored(store: PartitionStore) -> AsyncIterator[tuple[bytes, bytes]]:
+    for key, value in store.scan(b"", b""):
+        yield key, stored_value(store.seq_of(key), value)

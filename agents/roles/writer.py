@@ -6,9 +6,8 @@ record that does not come back as expected ends the process: nothing of it was a
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,23 +15,23 @@ import structlog
 
 from agents.decide import Fold
 from agents.registry import RULES_VERSION
-from agents.roles.answers import Answers
+from agents.roles.answers import Answering, Answers
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.counters import DECIDED
 from agents.roles.journal_writer import JournalWriter
+from agents.roles.mailbox import Mail, Mailbox
 from agents.roles.opening import Opener
 from agents.roles.process import Die
+from agents.roles.unarchived import Unarchived
 from streams.errors import LogBetrayed, OutcomeUnknown, TreasuryError
 from streams.inbound import Signer
-from streams.journal import CODEC, Batch, Chain, Entry, Position, hash_of
+from streams.journal import CODEC, Batch, Chain, Position, hash_of
 from streams.kafka import PartitionReader
 from streams.signals import crash_here
 from streams.topics import JOURNAL_MAX_BYTES
 from tables.recovery import Recovered
 
 YIELD_EVERY = 128
-ANSWER_TIMEOUT_S = 60.0
-THROTTLE_POLL_S = 1.0
 FAILING_TENANTS_BEFORE_EXIT = 3
 PRESSED_ALARM_S = 60.0
 KAFKAS_SHARE_BYTES = 64 * 1024  # of what the journal's topic takes, for Kafka's own framing
@@ -57,17 +56,6 @@ class Limits:
     mailbox_bytes: int = 4 * 1024 * 1024
     unarchived_bytes: int = 64 * 1024 * 1024
     seen_ids: int = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One inbound record as Faust delivered it; `done` tells Faust that it is decided."""
-
-    offset: int
-    received_ms: int
-    headers: Any
-    value: bytes
-    done: Callable[[], Any]
 
 
 @dataclass
@@ -123,23 +111,18 @@ class PartitionWriter:
         self._record_hash = recovered.chain.record_hash
         self._inbound_hash = recovered.chain.inbound_hash
         self._opener = Opener(signer, partition)
-        self._answers, self._archived = answers, archived
-        self._answer_when_archived = answer_when_archived
+        self._answering = Answering(
+            partition, answers, archived, when_archived=answer_when_archived
+        )
         self._inbound = inbound  # (bootstrap, topic)
-        self.throttled = False
+        self._unarchived = Unarchived(partition, archived, limits.unarchived_bytes)
+        self._mailbox = Mailbox(limits.mailbox_bytes)
         self._limits, self._die = limits, die
-        self._mail: deque[Mail] = deque()
-        self._mail_bytes = 0
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._unarchived: deque[tuple[Position, int]] = deque()
-        self._unarchived_bytes = 0
         self._pending: list[_Closed] = []
         self._commit: asyncio.Task[None] | None = None
         self._in_flight = False
         self._task: asyncio.Task[None] | None = None
-        self._answering: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
         self._pausing = False
         self._alarmed_s = -PRESSED_ALARM_S
@@ -150,6 +133,11 @@ class PartitionWriter:
     def serving(self) -> bool:
         """Whether the writer decides and answers now."""
         return self._task is not None and not self._pausing
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the writer waits for the archive."""
+        return self._unarchived.throttled
 
     @property
     def pressed(self) -> bool:
@@ -174,7 +162,7 @@ class PartitionWriter:
     async def pause(self, timeout_s: float) -> None:
         """Commit the batch in hand and stop; what was not begun is dropped and comes again."""
         self._pausing = True
-        self._drop_mail()
+        self._mailbox.drop()
         self._wake.set()
         task, self._task = self._task, None
         if task is not None:
@@ -185,19 +173,11 @@ class PartitionWriter:
 
     async def put(self, mail: Mail) -> None:
         """Hand over the next inbound record; waits while the mailbox is full."""
-        await self._room.wait()
+        await self._mailbox.room()
         if self._pausing:
             return
-        self._mail.append(mail)
-        self._mail_bytes += len(mail.value)
-        if self._mail_bytes >= self._limits.mailbox_bytes:
-            self._room.clear()
+        self._mailbox.add(mail)
         self._wake.set()
-
-    def _drop_mail(self) -> None:
-        self._mail.clear()
-        self._mail_bytes = 0
-        self._room.set()
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -223,15 +203,16 @@ class PartitionWriter:
         closed = self._close(batch)
         if self._commit is not None:
             await self._commit
-        await self._throttle()
+        await self._unarchived.room(unless=lambda: self._pausing)
         self._in_flight = True
         self._commit = asyncio.create_task(self._commit_or_die(closed))
 
     async def _fill(self, batch: _Open) -> None:
         """Decide records until the batch is full, or nothing is left and the journal is free."""
         while not self._full():
-            if self._mail:
-                await self._decide(batch)
+            mail = self._mailbox.first
+            if mail is not None:
+                await self._decide(batch, mail)
                 continue
             if self._pausing or (batch.last_value is not None and not self._in_flight):
                 return
@@ -258,10 +239,9 @@ class PartitionWriter:
         fold, limits = self.fold, self._limits
         return len(fold.entries) >= limits.batch_events or fold.size_bytes >= limits.batch_bytes
 
-    async def _decide(self, batch: _Open) -> None:
-        mail = self._mail[0]
+    async def _decide(self, batch: _Open, mail: Mail) -> None:
         if mail.offset < self.next.offset:
-            self._mail_over(mail)
+            self._mailbox.over()
             mail.done()
             return
         if mail.offset > self.next.offset:
@@ -278,10 +258,10 @@ class PartitionWriter:
             self.next = Position(self.next.log, mail.offset, arrival.index + 1)
             if arrival.index % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
-        if not self._mail or self._mail[0] is not mail:
+        if self._mailbox.first is not mail:
             return  # dropped while we yielded: the rest of the record comes again
         self.next = Position(self.next.log, mail.offset + 1, 0)
-        self._mail_over(mail)
+        self._mailbox.over()
         batch.done.append(mail.done)
 
     async def _step_over(self, offset: int) -> None:
@@ -300,11 +280,6 @@ class PartitionWriter:
                 f"inbound[{self.partition}]: offset {offset} came, {self.next.offset} did not"
             )
         self.next = Position(self.next.log, offset, 0)
-
-    def _mail_over(self, mail: Mail) -> None:
-        self._mail.popleft()
-        self._mail_bytes -= len(mail.value)
-        self._room.set()
 
     # -- committing ---------------------------------------------------------------------------
 
@@ -334,22 +309,6 @@ class PartitionWriter:
         self._pending.append(closed)
         return closed
 
-    async def _throttle(self) -> None:
-        """Stay within what may be journaled but not archived, and within what can be remembered."""
-        self._forget_archived()
-        while self._unarchived_bytes > self._limits.unarchived_bytes and not self._pausing:
-            self.throttled = True
-            position, _ = self._unarchived[0]
-            with suppress(TimeoutError):
-                await self._archived.wait_for(self.partition, position, THROTTLE_POLL_S)
-            self._forget_archived()
-        self.throttled = False
-
-    def _forget_archived(self) -> None:
-        _, reached = self._archived.get(self.partition)
-        while self._unarchived and self._unarchived[0][0] <= reached:
-            self._unarchived_bytes -= self._unarchived.popleft()[1]
-
     async def _commit_or_die(self, closed: _Closed) -> None:
         try:
             offset = await self.journal.commit(closed.data, self.committed)
@@ -366,35 +325,15 @@ class PartitionWriter:
         self._in_flight = False
         for image in record.images:
             self.unflushed[image.key] = (record.seq, image.value)
-        self._unarchived.append((record.next, len(closed.data)))
-        self._unarchived_bytes += len(closed.data)
-        self._forget_archived()
+        self._unarchived.add(record.next, len(closed.data))
         for done in closed.done:
             done()
         for status, count in Counter(entry.status for entry in record.entries).items():
             DECIDED.labels(status).inc(count)
-        self._answer(record)
+        self._answering.committed(record)
         self._wake.set()
         async with self._changed:
             self._changed.notify_all()
-
-    def _answer(self, record: Batch) -> None:
-        wanted = self._answers.of(record.entries)
-        if not wanted:
-            return
-        if not self._answer_when_archived:
-            self._answers.give(self.partition, record.seq, wanted)
-            return
-        task = asyncio.create_task(self._answer_archived(record, wanted))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
-
-    async def _answer_archived(self, record: Batch, wanted: list[Entry]) -> None:
-        try:
-            await self._archived.wait_for(self.partition, record.next, ANSWER_TIMEOUT_S)
-        except TimeoutError:
-            return  # the caller's own deadline is shorter: it was told "outcome unknown"
-        self._answers.give(self.partition, record.seq, wanted)
 
     async def settled(self) -> None:
         """Return when everything decided so far is committed."""

@@ -24,11 +24,12 @@ from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.desk import AnswerUnknown, Decision, Elsewhere, NotServing, PartitionStatus
 from agents.roles.inlet import Inlet
 from agents.roles.journal_writer import JournalWriter
+from agents.roles.mailbox import Mail
 from agents.roles.process import Die
 from agents.roles.seat import Seat
 from agents.roles.takeover import Sources, correct_changelog, take_over
 from agents.roles.trimming import trimmable
-from agents.roles.writer import Limits, Mail, PartitionWriter
+from agents.roles.writer import Limits, PartitionWriter
 from streams.app import Heartbeat, inbound_topic
 from streams.errors import Fenced
 from streams.inbound import Signer, Stamp

@@ -7,8 +7,9 @@ from typing import NoReturn
 
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.answers import Answers
+from agents.roles.mailbox import Mail
 from agents.roles.verify import Difference, Replay
-from agents.roles.writer import Limits, Mail, PartitionWriter
+from agents.roles.writer import Limits, PartitionWriter
 from streams.inbound import Signer, Stamp, pack
 from streams.journal import CODEC, NO_HASH, Batch, Chain, Claim, Entry, Genesis, Position
 from tables.recovery import Recovered
