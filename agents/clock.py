@@ -3,9 +3,10 @@
 import msgspec
 
 from agents.effects import Effects, Put, Redrive, Refuse
+from agents.parking import wait_key
 from agents.registry import INTERNAL, Event, View, handles
 from streams.inbound import INGRESSES
-from tables.memory import Looked
+from tables.memory import Looked, Parked
 
 TICKED = "treasury.clock.ticked"
 
@@ -15,10 +16,14 @@ class Ticked(msgspec.Struct, frozen=True):
 
 
 class LookupAnswered(msgspec.Struct, frozen=True):
-    """Whether the archive holds an earlier decision about an event older than the window."""
+    """Whether the archive holds an earlier decision about an event older than the window.
+
+    `redriven` repeats from the question which decisions it counted.
+    """
 
     event_id: str
     seen: bool
+    redriven: bool = False
 
 
 class RedriveRequested(msgspec.Struct, frozen=True):
@@ -37,9 +42,18 @@ def ticked(_event: Event[Ticked], _view: View) -> Effects:
 
 
 @handles("treasury.lookup.answered", LookupAnswered, ingress=INTERNAL, needs_tenant=False)
-def lookup_answered(event: Event[LookupAnswered], _view: View) -> Effects:
-    """Writing the answer wakes the event that waits for it."""
-    return [Put(Looked(event.tenant_id, event.data.event_id, event.data.seen))]
+def lookup_answered(event: Event[LookupAnswered], view: View) -> Effects:
+    """Writing the answer wakes the event that waits for it.
+
+    An answer nobody waits for (a question may be asked twice) is void: kept, it would one day speak
+    for the event as if nothing had been decided since.
+    """
+    answer = Looked(event.tenant_id, event.data.event_id, event.data.seen)
+    waiting = view.scan(Parked.prefix_of(event.tenant_id, wait_key(answer.key)), 1)
+    asked = [row for row in waiting if isinstance(row, Parked)]
+    if not any(row.redriven == event.data.redriven for row in asked):
+        return []
+    return [Put(answer)]
 
 
 @handles("treasury.redrive.requested", RedriveRequested, ingress=INTERNAL, needs_tenant=False)

@@ -144,7 +144,11 @@ class Dispatch:
             tenant_id=row.tenant_id,
             event_type="treasury.lookup.answered",
             event_id=derive(row.tenant_id, row.call_id, "answered", row.seq),
-            data={"event_id": question.event_id, "seen": seen},
+            data={
+                "event_id": question.event_id,
+                "seen": seen,
+                "redriven": question.redriven,
+            },
         )
         await through_outages(partial(finish_call, self._pool, row.call_id, row.seq))
 

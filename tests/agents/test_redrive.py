@@ -10,7 +10,7 @@ from agents.decide import FUTURE_MS, WINDOW_MS
 from agents.effects import Emit
 from agents.parking import DEADLINE_MS
 from streams.journal import Entry
-from tables.memory import Due, Parked, TenantLoad
+from tables.memory import Due, Looked, Parked, TenantLoad
 from tests.agents.core import Core, envelope
 from tests.agents.handlers import tenant_of
 
@@ -98,9 +98,40 @@ class TestRedrive:
         [call] = parked.calls
         assert (parked.reason, call.operation) == ("awaiting_archive", "seen")
         assert json.loads(call.request) == {"event_id": parked.event_id, "redriven": True}
-        answer = {"event_id": parked.event_id, "seen": False}
+        answer = {"event_id": parked.event_id, "seen": False, "redriven": True}
         entries = core.event("treasury.lookup.answered", "t", answer, ingress="internal")
         assert [entry.status for entry in entries] == ["applied", "applied"]
+
+    def test_of_a_second_question_leaves_no_answer_behind(self, core):
+        core.event("test.raises", "t", {"text": "well"}, event_id="w")
+        raw = core.arrivals[-1].raw
+        core.now_ms += WINDOW_MS + FUTURE_MS + 1
+        core.tick()
+        for attempt in (1, 2):
+            assert redrive(core, raw, attempt=attempt)[1].reason == "awaiting_archive"
+        answer = {"event_id": "w", "seen": False, "redriven": True}
+        answered = [
+            core.event("treasury.lookup.answered", "t", answer, ingress="internal")
+            for _ in range(2)
+        ]
+        assert [[entry.status for entry in entries] for entries in answered] == [
+            ["applied", "applied"],
+            ["applied"],
+        ]
+        assert core.rows(Looked) == []
+        core.now_ms += WINDOW_MS + FUTURE_MS + 1
+        core.tick()
+        assert core.send(raw)[0].reason == "awaiting_archive"
+
+    def test_waits_for_the_answer_to_its_own_question(self, core):
+        at_ms = core.now_ms - WINDOW_MS - 1
+        core.event("test.raises", "t", {"text": "well"}, timestamp_ms=at_ms, event_id="w")
+        raw = core.arrivals[-1].raw
+        assert redrive(core, raw)[1].reason == "awaiting_archive"
+        for redriven, statuses in ((False, ["applied"]), (True, ["applied", "applied"])):
+            answer = {"event_id": "w", "seen": not redriven, "redriven": redriven}
+            entries = core.event("treasury.lookup.answered", "t", answer, ingress="internal")
+            assert [entry.status for entry in entries] == statuses
 
     def test_is_still_one_when_it_waited_for_something_else_before_the_archive(self, core):
         core.event("test.waits", "t", {"text": "bar"}, event_id="w")
