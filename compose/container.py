@@ -270,7 +270,7 @@ class Worker:
                 settings.partitions,
                 settings.kafka,
                 settings.ack_after == "archive",
-                Limits(unarchived_bytes=settings.unarchived_bytes),
+                Limits(unarchived_bytes=settings.unarchived_bytes, seen_ids=settings.seen_ids),
                 session_timeout_s=settings.session_timeout_s,
             ),
             signer=self.signer,

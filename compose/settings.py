@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     stall_timeout_s: float = Field(60.0, gt=0)
     takeover_timeout_s: float = Field(600.0, gt=0)
     unarchived_bytes: int = Field(64 * 1024 * 1024, gt=0)
+    seen_ids: int = Field(4_000_000, gt=0, description="remembered per partition, about 180 B each")
     trim_after_s: float = Field(24 * 3600.0, gt=0)
     embedded: bool = False
     migrate_at_start: bool = False

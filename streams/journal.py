@@ -22,6 +22,11 @@ class Position(msgspec.Struct, array_like=True, frozen=True, order=True):
     offset: int
     index: int = 0
 
+    @property
+    def covered(self) -> int:
+        """The offset of the last record decided on, wholly or in part; -1 if there is none."""
+        return self.offset if self.index else self.offset - 1
+
 
 class Posting(msgspec.Struct, array_like=True, frozen=True):
     """One leg of an entry: debit positive, in minor units of `asset`; dimensions are free words."""

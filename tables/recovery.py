@@ -25,6 +25,13 @@ class DigestMismatch(JournalBroken):
     """The rows are not what the journal says they are: some rows are missing or stale."""
 
 
+class ChangelogLost(LogBetrayed):
+    """No checkpoint was found, and the journal was trimmed: its beginning cannot stand in for one.
+
+    With a checkpoint that the journal contradicts, this is not raised: that is a loss of records.
+    """
+
+
 @dataclass
 class Recovered:
     """A partition's state at its claim. `images` are those not yet in a checkpoint."""
@@ -122,7 +129,7 @@ async def _from_genesis(reader: PartitionReader) -> tuple[Chain, int]:
     first, end = await reader.bounds()
     record = await reader.read_one(0) if first == 0 and end > 0 else None
     if record is None:
-        raise LogBetrayed(
+        raise ChangelogLost(
             "no checkpoint was found and the journal does not begin with its genesis record; run"
             " `treasury topics` on a new cluster, `treasury restore` on one that lost its data"
         )
@@ -155,11 +162,13 @@ def _index_seen(recovered: Recovered) -> None:
 
 async def check_inbound(chain: Chain, reader: PartitionReader) -> None:
     """See that the inbound log still holds what was decided last; raises `LogBetrayed`."""
-    covered = chain.next.offset if chain.next.index else chain.next.offset - 1
-    if covered < 0 or chain.inbound_hash == NO_HASH:
-        return  # nothing of this log was decided yet
-    record = await reader.read_one(covered)
-    if record is None:
+    covered = chain.next.covered
+    if chain.inbound_hash == NO_HASH:  # nothing of this log was decided yet
+        _, end = await reader.bounds()
+        if chain.next.offset <= end:
+            return
+        why = "ends before the first record that was to be decided on"
+    elif (record := await reader.read_one(covered)) is None:
         why = "no longer holds the last record that was decided on"
     elif hash_of(record.value) != chain.inbound_hash:
         why = "holds another record than the one that was decided on"

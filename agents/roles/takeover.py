@@ -4,7 +4,7 @@ Whatever does not fit ends the process with a message that names the command to 
 balance is never served.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -21,6 +21,7 @@ from streams.topics import Topics
 from tables.checkpoint import CODEC, ChangelogWriter, checkpoint_of, write_checkpoint
 from tables.postgres.archived import archived_offset, images_in, last_record, snapshot
 from tables.recovery import (
+    ChangelogLost,
     DigestMismatch,
     Recovered,
     check_inbound,
@@ -29,6 +30,9 @@ from tables.recovery import (
     restore_rows,
 )
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
+
+MustBeOurs = Callable[[], None]
+"""Raises `Fenced` once another assignment has begun: the rows are somebody else's to write."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,32 +62,42 @@ class TakenOver:
 
 
 async def take_over(
-    partition: int, store: PartitionStore, journal: JournalWriter, sources: Sources
+    partition: int,
+    store: PartitionStore,
+    journal: JournalWriter,
+    sources: Sources,
+    must_be_ours: MustBeOurs,
 ) -> TakenOver:
     """Recover the partition that `journal` has just claimed.
 
     First from what is there; if that does not add up, from the whole changelog; if that does not
-    either (compaction may have kept a late writer's older rows), from the archive.
+    either (it was lost, or compaction kept a late writer's older rows), from the archive.
     """
     try:
-        return await _attempts(partition, store, journal, sources)
+        return await _attempts(partition, store, journal, sources, must_be_ours)
     except (LogBetrayed, JournalBroken) as error:
         await _or_fenced(partition, journal, sources, error)
 
 
 async def _attempts(
-    partition: int, store: PartitionStore, journal: JournalWriter, sources: Sources
+    partition: int,
+    store: PartitionStore,
+    journal: JournalWriter,
+    sources: Sources,
+    must_be_ours: MustBeOurs,
 ) -> TakenOver:
     try:
         return await _recover(partition, store, journal, sources)
     except (DigestMismatch, LogBetrayed, Fenced) as error:
         # The local rows may be of a log that is gone: they alone never make us refuse.
         log.warning("recovery_reads_all_again", partition=partition, error=str(error))
+    must_be_ours()
     store.wipe()
     try:
         return await _recover(partition, store, journal, sources)
-    except DigestMismatch as error:
+    except (DigestMismatch, ChangelogLost) as error:
         log.warning("recovery_reads_the_archive", partition=partition, error=str(error))
+    must_be_ours()
     return await _recover(partition, store, journal, sources, archived=True)
 
 
@@ -148,7 +162,10 @@ async def _rows_of_archive(
     async with snapshot(archive) as connection:
         latest = await last_record(connection, partition)
         if latest is None:
-            raise LogBetrayed(f"partition {partition}: neither changelog nor archive has its rows")
+            raise LogBetrayed(
+                f"partition {partition}: neither changelog nor archive has its rows; run"
+                " `treasury topics` on a new cluster, `treasury restore` on one that lost its data"
+            )
         offset = await archived_offset(connection, partition)
         await restore_rows(store, images_in(connection, partition))
     if offset >= 0:
@@ -159,22 +176,30 @@ async def _rows_of_archive(
 
 
 async def correct_changelog(
-    store: PartitionStore, changelog: ChangelogWriter, taken: TakenOver
+    store: PartitionStore,
+    changelog: ChangelogWriter,
+    taken: TakenOver,
+    must_be_ours: MustBeOurs,
 ) -> None:
     """After rows came from the archive, write them to the changelog, so that it is right again.
 
     Else every later owner would read it twice in vain. Nothing to do after other recoveries.
     """
+    must_be_ours()
     data = store.checkpoint()
     if taken.foreign is None or data is None:
         return
     checkpoint = CODEC.decode(data)
     gone = stored_value(checkpoint.seq, None)
     await changelog.append(dict.fromkeys(taken.foreign, gone))
-    await changelog.append_all(_stored(store))
+    await changelog.append_all(_stored(store, must_be_ours))
+    must_be_ours()
     await write_checkpoint(store, changelog, {}, checkpoint)
 
 
-async def _stored(store: PartitionStore) -> AsyncIterator[tuple[bytes, bytes]]:
+async def _stored(
+    store: PartitionStore, must_be_ours: MustBeOurs
+) -> AsyncIterator[tuple[bytes, bytes]]:
     for key, value in store.scan(b"", b""):
+        must_be_ours()
         yield key, stored_value(store.seq_of(key), value)

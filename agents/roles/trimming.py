@@ -32,11 +32,9 @@ def trimmable(
     """
     if archived_seq < checkpoint.seq or archived.log != checkpoint.next.log:
         return {}
-    position = checkpoint.next
-    covered = position.offset if position.index else position.offset - 1
     wanted = {
         TopicPartition(topics.journal.name, partition): checkpoint.journal_offset,
-        TopicPartition(topics.inbound.name, partition): covered,
+        TopicPartition(topics.inbound.name, partition): checkpoint.next.covered,
     }
     return {tp: offset for tp, offset in wanted.items() if offset > 0}
 

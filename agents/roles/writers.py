@@ -169,6 +169,8 @@ class Writers:
             seat = self._seats.get(partition)
             if seat is not None:
                 await seat.pause()
+                if self._over(epoch):
+                    return
                 journal = seat.writer.journal
                 undisturbed = await journal.claim(self._settings.worker, epoch)
                 if self._over(epoch):
@@ -192,11 +194,16 @@ class Writers:
             self._producer, settings.bootstrap, settings.topics.journal.name, partition
         )
         await journal.claim(settings.worker, epoch)
-        taken = await take_over(partition, store, journal, self._sources)
+
+        def must_be_ours() -> None:
+            if self._over(epoch):
+                raise Fenced(f"partition {partition}: another assignment has begun")
+
+        taken = await take_over(partition, store, journal, self._sources, must_be_ours)
         changelog = ChangelogWriter(
             self._producer, settings.topics.changelog.name, partition, taken.changelog_end
         )
-        await correct_changelog(store, changelog, taken)
+        await correct_changelog(store, changelog, taken, must_be_ours)
         writer = PartitionWriter(
             taken.recovered,
             journal,
@@ -248,9 +255,13 @@ class Writers:
         self._stopping = True
         for partition in list(self._seats):
             async with self._locks[partition]:
-                seat = self._seats.pop(partition)
+                seat = self._seats.pop(partition, None)
+                if seat is None:
+                    continue
                 await seat.pause()
-                await seat.write_checkpoint()
+                if partition in self._assigned and self._is_member():
+                    await seat.write_checkpoint()
+                # Else somebody else may own it: our rows would make them think they are fenced.
 
     def trimmable(self) -> dict[TopicPartition, int]:
         """What Kafka may forget of our partitions (agents/roles/trimming.py)."""

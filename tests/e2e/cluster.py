@@ -13,6 +13,7 @@ from typing import Self
 
 import aiohttp
 import nats
+from aiokafka.admin import AIOKafkaAdminClient
 
 from compose import seeing
 from compose.proof import verify_all
@@ -156,6 +157,18 @@ class Cluster:
         shutil.rmtree(kafka.data_dir)
         await kafka.start()
         await create_topics(self.settings)
+
+    async def delete_topic(self, name: str) -> None:
+        """Return when Kafka has forgotten it."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        await admin.start()
+        try:
+            await admin.delete_topics([name])
+            async with asyncio.timeout(30):
+                while name in await admin.list_topics():
+                    await asyncio.sleep(0.2)
+        finally:
+            await admin.close()
 
     # -- what it shows ----------------------------------------------------------------------------
 

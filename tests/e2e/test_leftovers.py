@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from compose.repair import restore
+from compose.topics import create_topics
 from streams.kafka import PartitionReader, open_producer
 from tables.postgres.archived import last_record
 from tables.postgres.pool import open_pool
@@ -33,7 +34,7 @@ async def _archived(cluster: Cluster, seq: int) -> None:
 
 
 class TestATrimmedLog:
-    async def test_is_enough_to_recover_from_even_with_an_empty_folder(self, home):
+    async def test_is_enough_to_recover_from_with_an_empty_folder_or_changelog(self, home):
         seed = seed_of_run()
         async with Cluster(home) as cluster:
             await cluster.restart({"TREASURY_TRIM_AFTER_S": "1"})
@@ -48,6 +49,14 @@ class TestATrimmedLog:
             cluster.kill()
             await cluster.lose_local_folder()
             assert "recovery_reads" not in cluster.log()
+
+            supervisor = cluster.running.supervisors[0]
+            await supervisor.stop()
+            await cluster.delete_topic(topics.changelog.name)
+            await create_topics(cluster.settings)
+            await supervisor.start()
+            await cluster.running.ready()
+            assert "recovery_reads_the_archive" in cluster.log()
             await cluster.finish()
             assert await cluster.differences() == []
 

@@ -4,7 +4,6 @@ import asyncio
 
 import nats
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.roles.jetstream import OUTBOUND
 from agents.roles.process import EXIT_REFUSED
@@ -77,7 +76,7 @@ class TestRecovery:
             await cluster.begin(seed, 1_000)
             supervisor = cluster.running.supervisors[0]
             await supervisor.stop()
-            await _delete_topic(cluster, cluster.settings.topics.inbound.name)
+            await cluster.delete_topic(cluster.settings.topics.inbound.name)
             await prepare_topics(cluster.settings)
             await supervisor.start()
             async with asyncio.timeout(90):
@@ -90,18 +89,6 @@ class TestRecovery:
             await cluster.finish()
             assert await cluster.differences() == []
             assert all(after > seq for after, seq in zip(await _seqs(cluster), before, strict=True))
-
-
-async def _delete_topic(cluster: Cluster, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka)
-    await admin.start()
-    try:
-        await admin.delete_topics([name])
-        async with asyncio.timeout(30):
-            while name in await admin.list_topics():
-                await asyncio.sleep(0.2)
-    finally:
-        await admin.close()
 
 
 async def _refusal(cluster: Cluster) -> str:
