@@ -6,8 +6,9 @@ turned away at the door says nothing about the event.
 
 import asyncpg
 
-from streams.envelope import Envelope, read
+from streams.journal import CODEC, Batch, Entry
 
+_UNDECIDED = ("duplicate", "parked", "misrouted")
 _AT_THE_DOOR = ("unknown_type", "ingress_not_allowed", "reserved_tenant", "conflict")
 _NOT_NOW = ("parking_full",)  # told to the caller, who may come again, and not remembered
 
@@ -37,26 +38,45 @@ async def decided_before(
     found = await pool.fetchval(
         """SELECT true FROM entries
            WHERE tenant_id = $1 AND event_id = $2 AND partition = $3 AND (seq, ordinal) < ($4, $5)
-             AND status NOT IN ('duplicate', 'parked', 'misrouted')
-             AND NOT (status = 'rejected' AND (reason = ANY ($6::text[]) OR $7))
-             AND NOT (status = 'refused' AND reason = ANY ($8::text[]))
+             AND status <> ALL ($6::text[])
+             AND NOT (status = 'rejected' AND (reason = ANY ($7::text[]) OR $8))
+             AND NOT (status = 'refused' AND reason = ANY ($9::text[]))
            LIMIT 1""",
-        *(tenant_id, event_id, partition, *before, list(_AT_THE_DOOR), redriven, list(_NOT_NOW)),
+        *(tenant_id, event_id, partition, *before),
+        *(list(_UNDECIDED), list(_AT_THE_DOOR), redriven, list(_NOT_NOW)),
     )
-    return bool(found) or await _quarantined(pool, partition, before, (tenant_id, event_id))
+    return bool(found) or await _quarantined(
+        pool, partition, before, (tenant_id, event_id), redriven=redriven
+    )
 
 
 async def _quarantined(
-    pool: asyncpg.Pool, partition: int, before: tuple[int, int], wanted: tuple[str, str]
+    pool: asyncpg.Pool,
+    partition: int,
+    before: tuple[int, int],
+    wanted: tuple[str, str],
+    *,
+    redriven: bool,
 ) -> bool:
-    """Entries that the read models could not take: few if any, so each is looked into."""
+    """The same of entries that the read models could not take: few if any, so each is read."""
     rows = await pool.fetch(
-        """SELECT raw FROM quarantined
+        """SELECT ordinal, bytes FROM quarantined JOIN raw_records USING (partition, seq)
            WHERE partition = $1 AND part = 'entry' AND (seq, ordinal) < ($2, $3)""",
         *(partition, *before),
     )
-    for row in rows:
-        envelope = read(row[0])
-        if isinstance(envelope, Envelope) and (envelope.tenant_id, envelope.event_id) == wanted:
+    for ordinal, data in rows:
+        record = CODEC.decode(data)
+        assert isinstance(record, Batch)
+        entry = record.entries[ordinal]
+        if (entry.tenant_id, entry.event_id) == wanted and _decided(entry, redriven=redriven):
             return True
     return False
+
+
+def _decided(entry: Entry, *, redriven: bool) -> bool:
+    """What the statement above asks of an entry."""
+    if entry.status in _UNDECIDED:
+        return False
+    if entry.status == "rejected":
+        return not redriven and entry.reason not in _AT_THE_DOOR
+    return not (entry.status == "refused" and entry.reason in _NOT_NOW)

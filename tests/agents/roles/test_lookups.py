@@ -125,6 +125,20 @@ class TestLookups:
         assert await self.answers(writer, 1) == {"strange": True}
 
     @pytest.mark.usefixtures("projecting")
+    async def test_quarantined_entry_counts_by_the_same_rules(self, writer):
+        await writer.write(
+            entry(1, event_id="rejected", status="rejected", reason="\x00"),
+            entry(2, event_id="parked", status="parked", reason="\x00"),
+            entry(3, event_id="applied", reason="\x00"),
+        )
+        await self.ask(writer, "rejected", "parked", "applied", redriven=True)
+        assert await self.answers(writer, 3) == {
+            "rejected": False,
+            "parked": False,
+            "applied": True,
+        }
+
+    @pytest.mark.usefixtures("projecting")
     async def test_question_asked_again_by_a_later_record_is_answered_again(self, writer):
         await self.ask(writer, "old")
         assert await self.answers(writer, 1) == {"old": False}
