@@ -16,7 +16,6 @@ from agents.outcomes import (
     WINDOW_MS,
     Arrival,
     Outcome,
-    reason_of,
 )
 from agents.page import Page
 from agents.parking import Parking
@@ -100,7 +99,7 @@ class Fold:
         bad = None if checked else strict_json.check(arrival.raw)
         envelope = Refusal(bad, "") if bad else read(arrival.raw)
         if isinstance(envelope, Refusal):
-            page.write(arrival, 0, BARE, Outcome("rejected", reason_of(envelope)))
+            page.write(arrival, 0, BARE, Outcome("rejected", str(envelope)))
             return
         self._envelope(arrival, envelope)
         tick = envelope.event_type == "treasury.clock.ticked" and arrival.ingress == "internal"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agents.apply import Draft, json_reply
-from streams.envelope import Envelope, Refusal
+from streams.envelope import Envelope
 from streams.journal import Reply
 
 WINDOW_MS = 7 * 24 * 3600 * 1000
@@ -73,11 +73,6 @@ def parked(ingress: str, reason: str) -> Outcome:
         return Outcome("parked", reason)
     reply = json_reply(202, {"status": "parked", "reason": reason})
     return Outcome("parked", reason, reply=reply)
-
-
-def reason_of(refusal: Refusal) -> str:
-    """An envelope's refusal in one line."""
-    return f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
 
 
 def draft_bytes(draft: Draft | None) -> int:

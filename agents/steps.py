@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agents.effects import Redrive
 from agents.judge import Judge, door
-from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, draft_bytes, reason_of, refused
+from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, draft_bytes, refused
 from agents.page import Page
 from agents.parking import Parking
 from agents.registry import DUE, HANDLED, Event, Handled
@@ -104,7 +104,7 @@ class Steps:
         bad = strict_json.check(redrive.raw)
         envelope = Refusal(bad, "") if bad else read(redrive.raw)
         if isinstance(envelope, Refusal):
-            self._page.write(again, 1, BARE, Outcome("rejected", reason_of(envelope)))
+            self._page.write(again, 1, BARE, Outcome("rejected", str(envelope)))
             return
         handled = HANDLED.get(envelope.event_type)
         refusal = door(again, envelope, handled)

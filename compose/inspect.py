@@ -170,7 +170,7 @@ def _subject(line: bytes) -> tuple[str, str]:
     """(the subject an envelope belongs under, "") or ("", why no service could publish it)."""
     envelope = read(line.strip())
     if not isinstance(envelope, Envelope):
-        return "", f"{envelope.reason}: {envelope.detail}".removesuffix(": ")
+        return "", str(envelope)
     prefix = envelope.event_type.partition(".")[0]
     if f"{prefix}.>" not in INBOUND_SUBJECTS:
         return "", f"no service publishes {envelope.event_type}"

@@ -25,6 +25,7 @@ from tables.postgres.archived import (
     archived_offset,
     images_of,
     last_record,
+    raw_record,
 )
 from tables.postgres.pool import open_pool
 from tables.recovery import check_inbound
@@ -89,7 +90,7 @@ async def _goes_on(
     if begun is not None:
         genesis = CODEC.decode(begun.value)
         if isinstance(genesis, Genesis) and genesis.previous_hash == latest.hash:
-            await archive_genesis(pool, _raw(genesis, begun.value, begun.offset))
+            await archive_genesis(pool, _raw(genesis, begun.offset, begun.value))
             return True
     raise Misconfigured(
         f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
@@ -211,23 +212,11 @@ async def _begin_log(
     metadata = await producer.send_and_wait(name, data, partition=genesis.partition)
     if expected is not None and metadata.offset != expected:
         raise Fenced(f"{name}[{genesis.partition}] has another writer: stop every worker")
-    await archive_genesis(pool, _raw(genesis, data, metadata.offset))
+    await archive_genesis(pool, _raw(genesis, metadata.offset, data))
 
 
-def _raw(genesis: Genesis, data: bytes, offset: int) -> RawRecord:
-    position = genesis.next
-    return RawRecord(
-        genesis.partition,
-        genesis.seq,
-        position.log,
-        offset,
-        position.offset,
-        position.index,
-        position.offset,
-        position.index,
-        hash_of(data),
-        data,
-    )
+def _raw(genesis: Genesis, offset: int, data: bytes) -> RawRecord:
+    return raw_record(genesis, genesis.partition, offset, hash_of(data), data)
 
 
 async def _bounds(settings: Settings, topic: str, partition: int) -> tuple[int, int]:

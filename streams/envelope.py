@@ -37,6 +37,9 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
 
 class _Wire(msgspec.Struct):
     """Both spellings of the members; sister services send `id` and `payload`."""

@@ -14,10 +14,16 @@ import asyncpg
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.lease import Lease, Progress, run_leased
 from streams.errors import JournalBroken, LogBetrayed
-from streams.journal import Batch, Chain, Claim, Genesis, Position, hash_of
+from streams.journal import Batch, Chain, Claim, Genesis, hash_of
 from streams.kafka import PartitionReader, Record
 from streams.signals import crash_here
-from tables.postgres.archived import RawRecord, apply_images, insert_records, last_record
+from tables.postgres.archived import (
+    RawRecord,
+    apply_images,
+    insert_records,
+    last_record,
+    raw_record,
+)
 
 ROLE = "archive"
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -117,25 +123,10 @@ def read_chunk(chain: Chain, partition: int, piece: Sequence[Record]) -> _Chunk:
         if isinstance(record, Batch):
             for image in record.images:
                 chunk.images[image.key] = (record.seq, image.value)
-        chunk.records.append(_raw(record, chain.record_hash, partition, found))
+        chunk.records.append(
+            raw_record(record, partition, found.offset, chain.record_hash, found.value)
+        )
     return chunk
-
-
-def _raw(record: Genesis | Batch, digest: bytes, partition: int, found: Record) -> RawRecord:
-    first: Position = record.first if isinstance(record, Batch) else record.next
-    after = record.next
-    return RawRecord(
-        partition,
-        record.seq,
-        after.log,
-        found.offset,
-        first.offset,
-        first.index,
-        after.offset,
-        after.index,
-        digest,
-        found.value,
-    )
 
 
 async def _resume_offset(

@@ -69,8 +69,7 @@ def kept(raw: bytes) -> bytes:
 
 def _reason(refusal: Refusal) -> str:
     """Fit for a Kafka header: short, ASCII."""
-    text = f"{refusal.reason}: {refusal.detail}" if refusal.detail else refusal.reason
-    return text.encode("ascii", "replace").decode()[:200]
+    return str(refusal).encode("ascii", "replace").decode()[:200]
 
 
 def _any_partition(raw: bytes, partitions: int) -> int:

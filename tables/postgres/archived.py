@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from streams.errors import Misconfigured
+from streams.journal import Batch, Genesis
 
 _LONGEST_SLOT = 511
 _CUT = 480
@@ -30,6 +31,26 @@ class RawRecord(NamedTuple):
     next_index: int
     hash: bytes
     bytes: bytes
+
+
+def raw_record(
+    record: Genesis | Batch, partition: int, offset: int, digest: bytes, data: bytes
+) -> RawRecord:
+    """The row of a record that stands at `offset` of its journal; `digest` is of `data`."""
+    first = record.first if isinstance(record, Batch) else record.next
+    after = record.next
+    return RawRecord(
+        partition,
+        record.seq,
+        after.log,
+        offset,
+        first.offset,
+        first.index,
+        after.offset,
+        after.index,
+        digest,
+        data,
+    )
 
 
 Source: TypeAlias = (

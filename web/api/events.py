@@ -177,7 +177,7 @@ def _read(call: Call, raw: bytes) -> tuple[str, str]:
         return "", unfit
     envelope = read(raw)
     if isinstance(envelope, Refusal):
-        return "", f"{envelope.reason}: {envelope.detail}".removesuffix(": ")
+        return "", str(envelope)
     return envelope.event_id, _door(call, envelope)
 
 
