@@ -18,7 +18,9 @@ from typing import Self
 import aiohttp
 import msgspec
 import nats
+from nats.js import JetStreamContext
 
+from agents.roles.jetstream import CONSUMER, INBOUND
 from compose.local.installed import leave_settings
 from compose.local.processes import Command, StartError, free_port, port_answers
 from compose.local.stack import Endpoints, KafkaKind, Stack
@@ -217,8 +219,11 @@ async def _get(session: aiohttp.ClientSession, url: str) -> bytes | None:
         return None
 
 
-async def seed_demo(nats_url: str) -> None:
-    """A tenant, an outlet and a few orders, as their services would send them; safe to repeat."""
+async def seed_demo(nats_url: str, *, within_s: float = 30.0) -> bool:
+    """A tenant, an outlet and a few orders, as their services would send them; safe to repeat.
+
+    Returns whether all that NATS carries was decided within the time, and so what they made shows.
+    """
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     client = await nats.connect(nats_url)
     stream = client.jetstream()
@@ -232,8 +237,19 @@ async def seed_demo(nats_url: str) -> None:
                 "data": data,
             }
             await stream.publish(event_type, msgspec.json.encode(envelope), timeout=10)
+        return await _all_decided(stream, within_s)
     finally:
         await client.close()
+
+
+async def _all_decided(stream: JetStreamContext, within_s: float) -> bool:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        consumer = await stream.consumer_info(INBOUND, CONSUMER)
+        if not consumer.num_pending and not consumer.num_ack_pending:
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 _DEMO = [

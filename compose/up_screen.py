@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from compose.up import DEMO_TENANT, Local, Running, seed_demo
+from compose.up import DEMO_TENANT, Local, Running, Told, seed_demo
 
 
 async def run_up(local: Local, console: Console) -> int:
@@ -27,7 +27,7 @@ async def run_up(local: Local, console: Console) -> int:
             status.update(line)
 
         running = Running(local, tell)
-        starting = asyncio.create_task(_started(running))
+        starting = asyncio.create_task(_started(running, tell))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -45,12 +45,13 @@ async def run_up(local: Local, console: Console) -> int:
         console.print("everything is stopped")
 
 
-async def _started(running: Running) -> None:
+async def _started(running: Running, tell: Told) -> None:
     await running.__aenter__()
     try:
         await running.ready()
         assert running.endpoints is not None
-        await seed_demo(running.endpoints.nats)
+        if not await seed_demo(running.endpoints.nats):
+            tell("the demo tenant's events are still being decided")
     except BaseException:
         await running.__aexit__()
         raise
