@@ -76,6 +76,8 @@ class Cluster:
         self._held += [message for message in messages if message.after is not None]
 
     async def pay(self, stories: Sequence[Story], url: str | None = None) -> None:
+        """Play stories once what was sent is decided: an order has to have its invoice."""
+        await self.settled()
         async with aiohttp.ClientSession() as session:
             payers = Payers(session, url or self.running.urls[0], self.running.token)
             await payers.play(stories, within_s=PATIENCE_S, first=len(self._played))
