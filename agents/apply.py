@@ -4,7 +4,7 @@ The rule of money is here: postings balance per asset or nothing of the event ha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
 from typing import Any
 
 import msgspec
@@ -36,16 +36,15 @@ from tables.working_set import Overlay
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct, gc=False):
     """An entry in the making."""
 
-    postings: list[Posting] = field(default_factory=list)
-    emitted: list[Emitted] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    postings: list[Posting] = []
+    emitted: list[Emitted] = []
+    calls: list[Call] = []
     reply: Reply | None = None
     redrive: Redrive | None = None
-    ordinals: dict[str, int] = field(default_factory=dict)
+    ordinals: dict[str, int] = {}
 
 
 def apply(

@@ -10,14 +10,14 @@ from streams.timestamps import local_date
 from tables.tenants import Outlet, Tenant
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(msgspec.Struct, frozen=True, gc=False):
     """Choices of a tenant that decisions depend on."""
 
     tax_registered: bool = False
     payment_terms_days: int = 0
 
 
-class TenantCreated(msgspec.Struct, frozen=True):
+class TenantCreated(msgspec.Struct, frozen=True, gc=False):
     """A new tenant; country ISO 3166, currency ISO 4217, time zone IANA."""
 
     name: Text = ""
@@ -27,7 +27,7 @@ class TenantCreated(msgspec.Struct, frozen=True):
     settings: Settings = Settings()
 
 
-class OutletCreated(msgspec.Struct, frozen=True):
+class OutletCreated(msgspec.Struct, frozen=True, gc=False):
     """A new place of sale."""
 
     outlet_id: Id

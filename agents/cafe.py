@@ -11,7 +11,7 @@ from streams.money import Amount
 from tables.invoices import Order
 
 
-class OrderCreated(msgspec.Struct, frozen=True):
+class OrderCreated(msgspec.Struct, frozen=True, gc=False):
     """An order to be paid. `total_amount` is gross for a tenant registered for tax."""
 
     order_id: Id

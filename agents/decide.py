@@ -5,7 +5,7 @@ ingress, duplicate or conflict, and then agents/judge.py. What follows an event 
 in agents/steps.py.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from agents.apply import json_reply
 from agents.judge import Judge, door

@@ -4,44 +4,39 @@ A refusal is a value: its reason is a short stable word that callers can program
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import msgspec
 from typing import Any
 
 from streams.journal import Posting
 from tables.row import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True, gc=False):
     """Postings that sum to zero per asset; at least two."""
 
     postings: list[Posting]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     """The full new value of a row."""
 
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Removal of the row under `key`."""
 
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(msgspec.Struct, frozen=True, gc=False):
     """An outbound event; `data` are its members (amounts as `streams.money.json_number`)."""
 
     event_type: str
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CallGateway:
+class CallGateway(msgspec.Struct, frozen=True, gc=False):
     """A wish to call `operation` of a gateway; `call_id` is derived and is the idempotency key."""
 
     call_id: str
@@ -52,8 +47,7 @@ class CallGateway:
     deadline_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Set aside `minor` on an account until captured, released or `expires_ms` of log time."""
 
     hold_id: str
@@ -63,8 +57,7 @@ class Hold:
     expires_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class EndHold:
+class EndHold(msgspec.Struct, frozen=True, gc=False):
     """End a hold: `captured` minor units of it are posted by the same entry; 0 releases it.
 
     `expired` tells that the clock released it, not a person.
@@ -75,8 +68,7 @@ class EndHold:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True, gc=False):
     """Look at (kind, subject) again when log time passes `at_ms`."""
 
     at_ms: int
@@ -84,24 +76,21 @@ class Schedule:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True, gc=False):
     """Wait until the row under `key` is written; refused with `reason` at the deadline."""
 
     key: bytes
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Redrive:
+class Redrive(msgspec.Struct, frozen=True, gc=False):
     """Decide a rejected event once more, from its raw bytes; void if it was applied since."""
 
     raw: bytes
     ingress: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True, gc=False):
     """Nothing happens. HTTP callers are answered; other events become dead letters."""
 
     reason: str
@@ -109,12 +98,11 @@ class Refuse:
     http_status: int = 409
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The reply to an HTTP command."""
 
     status: int
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = {}
 
 
 Effect = (

@@ -1,6 +1,6 @@
 """The words of deciding: where an envelope stands in the log, and what became of it."""
 
-from dataclasses import dataclass
+import msgspec
 
 from agents.apply import Draft, json_reply
 from streams.envelope import Envelope
@@ -15,8 +15,7 @@ BARE = Envelope("", "", "", "", 0, b"")
 """Stands for an envelope that could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """An envelope as it stands in the log; `refused` is the reason a door already gave.
 
     `redriven` tells that somebody asked to have it decided once more.
@@ -36,8 +35,7 @@ class Arrival:
         return f"{self.log:04x}{self.offset:016x}{self.index:05x}{step:05x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the fold made of one event before it is written down.
 
     `kept` is False for what must be decided anew when the same event comes again.

@@ -15,7 +15,7 @@ from tables.invoices import Invoice, Order
 from tables.tenants import Tenant
 
 
-class Tender(msgspec.Struct, frozen=True):
+class Tender(msgspec.Struct, frozen=True, gc=False):
     """How a part was paid; `amount` is what was handed over, change included."""
 
     method: Literal["cash", "mpesa", "card", "paypal", "bank", "instant", "other"]
@@ -23,7 +23,7 @@ class Tender(msgspec.Struct, frozen=True):
     reference: OptionalId = ""
 
 
-class OrderCompleted(msgspec.Struct, frozen=True):
+class OrderCompleted(msgspec.Struct, frozen=True, gc=False):
     """A till order; tenders default to cash, and sum to total + change + tip (in cash)."""
 
     order_id: Id

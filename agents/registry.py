@@ -30,8 +30,7 @@ COMMANDS = frozenset({"http"})
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[M]):
+class Event(msgspec.Struct, Generic[M], frozen=True, gc=False):
     """What a handler sees of one event; `now_ms` is log time, the only clock there is."""
 
     event_id: str
@@ -74,8 +73,7 @@ R = TypeVar("R", bound=Row)
 Handler = Callable[[Event[Any], View], Effects]
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(msgspec.Struct, frozen=True, gc=False):
     """One inbound event type: its model, its doors, its handler.
 
     `needs_tenant` is False for what must pass even while a tenant is unknown or frozen: its own

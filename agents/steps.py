@@ -5,7 +5,7 @@ next event or tick.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from msgspec.structs import replace
 
 from agents.effects import Redrive
 from agents.judge import Judge, door

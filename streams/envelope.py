@@ -20,7 +20,7 @@ _NOTHING = Raw(b"")
 _BRACE = ord("{")
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One event. `data` is the text of a JSON object, byte for byte as it arrived."""
 
     event_id: str
@@ -31,7 +31,7 @@ class Envelope(msgspec.Struct, frozen=True):
     data: bytes | Raw
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """Why bytes are no envelope: a stable reason, and the member or parser's remark."""
 
     reason: str
@@ -41,7 +41,7 @@ class Refusal(msgspec.Struct, frozen=True):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-class _Wire(msgspec.Struct):
+class _Wire(msgspec.Struct, gc=False):
     """Both spellings of the members; sister services send `id` and `payload`."""
 
     event_id: str | UnsetType = UNSET

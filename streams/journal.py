@@ -15,7 +15,7 @@ from streams.errors import JournalBroken
 NO_HASH = b"\x00" * 32
 
 
-class Position(msgspec.Struct, array_like=True, frozen=True, order=True):
+class Position(msgspec.Struct, array_like=True, frozen=True, gc=False, order=True):
     """The next envelope to decide: incarnation of the inbound log, offset, index in its record."""
 
     log: int
@@ -28,7 +28,7 @@ class Position(msgspec.Struct, array_like=True, frozen=True, order=True):
         return self.offset if self.index else self.offset - 1
 
 
-class Posting(msgspec.Struct, array_like=True, frozen=True):
+class Posting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One leg of an entry: debit positive, in minor units of `asset`; dimensions are free words."""
 
     account: str
@@ -37,7 +37,7 @@ class Posting(msgspec.Struct, array_like=True, frozen=True):
     dimensions: dict[str, str] = {}
 
 
-class Emitted(msgspec.Struct, array_like=True, frozen=True):
+class Emitted(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An outbound event, its bytes final: whoever publishes it again publishes the same bytes."""
 
     event_id: str
@@ -45,7 +45,7 @@ class Emitted(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
 
 
-class Call(msgspec.Struct, array_like=True, frozen=True):
+class Call(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A wish to call a gateway; `request` is JSON for the connector, `deadline_ms` is log time."""
 
     call_id: str
@@ -55,14 +55,14 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     deadline_ms: int
 
 
-class Reply(msgspec.Struct, array_like=True, frozen=True):
+class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The answer to an HTTP command: status code and JSON body, replayed to every retry."""
 
     status: int
     body: bytes
 
 
-class Entry(msgspec.Struct, array_like=True, frozen=True):
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What became of one event; its position is (log of the record, offset, index, step).
 
     `now_ms` is the time decisions used: the greatest `received_at` so far, never an event's own.
@@ -91,14 +91,14 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 STATUSES = ("applied", "duplicate", "rejected", "refused", "parked", "misrouted")
 
 
-class Image(msgspec.Struct, array_like=True, frozen=True):
+class Image(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The full new value of a row; None marks its deletion."""
 
     key: bytes
     value: bytes | None
 
 
-class Genesis(msgspec.Struct, array_like=True, frozen=True, tag="genesis"):
+class Genesis(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="genesis"):
     """The first record of a journal, or the one that starts a new log (`restore`, `rebase`)."""
 
     claim_id: bytes
@@ -114,7 +114,7 @@ class Genesis(msgspec.Struct, array_like=True, frozen=True, tag="genesis"):
     digest: bytes
 
 
-class Claim(msgspec.Struct, array_like=True, frozen=True, tag="claim"):
+class Claim(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="claim"):
     """A writer takes the partition: from here on only records naming `claim_id` count."""
 
     claim_id: bytes
@@ -122,7 +122,7 @@ class Claim(msgspec.Struct, array_like=True, frozen=True, tag="claim"):
     generation: int
 
 
-class Batch(msgspec.Struct, array_like=True, frozen=True, tag="batch"):
+class Batch(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="batch"):
     """One micro-batch: everything the envelopes in [first, next) changed, or nothing of it."""
 
     claim_id: bytes

@@ -15,7 +15,7 @@ from streams.codec import Codec
 SEPARATOR = "\x00"
 
 
-class Row(msgspec.Struct, array_like=True, frozen=True):
+class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Base of all rows. A subclass sets KIND and, tenant first, the members that identify it."""
 
     KIND: ClassVar[str]

@@ -5,7 +5,7 @@ after every entry.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+import msgspec
 from datetime import timedelta
 from typing import Any
 
@@ -20,8 +20,7 @@ from tables.payments import Case, Credit
 from tables.tenants import Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """What is to be invoiced; `total` gross, minor units of `asset`; `due_date` ISO or empty."""
 
     order_id: str

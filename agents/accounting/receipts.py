@@ -5,7 +5,7 @@ home, suspense and a case.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+import msgspec
 from typing import Any
 
 from agents.accounting.invoicing import dimensions, open_case, overpaid, settle
@@ -16,8 +16,7 @@ from tables.invoices import Invoice, Order
 from tables.payments import Payment, Reference
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What a provider (or a till) proved: `amount` minor units of `asset` on `account`."""
 
     provider: str

@@ -4,7 +4,7 @@ Whether the order's own service invoices before or after the till completes it, 
 same: one invoice, paid by what the till took; revenue under the order's own service.
 """
 
-from dataclasses import dataclass
+import msgspec
 from typing import Any
 
 from agents.accounting import chart
@@ -18,8 +18,7 @@ from tables.invoices import Invoice, Order
 from tables.tenants import Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(msgspec.Struct, frozen=True, gc=False):
     """A completed till order in minor units; `cash` and `electronic` sum to net + tax."""
 
     order_id: str
