@@ -4,7 +4,6 @@ The rule of money is here: postings balance per asset or nothing of the event ha
 """
 
 from collections.abc import Mapping
-
 from typing import Any
 
 import msgspec

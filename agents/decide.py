@@ -61,7 +61,7 @@ class Fold:
     @property
     def changed(self) -> set[bytes]:
         """Keys of the rows that changed since the last record."""
-        return set(self._page.changed)
+        return set(self.working.changed)
 
     @property
     def size_bytes(self) -> int:

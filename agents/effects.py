@@ -4,8 +4,9 @@ A refusal is a value: its reason is a short stable word that callers can program
 """
 
 from collections.abc import Iterable, Mapping
-import msgspec
 from typing import Any
+
+import msgspec
 
 from streams.journal import Posting
 from tables.row import Row

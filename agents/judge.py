@@ -3,6 +3,7 @@
 Order of the reasons: partition, time, tenant, age, body, then the handler's own.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from agents.outcomes import (
     refused,
     rejected,
 )
-from agents.page import Page, image_bytes
+from agents.page import Page
 from agents.parking import Parking
 from agents.registry import Event, Handled, View, model_error
 from streams.envelope import Envelope
@@ -31,7 +32,7 @@ from streams.money import BadAmount, UnknownAsset
 from streams.partitioner import partition_of
 from tables.memory import Looked
 from tables.tenants import Tenant
-from tables.working_set import Overlay
+from tables.working_set import Overlay, image_bytes
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 FAILURES_BEFORE_FREEZE = 5
@@ -141,35 +142,31 @@ class Judge:
             return self._park(arrival, envelope, step, stopped)
         if isinstance(stopped, Refuse):
             return refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
-        sizes = {key: image_bytes(key, row) for key, row in overlay.changes.items()}
-        if draft_bytes(draft) + sum(sizes.values()) > MAX_ENTRY_BYTES:
+        images = overlay.encoded()
+        if draft_bytes(draft) + sum(map(image_bytes, images, images.values())) > MAX_ENTRY_BYTES:
             return rejected(arrival.ingress, "too_large", "", 413)
         self.failing.discard(event.tenant_id)
-        overlay.merge()
-        self._page.note_sizes(sizes)
-        self._merged(event.tenant_id, sizes, arrival.order(step))
+        overlay.merge(images)
+        self._merged(event.tenant_id, images, arrival, step)
         return Outcome("applied", "", draft, draft.reply)
 
-    def _merged(self, tenant_id: str, keys: dict[bytes, int], order: str) -> None:
+    def _merged(self, tenant_id: str, keys: Iterable[bytes], arrival: Arrival, step: int) -> None:
         parking = self._parking
-        forgotten = parking.forget_failures(tenant_id)
-        if forgotten:
-            self._page.note(forgotten)
-        if parking.waits(tenant_id):
-            self._page.note(parking.wake(tenant_id, list(keys), order))
+        if parking.burdened(tenant_id):
+            parking.forget_failures(tenant_id)
+            parking.wake(tenant_id, keys, arrival.order(step))
 
     def _failed(self, tenant_id: str, ingress: str, error: Exception) -> Outcome:
         """A handler raised: its fault, not the event's; often in a row, the tenant must wait."""
         self.failing.add(tenant_id)
-        changed, failures = self._parking.count_failure(tenant_id)
-        self._page.note(changed)
+        failures = self._parking.count_failure(tenant_id)
         tenant = self._page.working.get(Tenant.key_of(tenant_id))
         if failures >= FAILURES_BEFORE_FREEZE and isinstance(tenant, Tenant):
-            self._page.set(tenant.key, tenant.replaced(status="frozen"))
+            self._page.working.put(tenant.key, tenant.replaced(status="frozen"))
         return rejected(ingress, "internal", type(error).__name__, 500)
 
     def _park(self, arrival: Arrival, envelope: Envelope, step: int, park: Park) -> Outcome:
-        changes = self._parking.park(
+        there_is_room = self._parking.park(
             park,
             tenant_id=envelope.tenant_id,
             event_id=envelope.event_id,
@@ -180,7 +177,6 @@ class Judge:
             raw=arrival.raw,
             redriven=arrival.redriven,
         )
-        if changes is None:
+        if not there_is_room:
             return refused(arrival.ingress, "parking_full", "", 503)
-        self._page.note(changes)
         return parked(arrival.ingress, park.reason)

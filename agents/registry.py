@@ -3,7 +3,6 @@ agents/<service>.py. Catalog, specs and the writer read this table and nothing e
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 

@@ -5,6 +5,7 @@ next event or tick.
 """
 
 from collections.abc import Iterator
+
 from msgspec.structs import replace
 
 from agents.effects import Redrive
@@ -52,7 +53,7 @@ class Steps:
             if page.spent_bytes >= until_bytes:
                 parking.more_due = True
                 return
-            page.set(row.key, None)
+            page.working.put(row.key, None)
             self._moment(arrival, row, step)
         parking.more_due = len(due) == STEPS_PER_EVENT // 2
 
@@ -70,11 +71,9 @@ class Steps:
             self._page.write(arrival, step, envelope, outcome, raw=b"")
 
     def _deadline(self, arrival: Arrival, due: Due, step: int) -> None:
-        taken = self._parking.take(due.tenant_id, due.subject)
-        if taken is None or taken.row is None:
+        row = self._parking.take(due.tenant_id, due.subject)
+        if row is None:
             return
-        self._page.note(taken.changes)
-        row = taken.row
         outcome = refused(row.ingress, "deadline", "what it waited for did not come", 409)
         self._settle(_again(arrival, row), step, _readable(row.raw), outcome)
 
@@ -85,13 +84,12 @@ class Steps:
         for step in steps:
             if page.spent_bytes >= until_bytes:
                 return
-            taken = self._parking.next_released()
-            if taken is None:
-                return
-            page.note(taken.changes)
-            if taken.row is None:
+            row = self._parking.next_released()
+            if row is None:
+                if not self._parking.releasing:
+                    return
                 continue
-            again, envelope = _again(arrival, taken.row), _readable(taken.row.raw)
+            again, envelope = _again(arrival, row), _readable(row.raw)
             handled = HANDLED[envelope.event_type]
             outcome = self._judge.first_time(again, envelope, handled, step=step)
             self._settle(again, step, envelope, outcome)
@@ -127,10 +125,9 @@ class Steps:
             return again
         payload = payload_hash(envelope.event_type, envelope.data)
         if before.status == "parked" and before.payload_hash == payload:
-            taken = self._parking.take_event(envelope.tenant_id, envelope.event_id)
-            if taken is not None and taken.row is not None:
-                self._page.note(taken.changes)
-                return replace(_again(again, taken.row), redriven=True)
+            row = self._parking.take_event(envelope.tenant_id, envelope.event_id)
+            if row is not None:
+                return replace(_again(again, row), redriven=True)
         return Outcome("duplicate", f"was {before.status}")
 
     # -- writing down -------------------------------------------------------------------------
@@ -143,7 +140,7 @@ class Steps:
         if outcome.status != "parked" and envelope.timestamp_ms < page.now_ms - WINDOW_MS:
             key = Looked.key_of(envelope.tenant_id, envelope.event_id)
             if page.working.get(key) is not None:
-                page.set(key, None)
+                page.working.put(key, None)
         page.write(arrival, step, envelope, outcome)
 
 

@@ -6,7 +6,7 @@ dropped. Knows no Kafka, no Faust and no business.
 
 import hashlib
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from streams.errors import TreasuryError
@@ -15,6 +15,7 @@ from tables.row import Row, decode, encode
 
 _DIGEST_MASK = (1 << 128) - 1
 _ABSENT = object()
+_IMAGE_BYTES = 10
 R = TypeVar("R", bound=Row)
 
 
@@ -32,13 +33,22 @@ class Store(Protocol):
         """Stored rows with this key prefix in key order, from key `start` on."""
 
 
+def image_bytes(key: bytes, value: bytes | None) -> int:
+    """The bytes that a row's image adds to a record, about."""
+    return len(key) + _IMAGE_BYTES + (0 if value is None else len(value))
+
+
 def row_hash(key: bytes, value: bytes) -> int:
     """A row's part in the partition's digest, which is the sum of these modulo 2^128."""
     return int.from_bytes(hashlib.blake2b(key + b"\x00" + value, digest_size=16).digest(), "big")
 
 
 class WorkingSet:
-    """Rows of one partition, with the digest of all of them kept incrementally."""
+    """Rows of one partition, with the digest of all of them kept incrementally.
+
+    `changed` are the images of rows put since the last `images`, `changed_bytes` their size in a
+    record. `written_bytes` only grows: it counts a row each time it is put.
+    """
 
     def __init__(self, store: Store, *, digest: int = 0, clean_limit: int = 200_000) -> None:
         self._store = store
@@ -48,6 +58,9 @@ class WorkingSet:
         self._clean_limit = clean_limit
         self._sorted: dict[bytes, list[bytes]] = {}  # keys of newer rows, by kind, once scanned
         self.digest = digest
+        self.changed: dict[bytes, bytes | None] = {}
+        self.changed_bytes = 0
+        self.written_bytes = 0
 
     def get(self, key: bytes) -> Row | None:
         """The row under `key`, or None."""
@@ -106,6 +119,19 @@ class WorkingSet:
 
     def put(self, key: bytes, row: Row | None) -> None:
         """Set or (None) delete a row; `images` later accounts for it in the digest."""
+        self.put_encoded(key, row, None if row is None else encode(row))
+
+    def put_encoded(self, key: bytes, row: Row | None, value: bytes | None) -> None:
+        """As `put`, of a row whose bytes are known."""
+        changed, size = self.changed, image_bytes(key, value)
+        self.written_bytes += size
+        self.changed_bytes += size
+        if key in changed:
+            self.changed_bytes -= image_bytes(key, changed[key])
+        changed[key] = value
+        self._set(key, row)
+
+    def _set(self, key: bytes, row: Row | None) -> None:
         if key not in self._hashes:
             self.get(key)
         if key not in self._newer:
@@ -115,12 +141,12 @@ class WorkingSet:
                 insort(keys, key)
         self._newer[key] = row
 
-    def images(self, keys: Iterator[bytes] | list[bytes]) -> list[Image]:
-        """The images of these changed rows in key order; brings the digest up to date."""
+    def images(self) -> list[Image]:
+        """The images of the changed rows in key order; brings the digest up to date."""
+        changed, self.changed, self.changed_bytes = self.changed, {}, 0
         images = []
-        for key in sorted(keys):
-            row = self._newer[key]
-            value = None if row is None else encode(row)
+        for key in sorted(changed):
+            value = changed[key]
             self._account(key, value)
             images.append(Image(key, value))
         return images
@@ -129,7 +155,7 @@ class WorkingSet:
         """Take over the images of a journal record."""
         for image in images:
             row = None if image.value is None else decode(image.key, image.value)
-            self.put(image.key, row)
+            self._set(image.key, row)
             self._account(image.key, image.value)
 
     def stored(self, images: dict[bytes, bytes | None], unchanged: set[bytes]) -> None:
@@ -181,8 +207,12 @@ class Overlay:
             if self.changes.get(row.key, row) is row
         ][:limit]
 
-    def merge(self) -> dict[bytes, Row | None]:
-        """Write the changes to the base and return them."""
-        for key, row in self.changes.items():
-            self._base.put(key, row)
-        return self.changes
+    def encoded(self) -> dict[bytes, bytes | None]:
+        """The bytes of the changed rows; None for a deletion."""
+        return {key: None if row is None else encode(row) for key, row in self.changes.items()}
+
+    def merge(self, encoded: Mapping[bytes, bytes | None]) -> None:
+        """Write the changes, whose bytes are these, to the base."""
+        put, changes = self._base.put_encoded, self.changes
+        for key, value in encoded.items():
+            put(key, changes[key], value)

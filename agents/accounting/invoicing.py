@@ -5,9 +5,10 @@ after every entry.
 """
 
 from collections.abc import Iterator
-import msgspec
 from datetime import timedelta
 from typing import Any
+
+import msgspec
 
 from agents.accounting import chart, tax
 from agents.effects import Effect, Emit, Post, Put

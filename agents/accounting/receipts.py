@@ -5,8 +5,9 @@ home, suspense and a case.
 """
 
 from collections.abc import Iterator
-import msgspec
 from typing import Any
+
+import msgspec
 
 from agents.accounting.invoicing import dimensions, open_case, overpaid, settle
 from agents.effects import Effect, Emit, Put

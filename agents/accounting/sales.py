@@ -4,8 +4,9 @@ Whether the order's own service invoices before or after the till completes it, 
 same: one invoice, paid by what the till took; revenue under the order's own service.
 """
 
-import msgspec
 from typing import Any
+
+import msgspec
 
 from agents.accounting import chart
 from agents.accounting.invoicing import apply_waiting, dimensions, overpaid, settle, told

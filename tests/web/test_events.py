@@ -1,9 +1,9 @@
 """Batches of events from sister services, and the life story of one event."""
 
-import dataclasses
 import io
 import json
 
+import msgspec
 import pytest
 
 from agents import registry
@@ -117,7 +117,7 @@ class TestBatch:
             raise ZeroDivisionError("secret")
 
         handled = registry.HANDLED["cafe.order.created"]
-        failing = dataclasses.replace(handled, handler=fails)
+        failing = msgspec.structs.replace(handled, handler=fails)
         monkeypatch.setitem(registry._handled, "cafe.order.created", failing)
         [row] = await results(api, line("a"))
         assert (row["status"], row["reason"]) == ("rejected", "internal")
