@@ -131,16 +131,22 @@ def generate(
     events: int,
     *,
     tenants: int = 5,
+    hot_share: float = 0.2,
     start_ms: int = START_MS,
     duplicates: float = 0.02,
     late: float = 0.01,
     poison: float = 0.005,
 ) -> Load:
-    """A load of exactly `events` messages (at least 8 for each tenant) and its payment stories."""
+    """A load of exactly `events` messages (at least 8 for each tenant) and its payment stories.
+
+    The first tenant has `hot_share` of the load, the others the rest in equal parts.
+    """
     if tenants < 3 or events < 8 * tenants:
         raise ValueError("at least three tenants, and eight events for each")
+    if not 0 < hot_share < 1:
+        raise ValueError("the first tenant's share of the load is between 0 and 1")
     maker = _Maker(random.Random(seed), start_ms)
-    people = _tenants(maker, tenants)
+    people = _tenants(maker, tenants, hot_share)
     duplicated, spoiled = int(events * duplicates), int(events * poison)
     drafts = _business(maker, people, events - duplicated - spoiled)
     _move_late(maker.dice, drafts, people, late)
@@ -162,8 +168,8 @@ def shuffled(messages: Sequence[Message], seed: int) -> list[Message]:
     return [each for leader in leaders for each in (leader, *followers.get(leader.number, ()))]
 
 
-def _tenants(maker: _Maker, count: int) -> tuple[Tenant, ...]:
-    """The first has a fifth of the load; one counts in whole shillings, one in fils."""
+def _tenants(maker: _Maker, count: int, hot_share: float) -> tuple[Tenant, ...]:
+    """The first is the hot one; one counts in whole shillings, one in fils."""
     places = [("KES", "KE", "Africa/Nairobi", True), ("UGX", "UG", "Africa/Kampala", False)]
     places.append(("KWD", "KW", "Asia/Kuwait", False))
     places += [("KES", "KE", "Africa/Nairobi", index % 2 == 0) for index in range(count - 3)]
@@ -174,7 +180,7 @@ def _tenants(maker: _Maker, count: int) -> tuple[Tenant, ...]:
             country,
             zone,
             registered,
-            0.2 if index == 0 else 0.8 / (count - 1),
+            hot_share if index == 0 else (1 - hot_share) / (count - 1),
             tuple(maker.new_id("outlet") for _ in range(2)),
         )
         for index, (currency, country, zone, registered) in enumerate(places)

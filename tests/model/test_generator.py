@@ -1,6 +1,7 @@
 """The generator keeps what it promises; a load that is not what it says proves nothing."""
 
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,11 @@ class TestGenerate:
     def test_refuses_a_load_too_small_for_its_tenants(self):
         with pytest.raises(ValueError, match="eight events"):
             generate(SEED, 39)
+
+    @pytest.mark.parametrize("share", [0, 1, -0.2])
+    def test_refuses_a_share_that_leaves_nobody_else(self, share):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            generate(SEED, 100, hot_share=share)
 
     def test_moves_with_the_clock_it_is_given(self):
         later = generate(SEED, 100, start_ms=START_MS + 86_400_000)
@@ -79,6 +85,14 @@ class TestGenerate:
     def test_the_first_tenant_has_a_fifth_of_the_load(self, load):
         share = sum(message.tenant_id == load.tenants[0].tenant_id for message in load.messages)
         assert 0.17 < share / len(load.messages) < 0.23
+
+    def test_the_first_of_many_tenants_has_the_share_it_is_given(self):
+        load = generate(SEED, 10_000, tenants=101, hot_share=0.5)
+        counts = Counter(message.tenant_id for message in load.messages)
+        assert 0.46 < counts[load.tenants[0].tenant_id] / len(load.messages) < 0.54
+        others = [counts[tenant.tenant_id] for tenant in load.tenants[1:]]
+        assert len(others) == 100
+        assert min(others) > 20
 
     def test_has_currencies_without_and_with_three_decimals(self, load):
         assert {tenant.currency for tenant in load.tenants} == {"KES", "UGX", "KWD"}
