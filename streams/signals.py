@@ -1,6 +1,7 @@
-"""Failpoints: `TREASURY_CRASH_AT=seam:n` kills the process the n-th time it passes that seam.
+"""Failpoints: `TREASURY_CRASH_AT=seam:n` kills the process the n-th time it passes that seam, and
+`TREASURY_STOP_AT=seam:n` freezes it there until somebody sends SIGCONT.
 
-Free when unset. Tests use it to crash exactly where a crash would hurt most.
+Free when unset. Tests use them to crash, or to sleep, exactly where it would hurt most.
 """
 
 import os
@@ -26,18 +27,28 @@ SEAMS = {
     "S19": "dispatch: call done, before its answer is stored",
     "S20": "dispatch: answer stored, before the event is appended",
 }
+_SIGNALS = {"TREASURY_CRASH_AT": signal.SIGKILL, "TREASURY_STOP_AT": signal.SIGSTOP}
 
-_seam, _, _count = os.environ.get("TREASURY_CRASH_AT", "").partition(":")
-_left = int(_count or 1) if _seam else 0
-if _seam and _seam not in SEAMS:
-    raise ValueError(f"TREASURY_CRASH_AT names no seam: {_seam!r}; known: {', '.join(SEAMS)}")
+_armed: dict[str, tuple[signal.Signals, int]] = {}
+"""By seam: what is sent, and the passes left until then."""
+
+for _variable, _signal in _SIGNALS.items():
+    _seam, _, _count = os.environ.get(_variable, "").partition(":")
+    if _seam and _seam not in SEAMS:
+        raise ValueError(f"{_variable} names no seam: {_seam!r}; known: {', '.join(SEAMS)}")
+    if _seam:
+        _armed[_seam] = (_signal, int(_count or 1))
 
 
 def crash_here(seam: str) -> None:
-    """SIGKILL this process if the environment asked for this seam and its count is reached."""
-    global _left
-    if seam != _seam:
+    """Kill or freeze this process if the environment asked for this seam and its count is reached.
+
+    Says so on standard error first: a process that is killed leaves no other trace.
+    """
+    if seam not in _armed:
         return
-    _left -= 1
-    if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    number, left = _armed[seam]
+    _armed[seam] = (number, left - 1)
+    if left == 1:
+        os.write(2, f"failpoint {seam} {number.name}\n".encode())
+        os.kill(os.getpid(), number)
