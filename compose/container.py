@@ -6,8 +6,6 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import asyncpg
-import nats
-import structlog
 
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.archive import Archive
@@ -34,9 +32,11 @@ from agents.roles.takeover import Sources
 from agents.roles.trimming import TRIM_S, Trimmer, trim
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
+from compose.messaging import open_nats, watch_nats
 from compose.settings import Settings
 from compose.telemetry import Gauges
-from compose.watchdog import Progress, watch
+from compose.topics import require_topics
+from compose.watchdog import Progress, end_if_blocked, watch
 from connectors.http import open_session
 from connectors.registry import connect
 from streams.app import AppSettings, create_app, fetch_often
@@ -54,7 +54,6 @@ from web.metrics import Metrics
 from web.server import Server
 
 EMBEDDED_IN_FLIGHT_BYTES = 1024 * 1024  # that broker drops what exceeds some 5 MB a partition
-log = structlog.get_logger(__name__)
 
 
 class Worker:
@@ -82,11 +81,13 @@ class Worker:
 
     async def _start(self) -> None:
         settings = self.settings
+        self._spawn(end_if_blocked(settings.stall_timeout_s))
         if settings.embedded:
             poll_often()
         self.archive_pool = await self._pool(settings.archiver_dsn, 12)
         async with self.archive_pool.acquire() as connection:
             await require_current(connection)
+        await require_topics(settings, self.archive_pool)
         self.archived = ArchiveProgress(self.archive_pool)
         self._stack.push_async_callback(self.archived.close)
         self.inlet = Inlet(settings.kafka, self.signer, settings.topics)
@@ -133,15 +134,11 @@ class Worker:
 
     async def _connect_nats(self) -> None:
         """One connection that never gives up; if it closes for good, so does the process."""
-        self.nats = await nats.connect(
-            self.settings.nats,
-            name=f"treasury {self.settings.worker}",
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
-            error_cb=_nats_error,
-            closed_cb=self._nats_closed,
+        self.nats = await open_nats(
+            self.settings.nats, name=f"treasury {self.settings.worker}", closed=self._nats_closed
         )
         self._stack.push_async_callback(self._close_nats)
+        self._spawn(watch_nats(self.nats))
         jetstream = self.nats.jetstream()
         replicas = self.settings.nats_replicas
         await ensure_stream(jetstream, inbound_stream(replicas=replicas))
@@ -298,10 +295,6 @@ class Worker:
 async def _after(first: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[Any]]) -> None:
     await first()
     await then()
-
-
-async def _nats_error(error: Exception) -> None:
-    log.warning("nats_error", error=f"{type(error).__name__}: {error}")
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:

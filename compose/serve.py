@@ -4,6 +4,9 @@ import asyncio
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
+from types import FrameType
 
 import structlog
 
@@ -47,9 +50,7 @@ def serve(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _begin_stop, stop)
+    _stop_on_signals(stop)
     if settings.migrate_at_start:
         from compose.topics import prepare_topics
 
@@ -63,11 +64,26 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-def _begin_stop(stop: asyncio.Event) -> None:
-    """The first signal asks everything to end; a thread ends the process if something does not."""
-    if stop.is_set():
-        return
-    stop.set()
-    timer = threading.Timer(STOP_WITHIN_S - 1, os._exit, (EXIT_STOP_TOOK_TOO_LONG,))
-    timer.daemon = True
-    timer.start()
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """The first signal asks everything to end; a thread ends the process if something does not.
+
+    A handler of the loop's own would not run while the loop is blocked, and then nothing would end.
+    """
+    loop = asyncio.get_running_loop()
+    asked = threading.Event()
+    threading.Thread(target=_end_in_time, args=(asked,), daemon=True).start()
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        if not asked.is_set():
+            asked.set()
+            with suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, heard)
+
+
+def _end_in_time(asked: threading.Event) -> None:
+    asked.wait()
+    time.sleep(STOP_WITHIN_S - 1)
+    os._exit(EXIT_STOP_TOOK_TOO_LONG)

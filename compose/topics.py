@@ -7,7 +7,8 @@ an empty journal beside a filled archive.
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -22,7 +23,7 @@ from streams.errors import LogBetrayed, Misconfigured
 from streams.journal import CODEC, NO_HASH, Genesis, Position
 from streams.kafka import PartitionReader, open_producer
 from streams.topics import Topic
-from tables.postgres.archived import fix_partitions, last_record
+from tables.postgres.archived import fix_partitions, last_record, require_partitions
 from tables.postgres.pool import open_pool
 
 
@@ -42,17 +43,34 @@ async def prepare_topics(settings: Settings) -> list[str]:
     return done
 
 
+async def require_topics(settings: Settings, archive: asyncpg.Pool) -> None:
+    """See, before anything is read or decided, that topics and archive are those of the settings.
+
+    A tenant's partition follows from their number: with another one it would get a second ledger.
+    """
+    await require_partitions(archive, settings.partitions)
+    if not settings.embedded:  # that broker has no such settings
+        async with _admin(settings) as admin:
+            await _check(admin, settings)
+
+
 async def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and check all; says what it created."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=20_000)
-    await admin.start()
-    try:
+    async with _admin(settings) as admin:
         present = set(await admin.list_topics())
         missing = [topic for topic in settings.topics.all() if topic.name not in present]
         if missing:
             await _create(admin, settings, missing)
         await _check(admin, settings)
         return [f"topic {topic.name} created" for topic in missing]
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=20_000)
+    try:
+        await admin.start()
+        yield admin
     finally:
         await admin.close()
 
@@ -87,6 +105,8 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings) -> None:
         await asyncio.sleep(0.1 * (attempt + 1))
     for topic in settings.topics.all():
         partitions = found[topic.name]["partitions"]
+        if not partitions:
+            raise Misconfigured(f"topic {topic.name} is missing: run `treasury topics`")
         if len(partitions) != settings.partitions:
             raise Misconfigured(
                 f"{topic.name} has {len(partitions)} partitions, not {settings.partitions}"

@@ -1,11 +1,13 @@
-"""Ends the process when a partition with work to do makes no progress: better restarted than stuck.
+"""Ends the process when it makes no progress with work to do: better restarted than stuck.
 
 Also keeps the end offsets of the inbound log, from which lag is told. Decides nothing else.
 """
 
 import asyncio
+import faulthandler
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,6 +18,7 @@ from agents.roles.writers import Writers
 from streams.errors import TreasuryError
 
 PROBE_S = 2.0
+BEAT_S = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -74,3 +77,17 @@ async def watch(
                     raise Stalled(wrong)
     finally:
         await consumer.stop()
+
+
+async def end_if_blocked(stall_s: float) -> NoReturn:
+    """End the process, with exit code 1 and a traceback, once the event loop stands still so long.
+
+    A timer of C does it: no task, signal handler or thread of ours runs while a handler computes
+    for ever, yet the group's heartbeats go on and nobody else would get the partitions.
+    """
+    try:
+        while True:
+            faulthandler.dump_traceback_later(stall_s, exit=True)
+            await asyncio.sleep(min(BEAT_S, stall_s / 4))
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -203,6 +203,13 @@ async def fix_partitions(pool: asyncpg.Pool, partitions: int) -> None:
     await pool.execute(
         "INSERT INTO cluster (partitions) VALUES ($1) ON CONFLICT DO NOTHING", partitions
     )
+    await require_partitions(pool, partitions)
+
+
+async def require_partitions(pool: asyncpg.Pool, partitions: int) -> None:
+    """See that the archive is of so many partitions; raises `Misconfigured`."""
     fixed = await pool.fetchval("SELECT partitions FROM cluster")
+    if fixed is None:
+        raise Misconfigured("no journal was begun yet: run `treasury topics`")
     if fixed != partitions:
         raise Misconfigured(f"this archive is of {fixed} partitions, not {partitions}")

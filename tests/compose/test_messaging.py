@@ -1,0 +1,108 @@
+"""The connection to NATS comes back from any outage; one that would not ends the process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import NoReturn
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+
+from compose import container
+from compose.container import Worker
+from compose.local.nats import NatsServer
+from compose.messaging import open_nats, watch_nats
+from compose.settings import Settings, new_master_key
+from streams.errors import Unavailable
+
+WITHIN_S = 30
+GIVEN_UP_S = 1.0
+DEFAULT_ATTEMPTS = 60  # of the client, after which it would close for good
+
+
+async def _never() -> NoReturn:
+    raise AssertionError("closed")
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path) -> AsyncIterator[NatsServer]:
+    server = NatsServer(tmp_path / "nats")
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest_asyncio.fixture
+async def client(server) -> AsyncIterator[Client]:
+    client = await open_nats(server.url, name="test", closed=_never, attempt_every_s=0.01)
+    yield client
+    client._closed_cb = None
+    await client.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class TestReconnecting:
+    async def test_goes_on_beyond_the_clients_own_patience(self, server, client):
+        guard = asyncio.create_task(watch_nats(client, given_up_s=GIVEN_UP_S))
+        await server.kill()
+        [pool] = client._server_pool
+        await until(lambda: pool.reconnects > 2 * DEFAULT_ATTEMPTS)
+        assert not guard.done(), "an outage is nothing to end for"
+        await server.start()
+        await until(lambda: client.is_connected)
+        guard.cancel()
+
+    async def test_that_ended_at_an_unexpected_error_is_noticed(self, server, client, monkeypatch):
+        async def unexpected() -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(client, "_process_connect_init", unexpected)
+        await self._is_noticed(server, client)
+        assert client._reconnection_task is not None
+        with pytest.raises(RuntimeError):
+            client._reconnection_task.result()
+
+    async def test_that_waits_for_a_connection_to_close_is_noticed(
+        self, server, client, monkeypatch
+    ):
+        waiting = asyncio.Event()
+        monkeypatch.setattr(client._transport, "wait_closed", waiting.wait)
+        await self._is_noticed(server, client)
+        waiting.set()
+
+    async def _is_noticed(self, server: NatsServer, client: Client) -> None:
+        guard = asyncio.create_task(watch_nats(client, given_up_s=GIVEN_UP_S))
+        await server.kill()
+        await server.start()
+        with pytest.raises(Unavailable, match="tried no server for 1 s"):
+            await asyncio.wait_for(guard, WITHIN_S)
+        assert client.is_reconnecting
+
+
+class TestTheWorkersConnection:
+    @pytest.fixture
+    def ended(self, monkeypatch) -> list[BaseException]:
+        ended: list[BaseException] = []
+        monkeypatch.setattr(container, "exit_now", ended.append)
+        return ended
+
+    @pytest_asyncio.fixture
+    async def worker(self, stack) -> Worker:
+        worker = Worker(Settings(nats=stack.nats.url, master_key=new_master_key()))
+        await worker._connect_nats()
+        return worker
+
+    async def test_ends_the_process_when_it_closes_for_good(self, worker, ended):
+        await worker.nats.close()
+        assert [type(error) for error in ended] == [Unavailable]
+        await worker.__aexit__()
+
+    async def test_closes_quietly_with_the_worker(self, worker, ended):
+        await worker.__aexit__()
+        assert worker.nats.is_closed
+        assert ended == []
