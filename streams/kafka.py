@@ -4,6 +4,7 @@ The reader belongs to no group and never jumps: an offset that is not there is a
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,11 +12,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from streams.errors import LogBetrayed
+from streams.errors import LogBetrayed, Unavailable
 
 POLL_OFTEN_MS = 20
 BATCH_BYTES = 900_000  # rows of a checkpoint go out in batches of this size
 FETCH_BYTES = 17 * 1024 * 1024  # a record of the journal is at most 16 MB and comes whole
+SILENT_S = 30.0
 _fetch_wait_ms = 500
 
 
@@ -92,11 +94,26 @@ class PartitionReader:
         end = await self._consumer.end_offsets([self._tp])
         return first[self._tp], end[self._tp]
 
-    async def follow(self, offset: int, *, poll_ms: int = 1_000) -> AsyncIterator[list[Record]]:
-        """Records from `offset` on, for ever; an empty list when none came for `poll_ms`."""
+    async def follow(
+        self, offset: int, *, poll_ms: int = 1_000, silent_s: float = SILENT_S
+    ) -> AsyncIterator[list[Record]]:
+        """Records from `offset` on, for ever; an empty list when none came for `poll_ms`.
+
+        Raises `Unavailable` when none comes for `silent_s` although the log has some: a client can
+        stop fetching without a word, and a new reader is the cure.
+        """
         self._consumer.seek(self._tp, offset)
+        heard_s, known_end = time.monotonic(), offset
         while True:
-            yield await self._poll(poll_ms)
+            records = await self._poll(poll_ms)
+            if records:
+                heard_s, known_end = time.monotonic(), offset
+            elif time.monotonic() - heard_s > silent_s:
+                if await self._consumer.position(self._tp) < known_end:
+                    raise Unavailable(f"{self._tp.topic}[{self._tp.partition}] is not being read")
+                known_end = (await self._consumer.end_offsets([self._tp]))[self._tp]
+                heard_s = time.monotonic()
+            yield records
 
     async def read_range(self, start: int, end: int) -> AsyncIterator[list[Record]]:
         """The records with start ≤ offset < end; `end` comes from `bounds`.

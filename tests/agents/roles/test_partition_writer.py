@@ -113,6 +113,18 @@ class TestHandlersThatRaise:
         assert isinstance(found.ended, BadDeploy)
         assert [entry.event_type for entry in found.journal.entries] == ["auth.tenant.created"] * 3
 
+    async def test_once_in_a_hundred_cost_their_own_event_and_no_other(self):
+        said = ["x" if number == 42 else "well" for number in range(100)]
+        async with writing(Limits(batch_events=7)) as found:
+            await found.events(created("t"))
+            for text in said:
+                await found.events(("test.raises", "t", {"text": text}))
+            await found.decided()
+            assert found.writer.committed.next.offset == 101
+        statuses = [entry.status for entry in found.journal.entries[1:]]
+        assert statuses == ["rejected" if text == "x" else "applied" for text in said]
+        assert found.journal.replayed() is None
+
     async def test_for_one_tenant_after_another_recovered_do_not(self):
         async with writing() as found:
             for tenant in "abcd":

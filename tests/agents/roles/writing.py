@@ -68,7 +68,7 @@ class _Archived:
 class Writing:
     """A running writer; `ended` is what would have ended the process."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, inbound: tuple[str, str]) -> None:
         self.journal = Kept()
         self.ended: BaseException | None = None
         self.now_ms = NOW_MS
@@ -86,7 +86,7 @@ class Writing:
             answers=Answers(),
             archived=_Archived(),  # type: ignore[arg-type]
             answer_when_archived=False,
-            inbound=("", ""),
+            inbound=inbound,
             limits=limits,
             die=self._die,
         )
@@ -122,9 +122,11 @@ class Writing:
 
 
 @asynccontextmanager
-async def writing(limits: Limits | None = None) -> AsyncIterator[Writing]:
-    """A writer that decides until the block ends."""
-    found = Writing(limits or Limits())
+async def writing(
+    limits: Limits | None = None, inbound: tuple[str, str] = ("", "")
+) -> AsyncIterator[Writing]:
+    """A writer that decides until the block ends; it reads gaps back from topic `inbound`."""
+    found = Writing(limits or Limits(), inbound)
     found.writer.start()
     task = found.writer._task
     assert task is not None
