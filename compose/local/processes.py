@@ -24,6 +24,7 @@ LOG_TAIL_LINES = 25
 # Below the ephemeral range of Linux and macOS: a client that retries a dead ephemeral port on
 # loopback can connect to itself and keep the port from the service that wants it back.
 PORTS = range(15_000, 32_000)
+_given: set[int] = set()
 
 
 class StartError(RuntimeError):
@@ -185,11 +186,17 @@ def launcher_arguments(command: Command) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port free on loopback right now, outside the ephemeral range."""
+    """A TCP port free on loopback right now, outside the ephemeral range.
+
+    Never the same one twice in this process: who asked first may not listen yet, or not just now.
+    """
     for _ in range(200):
         port = PORTS[secrets.randbelow(len(PORTS))]
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
     raise StartError("found no free TCP port on 127.0.0.1")
 

@@ -17,6 +17,7 @@ import nats
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from compose.local import processes
 from compose.local.accounts import private_folder, server_account
 from compose.local.broker import EmbeddedBroker, parse_topic
 from compose.local.kafka import ApacheKafka
@@ -104,6 +105,13 @@ class TestServiceProcess:
         await process.start(up, deadline_s=10)
         await process.stop(signal.SIGTERM, patience_s=0.2)
         assert not process.running
+
+
+class TestFreePort:
+    def test_is_given_to_nobody_else_though_nobody_listens_yet(self, monkeypatch) -> None:
+        monkeypatch.setattr(processes, "PORTS", range(15_000, 15_040))
+        ports = [processes.free_port() for _ in range(20)]
+        assert len(set(ports)) == 20
 
 
 class TestEmbeddedBroker:

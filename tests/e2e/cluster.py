@@ -16,6 +16,7 @@ import nats
 from aiokafka.admin import AIOKafkaAdminClient
 
 from compose import seeing
+from compose.local.processes import Command
 from compose.proof import verify_all
 from compose.sending import Payers, publish
 from compose.topics import create_topics
@@ -35,12 +36,32 @@ def seed_of_run() -> int:
     return seed
 
 
+class Altered(Running):
+    """An installation whose workers have more environment than usual."""
+
+    def __init__(self, local: Local, environment: Mapping[str, str]) -> None:
+        super().__init__(local, print)
+        self._environment = environment
+
+    def command(self, number: int) -> Command:
+        """How to start the n-th worker."""
+        plain = super().command(number)
+        return replace(plain, environment={**plain.environment, **self._environment})
+
+
 class Cluster:
     """Workers under supervisors, and everything that was sent to them so far."""
 
-    def __init__(self, home: Path, *, workers: int = 1, partitions: int = 4) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        workers: int = 1,
+        partitions: int = 4,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         local = Local(home, "apache", partitions=partitions, workers=workers, port=0)
-        self.running = Running(local, print)
+        self.running = Altered(local, environment or {})
         self.load: Load | None = None
         self._sent: list[Message] = []
         self._held: list[Message] = []
@@ -62,8 +83,9 @@ class Cluster:
     def settings(self):
         return self.running.settings()
 
-    def generate(self, seed: int, events: int) -> Load:
-        self.load = generate(seed, events, start_ms=time.time_ns() // 1_000_000)
+    def generate(self, seed: int, events: int, **shape: float) -> Load:
+        """A load of today; `shape` as `generate` takes it."""
+        self.load = generate(seed, events, start_ms=time.time_ns() // 1_000_000, **shape)
         return self.load
 
     # -- what is sent -----------------------------------------------------------------------------
@@ -129,6 +151,17 @@ class Cluster:
         async with asyncio.timeout(PATIENCE_S):
             while self.running.supervisors[worker].restarts <= since:
                 await asyncio.sleep(0.05)
+
+    async def end_leases(self, worker: int = 0) -> None:
+        """Let the leases of a dead worker run out now; nobody else would take them for seconds."""
+        pool = await open_pool(self.settings.archiver_dsn, max_size=1)
+        try:
+            await pool.execute(
+                "UPDATE progress SET lease_until = now() WHERE lease_owner LIKE $1",
+                f"{self.running.settings(worker).worker}/%",
+            )
+        finally:
+            await pool.close()
 
     async def restart(self, environment: Mapping[str, str] | None = None, worker: int = 0) -> None:
         """Stop a worker in good order and start it again, with more environment."""

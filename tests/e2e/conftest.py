@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from compose.local import supervisor
 from compose.local.kafka import jars_version
 from tests.conftest import BROKER
+
+
+@pytest.fixture(autouse=True)
+def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies again and again is started again soon, every time."""
+    monkeypatch.setattr(supervisor, "LONGEST_DELAY_S", supervisor.FIRST_DELAY_S)
 
 
 @pytest.fixture

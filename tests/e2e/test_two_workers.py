@@ -4,30 +4,13 @@ import asyncio
 import os
 import signal
 
-import aiohttp
 import pytest
 
 from agents.roles.process import EXIT_FENCED
 from tests.e2e.cluster import Cluster, seed_of_run
+from tests.e2e.group import serves
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
-
-
-async def _partitions(session: aiohttp.ClientSession, url: str) -> list[int]:
-    """What the worker serves now; empty when it does not answer."""
-    try:
-        async with session.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
-            found = await answer.json()
-    except (aiohttp.ClientError, TimeoutError):
-        return []
-    return [each["partition"] for each in found["partitions"] if each["state"] == "serving"]
-
-
-async def _serves(url: str, count: int) -> None:
-    """Return when the worker serves so many partitions."""
-    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
-        while len(await _partitions(session, url)) != count:
-            await asyncio.sleep(0.1)
 
 
 class TestTwoWorkers:
@@ -40,12 +23,12 @@ class TestTwoWorkers:
             await asyncio.sleep(0.3)
             frozen = cluster.pid(0)
             os.kill(frozen, signal.SIGSTOP)
-            await _serves(survivor, 4)
+            await serves(survivor, 4)
             await first
             await cluster.publish(load.messages[third : 2 * third])
             os.kill(frozen, signal.SIGCONT)
             # It ends itself if it had something to append, else it joins as if it were new.
-            await _serves(cluster.running.urls[0], 2)
+            await serves(cluster.running.urls[0], 2)
             assert set(cluster.running.supervisors[0].codes) <= {EXIT_FENCED}
             assert cluster.running.supervisors[1].codes == []
             await cluster.publish(load.messages[2 * third :])
@@ -62,7 +45,7 @@ class TestTwoWorkers:
             cluster.kill(1)
             await cluster.died(1, since=0)
             await publishing
-            await _serves(cluster.running.urls[1], 2)
+            await serves(cluster.running.urls[1], 2)
             await cluster.publish(load.messages[half:])
             stories = len(load.stories) // 2
             await cluster.pay(load.stories[:stories], cluster.running.urls[0])
@@ -74,10 +57,10 @@ class TestTwoWorkers:
         async with Cluster(home, workers=2) as cluster:
             load = cluster.generate(seed, 1_500)
             await cluster.running.supervisors[1].stop()
-            await _serves(cluster.running.urls[0], 4)
+            await serves(cluster.running.urls[0], 4)
             await cluster.restart({"TREASURY_CRASH_AT": "S15:1"})
             cluster.use({})
-            await _serves(cluster.running.urls[0], 4)
+            await serves(cluster.running.urls[0], 4)
             publishing = asyncio.create_task(cluster.publish(load.messages))
             await cluster.running.supervisors[1].start()
             await cluster.died(0, since=0)
