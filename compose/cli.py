@@ -1,7 +1,7 @@
 """The command line: every operation of the service, for people and (with --json) for programs.
 
 Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage, 70 failed, 75 another worker
-owns it, 78 an operator must act.
+owns it, 78 an operator must act, 130 interrupted.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from asyncpg import PostgresError
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -156,14 +157,30 @@ def demo(
 @app.command()
 def verify(
     partition: Annotated[int | None, typer.Option(help="Only this partition.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="At most one per core unless said so.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fold the archived raw envelopes again: same entries, rows and digests, or the difference."""
+    """Fold the archived raw envelopes again, compare every byte, and audit the invariants."""
     from compose.proof import verify_all
 
-    reports = _run(verify_all(_settings(), partition, None if as_json else out))
-    _show(reports, as_json=as_json, title="Replay")
-    raise typer.Exit(1 if any(report.difference for report in reports) else 0)
+    console = None if as_json else err
+    proof = _run(verify_all(_settings(), partition, console, processes=processes))
+    if as_json:
+        _show(proof, as_json=True)
+    else:
+        _show(proof.partitions, as_json=False, title="Replay")
+        _show(proof.invariants, as_json=False, title="Invariants")
+        for line in (*proof.differences, *proof.violations):
+            out.print(f"[red]broken[/red] {escape(str(line))}", highlight=False)
+        out.print(
+            f"{proof.events:,} events in {proof.seconds:.1f} s: {proof.events_per_s:,} events/s"
+            f" in {proof.processes} processes",
+            highlight=False,
+        )
+        out.print("[green]sound[/green]" if proof.sound else "[red]not sound[/red]")
+    raise typer.Exit(0 if proof.sound else 1)
 
 
 @app.command()

@@ -1,14 +1,18 @@
-"""`treasury verify` and `treasury replay`: the archive folded again and compared."""
+"""`treasury verify` and `treasury replay`: the archive folded again, compared and audited."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import msgspec
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import agents.services  # noqa: F401  fills the registry
-from agents.roles.verify import Replay, Report, verify
+from agents.audit.invariants import INVARIANTS, Findings, Violation
+from agents.roles.verify import Difference, Replay, Report
+from compose.provers import prove, useful_processes
 from compose.settings import Settings
 from streams.errors import Misconfigured
 from streams.journal import CODEC, Batch
@@ -19,30 +23,115 @@ from tables.postgres.pool import open_pool
 from tables.row import decode
 from tables.tenants import Tenant
 
+PROVED = ("I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I10", "I12", "I13")
+"""What an archive can prove of itself; the rest needs the running installation."""
 
-async def verify_all(settings: Settings, only: int | None, console: Console | None) -> list[Report]:
-    """Replay every partition (or one); shows progress on `console`."""
+
+class Partition(msgspec.Struct):
+    """What a replay of one partition read, and where it came to."""
+
+    partition: int
+    records: int
+    events: int
+    seq: int
+    digest: str
+
+
+class Checked(msgspec.Struct):
+    """How many things were checked for an invariant, and how many of them break it."""
+
+    invariant: str
+    what: str
+    checked: int
+    broken: int
+
+
+class Proof(msgspec.Struct):
+    """What `treasury verify` found; `differences` are where replay and journal part."""
+
+    sound: bool
+    partitions: list[Partition]
+    invariants: list[Checked]
+    violations: list[Violation]
+    differences: list[Difference]
+    events: int
+    seconds: float
+    events_per_s: int
+    processes: int
+
+
+async def verify_all(
+    settings: Settings,
+    only: int | None = None,
+    console: Console | None = None,
+    *,
+    processes: int | None = None,
+) -> Proof:
+    """Replay and audit every partition (or one), largest first; shows progress on `console`.
+
+    Takes as many `processes` as are worth while, unless told how many.
+    """
     if only is not None and not 0 <= only < settings.partitions:
         raise Misconfigured(f"no partition {only}: there are {settings.partitions}")
     partitions = range(settings.partitions) if only is None else [only]
-    pool = await open_pool(settings.archiver_dsn, max_size=2)
+    started = time.monotonic()
+    pool = await open_pool(settings.archiver_dsn, max_size=1)
     try:
-        with Progress(console=console, disable=console is None) as progress:
-            return [await _verify(pool, p, settings.partitions, progress) for p in partitions]
+        sizes = {number: await _size(pool, number) for number in partitions}
     finally:
         await pool.close()
+    if processes is None:
+        processes = useful_processes(len(sizes), sum(size for _records, size in sizes.values()))
+    wanted = sorted(sizes, key=lambda number: -sizes[number][1])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=console is None) as progress:
+        tasks = {
+            number: progress.add_task(f"partition {number}", total=sizes[number][0])
+            for number in partitions
+        }
+        reports = await prove(
+            settings.archiver_dsn,
+            wanted,
+            settings.partitions,
+            processes,
+            lambda report: progress.update(tasks[report.partition], completed=report.records),
+        )
+    return _proof(reports, processes, time.monotonic() - started)
 
 
-async def _verify(
-    pool: asyncpg.Pool, partition: int, partitions: int, progress: Progress
-) -> Report:
-    total = await pool.fetchval("SELECT count(*) FROM raw_records WHERE partition = $1", partition)
-    task = progress.add_task(f"partition {partition}", total=total)
-    report = Report(partition)
-    async for found in verify(pool, partition, partitions):
-        report = found
-        progress.update(task, completed=report.records)
-    return report
+async def _size(pool: asyncpg.Pool, partition: int) -> tuple[int, int]:
+    """(records, bytes) that the archive holds of a partition."""
+    row = await pool.fetchrow(
+        """SELECT count(*) AS records, coalesce(sum(octet_length(bytes)), 0)::bigint AS bytes
+           FROM raw_records WHERE partition = $1""",
+        partition,
+    )
+    return row["records"], row["bytes"]
+
+
+def _proof(reports: list[Report], processes: int, seconds: float) -> Proof:
+    findings = Findings()
+    reports.sort(key=lambda report: report.partition)
+    for report in reports:
+        findings.add(report.findings)
+    events = sum(report.events for report in reports)
+    return Proof(
+        sound=all(report.sound for report in reports),
+        partitions=[
+            Partition(each.partition, each.records, each.events, each.seq, each.digest)
+            for each in reports
+        ],
+        invariants=[
+            Checked(name, INVARIANTS[name], findings.checked[name], findings.broken[name])
+            for name in PROVED
+        ],
+        violations=findings.violations,
+        differences=[each.difference for each in reports if each.difference],
+        events=events,
+        seconds=round(seconds, 3),
+        events_per_s=round(events / seconds) if seconds else 0,
+        processes=processes,
+    )
 
 
 @dataclass

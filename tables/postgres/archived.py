@@ -84,7 +84,7 @@ async def archived_offset(source: Source, partition: int) -> int:
 
 
 async def records_after(
-    pool: asyncpg.Pool,
+    source: Source,
     partition: int,
     seq: int,
     *,
@@ -92,7 +92,7 @@ async def records_after(
     limit_bytes: int = 4 * 1024 * 1024,
 ) -> list[tuple[int, bytes]]:
     """(seq, bytes) of the records that follow `seq`: at least one if there is one, then bounded."""
-    rows = await pool.fetch(
+    rows = await source.fetch(
         """SELECT seq, bytes FROM (
                SELECT seq, bytes, sum(length(bytes)) OVER (ORDER BY seq) - length(bytes) AS before
                FROM (SELECT seq, bytes FROM raw_records WHERE partition = $1 AND seq > $2

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import agents.services  # noqa: F401  fills the registry
+from agents.audit.journal import Audit
 from agents.decide import Arrival, Fold
-from streams.journal import Entry, Image
+from streams.journal import CODEC, NO_HASH, Batch, Entry, Genesis, Image, Position, hash_of
 from streams.timestamps import format_ms
 from tables.memory import SYSTEM, SeenSegment
 from tables.row import Row
@@ -45,6 +46,7 @@ class Core:
         self.entries: list[Entry] = []
         self.images: list[list[Image]] = []
         self.arrivals: list[Arrival] = []
+        self._ends: list[tuple[int, int, int, bytes]] = []  # of each record
 
     def send(self, raw: bytes, *, ingress: str = "nats", refused: str = "") -> list[Entry]:
         """Decide one envelope in a record of its own; its entries."""
@@ -58,13 +60,38 @@ class Core:
 
     def batch(self, arrivals: Iterable[Arrival]) -> list[Entry]:
         """Decide arrivals in one record; its entries."""
-        self.fold.begin(len(self.images))
+        self.begin()
         for arrival in arrivals:
             self.fold.decide(arrival)
+        return self.close()[0]
+
+    def begin(self) -> None:
+        """Start a record."""
+        self.fold.begin(len(self.images) + 1)
+
+    def close(self) -> tuple[list[Entry], list[Image]]:
+        """End the record: its entries and images."""
         entries, images = self.fold.close()
         self.entries += entries
         self.images.append(images)
-        return entries
+        digest = self.working.digest.to_bytes(16, "big")
+        self._ends.append((len(self.arrivals), len(self.entries), self.fold.now_ms, digest))
+        return entries, images
+
+    def journal(self) -> list[bytes]:
+        """The records a writer would have appended, genesis first and no claims."""
+        claim, at, entry = b"core".ljust(16), Position(1, 0), 0
+        genesis = Genesis(
+            claim, 1, self.partition, self.partitions, 0, at, NO_HASH, NO_HASH, 1, 0, bytes(16)
+        )
+        records = [CODEC.encode(genesis)]
+        for seq, (images, end) in enumerate(zip(self.images, self._ends, strict=True), 1):
+            arrivals, entries, now_ms, digest = end
+            after, decided = Position(1, arrivals), self.entries[entry:entries]
+            about = (claim, seq, at, after, hash_of(records[-1]), NO_HASH, 1, now_ms)
+            records.append(CODEC.encode(Batch(*about, decided, images, digest)))
+            at, entry = after, entries
+        return records
 
     def event(
         self,
@@ -104,6 +131,13 @@ class Core:
         """Every row of this kind."""
         return self.working.scan(kind.KIND.encode() + b"\x00", 1 << 30)  # type: ignore[return-value]
 
+    def violations(self) -> list[str]:
+        """What the checker of the invariants finds in the journal so far."""
+        audit = Audit(self.partition, self.partitions)
+        for record in self.journal():
+            audit.read(record)
+        return [str(violation) for violation in audit.finish().violations]
+
     def checkpoint(self) -> None:
         """Store what was decided so far, as a checkpoint does."""
         newest = {image.key: image.value for images in self.images for image in images}
@@ -134,7 +168,7 @@ class Core:
         )
         core.now_ms = self.now_ms
         core.images, core.arrivals = list(self.images), list(self.arrivals)
-        core.entries = list(self.entries)
+        core.entries, core._ends = list(self.entries), list(self._ends)
         return core
 
 

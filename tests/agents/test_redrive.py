@@ -27,6 +27,13 @@ def redrive(core: Core, raw: bytes, *, attempt: int = 1, ingress: str = "nats") 
     return core.event("treasury.redrive.requested", "t", data, ingress="internal")
 
 
+def too_large(core: Core, event_id: str) -> bytes:
+    """An event that a door refused, and that could be carried out."""
+    raw = envelope("test.raises", "t", {"text": "well"}, event_id=event_id)
+    core.send(raw, refused="too_large")
+    return raw
+
+
 class TestRedrive:
     def test_decides_a_rejected_event_again(self, core, monkeypatch):
         core.event("test.raises", "t", {"text": "badly"})
@@ -90,8 +97,7 @@ class TestRedrive:
         assert tenant_of(core, "t").status == "frozen"
 
     def test_asks_of_a_letter_older_than_the_window_whether_it_was_carried_out(self, core):
-        core.event("test.raises", "t", {"text": "well"})
-        raw = core.arrivals[-1].raw
+        raw = too_large(core, "w")
         core.now_ms += WINDOW_MS + FUTURE_MS + 1
         core.tick()
         parked = redrive(core, raw)[1]
@@ -103,8 +109,7 @@ class TestRedrive:
         assert [entry.status for entry in entries] == ["applied", "applied"]
 
     def test_of_a_second_question_leaves_no_answer_behind(self, core):
-        core.event("test.raises", "t", {"text": "well"}, event_id="w")
-        raw = core.arrivals[-1].raw
+        raw = too_large(core, "w")
         core.now_ms += WINDOW_MS + FUTURE_MS + 1
         core.tick()
         for attempt in (1, 2):

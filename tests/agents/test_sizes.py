@@ -92,23 +92,21 @@ class TestSizes:
     def test_the_fold_knows_how_large_its_record_is(self, core):
         data = {"order_id": "o", "total_amount": 1, "padding": PADDING}
         raw = envelope("cafe.order.created", "u", data, event_id="e", timestamp_ms=NOW_MS)
-        core.fold.begin(len(core.images))
+        core.begin()
         core.fold.decide(core.arrival(raw))
         assert core.fold.size_bytes > 2 * len(PADDING), "the entry and the row that waits"
         size_bytes = core.fold.size_bytes
-        entries, images = core.fold.close()
-        core.entries += entries
-        core.images.append(images)
+        core.close()
         assert abs(size_bytes - record_bytes(core)) < 1_000
 
     def test_a_row_that_changes_often_in_one_record_counts_once(self, core):
-        core.fold.begin(len(core.images))
+        core.begin()
         for number in range(200):
             data = {"order_id": f"o{number}", "total_amount": 1}
             raw = envelope("pos.order.completed", "t", data, event_id=f"e{number}")
             core.fold.decide(core.arrival(raw))
         size_bytes = core.fold.size_bytes
-        entries, images = core.fold.close()
+        entries, images = core.close()
         exact = sum(len(image.key) + len(image.value or b"") + 8 for image in images)
         exact += sum(
             len(CODEC.encode(_alone(entry))) - len(CODEC.encode(_alone())) for entry in entries

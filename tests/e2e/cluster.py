@@ -238,9 +238,8 @@ class Cluster:
             await pool.close()
             await client.close()
         found = differences(expected(self._sent, self._played), shown)
-        for report in await verify_all(self.settings, None, None):
-            if report.difference is not None:
-                found.append(f"replay: {report.difference}")
+        proof = await verify_all(self.settings)
+        found += [str(each) for each in (*proof.differences, *proof.violations)]
         print(*found, sep="\n")
         return found
 

@@ -115,10 +115,12 @@ class Played:
 
 
 def play(load: Load, order: Sequence[Message], *, partitions: int = 1) -> Played:
-    """Everything of a load, its messages in the given order."""
+    """Everything of a load, its messages in the given order; the invariants hold."""
     played = Played(load.seed, partitions)
     played.messages(order)
     played.stories(load.stories)
+    for core in played.cores:
+        assert core.violations() == []
     return played
 
 

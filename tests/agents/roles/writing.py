@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import agents.services  # noqa: F401  fills the registry
+from agents.audit.invariants import Violation
 from agents.roles.answers import Answers
 from agents.roles.mailbox import Mail
 from agents.roles.verify import Difference, Replay
@@ -50,14 +51,14 @@ class Kept:
     def entries(self) -> list[Entry]:
         return [entry for batch in self.batches for entry in batch.entries]
 
-    def replayed(self) -> Difference | None:
-        """What a replay of all records finds."""
+    def replayed(self) -> Difference | Violation | None:
+        """The first thing that a replay of all records finds."""
         replay = Replay(0, 1)
         for data in self.records:
             difference = replay.take(data)
             if difference is not None:
                 return difference
-        return None
+        return next(iter(replay.finish().findings.violations), None)
 
 
 class _Archived:
