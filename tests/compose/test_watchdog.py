@@ -1,7 +1,17 @@
-"""What counts as a stall, by a clock of the test's own."""
+"""What counts as a stall, by a clock of the test's own; and that the watch over it ends."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
 
 from agents.roles.desk import PartitionStatus
-from compose.watchdog import Progress
+from compose import watchdog
+from compose.watchdog import Progress, Stalled, watch
+from streams.kafka import open_producer
+
+WITHIN_S = 30
 
 
 def status(*, seq: int = 5, lag: int = 3, state: str = "serving", throttled: bool = False):
@@ -46,3 +56,49 @@ class TestProgress:
         assert watched.observe(status(state="recovering"), 600) == (
             "partition 0: assigned but not served and no progress for 600 s"
         )
+
+
+class Watched:
+    """Writers of one partition that decide nothing."""
+
+    partitions = 1
+
+    def __init__(self, *, crashed: bool = False) -> None:
+        self.crashed = crashed
+        self.ends: dict[int, int] = {}
+
+    def statuses(self) -> list[PartitionStatus]:
+        return [status(lag=self.ends.get(0, 0))]
+
+
+@pytest.mark.kafka
+class TestWatch:
+    @pytest.fixture
+    async def inbound(self, stack, monkeypatch) -> str:
+        monkeypatch.setattr(watchdog, "PROBE_S", 0.01)
+        name = f"inbound-{uuid4().hex}"
+        await stack.create_topics({name: 1})
+        return name
+
+    def watching(self, stack, inbound: str, watched: Any) -> "asyncio.Task[None]":
+        patience = Progress(stall_s=0.1, takeover_s=600)
+        return asyncio.create_task(watch(watched, stack.kafka.bootstrap, inbound, patience))
+
+    async def test_ends_when_records_wait_and_none_is_decided(self, stack, inbound):
+        watched = Watched()
+        watching = self.watching(stack, inbound, watched)
+        async with asyncio.timeout(WITHIN_S):
+            while not watched.ends:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert not watching.done(), "nothing waits yet"
+        producer = await open_producer(stack.kafka.bootstrap)
+        await producer.send_and_wait(inbound, b"waits", partition=0)
+        await producer.stop()
+        with pytest.raises(Stalled, match="1 records behind"):
+            await asyncio.wait_for(watching, WITHIN_S)
+
+    async def test_ends_when_faust_has_given_up(self, stack, inbound):
+        watching = self.watching(stack, inbound, Watched(crashed=True))
+        with pytest.raises(Stalled, match="Faust"):
+            await asyncio.wait_for(watching, WITHIN_S)

@@ -11,8 +11,10 @@ from uuid import uuid4
 import nats
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
+from agents.roles import outward
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import OUTBOUND, ensure_stream, outbound_stream
@@ -218,6 +220,27 @@ class TestAnOutage:
         ids = [message.headers["ce-id"] for message in await outside.jetstream_messages()]
         assert ids == [f"out-{n}" for n in range(20)]
 
+    async def test_of_acks_alone_makes_no_second_message(
+        self, database, outside, journal, shelf, monkeypatch
+    ):
+        lost = []
+        hear = Outward._on_ack
+
+        async def hear_later(self: Outward, message: Msg) -> None:
+            if len(lost) < 5:
+                lost.append(message)
+            else:
+                await hear(self, message)
+
+        monkeypatch.setattr(outward, "ACKS_WITHIN_S", 0.5)
+        monkeypatch.setattr(Outward, "_on_ack", hear_later)
+        await shelf.put(journal.batch([entry(n, emitted=[emitted(n)]) for n in range(10)]))
+        async with relaying(database, outside) as task:
+            await until(database, task, shelf.seq)
+        assert len(lost) == 5
+        ids = [message.headers["ce-id"] for message in await outside.jetstream_messages()]
+        assert ids == [f"out-{n}" for n in range(10)]
+
     async def test_may_fail_more_often_than_there_are_places(
         self, database, outside, journal, shelf, monkeypatch
     ):
@@ -231,14 +254,14 @@ class TestAnOutage:
         client = await nats.connect(outside.server.url)
         producer = await open_producer(outside.bootstrap)
         events = [Outbound(emitted(n), "alpha", NOW_MS) for n in range(10)]
-        async with Outward(client, outside.topics.events.name) as outward:
+        async with Outward(client, outside.topics.events.name) as publisher:
             with monkeypatch.context() as patched:
                 patched.setattr(client, "publish", gone)
                 for _ in range(3 * WINDOW):
                     with pytest.raises(nats.errors.OutboundBufferLimitError):
-                        await outward.publish(producer, events[:1])
+                        await publisher.publish(producer, events[:1])
             assert failed == 3 * WINDOW
-            await outward.publish(producer, events)
+            await publisher.publish(producer, events)
         await producer.stop()
         await client.close()
         ids = [message.headers["ce-id"] for message in await outside.jetstream_messages()]
