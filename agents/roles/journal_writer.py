@@ -38,17 +38,17 @@ class JournalWriter:
 
         Raises `Fenced` when it does not count and `OutcomeUnknown` when nobody can tell yet.
         """
-        offset = await self._append(data)
+        offset = await self._append(data, crash_seam="S6")
         if offset != self.end:
             await self._judge_gap(offset, chain)
         self.end = offset + 1
         return offset
 
-    async def _append(self, data: bytes) -> int:
+    async def _append(self, data: bytes, *, crash_seam: str = "") -> int:
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 future = await self._producer.send(self._topic, data, partition=self._partition)
-                crash_here("S6")
+                crash_here(crash_seam)
                 metadata = await asyncio.shield(future)
         except Exception as error:
             raise OutcomeUnknown(f"{self._topic}[{self._partition}]: no ack") from error

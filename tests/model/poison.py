@@ -27,7 +27,7 @@ Body = dict[str, Any]
 def spoil(number: int, subject: str, raw: bytes, dice: random.Random) -> Spoiled:
     """The `number`-th kind of poison, made from a good order message."""
     make, reason = KINDS[number % len(KINDS)]
-    body = _exact_again(from_json(raw))
+    body = exact_again(from_json(raw))
     if reason != "conflict":
         body["event_id"] = str(UUID(int=dice.getrandbits(128), version=4))
         body["data"]["order_id"] = f"poisoned-{body['event_id']}"
@@ -40,12 +40,12 @@ def spoil(number: int, subject: str, raw: bytes, dice: random.Random) -> Spoiled
     return Spoiled(subject, make(body), reason)
 
 
-def _exact_again(value: Any) -> Any:
+def exact_again(value: Any) -> Any:
     """Numbers as `to_json` writes them, with the digits they came with."""
     if isinstance(value, dict):
-        return {name: _exact_again(member) for name, member in value.items()}
+        return {name: exact_again(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_exact_again(item) for item in value]
+        return [exact_again(item) for item in value]
     return value if isinstance(value, (str, bool)) or value is None else Exact(str(value))
 
 
