@@ -94,8 +94,12 @@ class Cluster:
         """Publish and remember; what contradicts an earlier message waits for `differences`."""
         now = [message for message in messages if message.after is None]
         await publish(self.running.endpoints.nats, now)
-        self._sent += now
+        self.remember(now)
         self._held += [message for message in messages if message.after is not None]
+
+    def remember(self, messages: Sequence[Message]) -> None:
+        """These were sent in some other way than by `publish`."""
+        self._sent += messages
 
     async def pay(self, stories: Sequence[Story], url: str | None = None) -> None:
         """Play stories once what was sent is decided: an order has to have its invoice."""

@@ -1,0 +1,189 @@
+"""Known faults of the parts, brought about on purpose: not a cent, an event or an id may be off."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from agents.roles.bridge import judge, kept
+from agents.roles.inlet import Inlet
+from streams.inbound import Signer, Stamp, pack
+from streams.kafka import PartitionReader
+from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
+from tests.model.generator import Message
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+
+STALL_S = 6
+EXIT_BLOCKED = 1
+COMPACTS_ALWAYS = {
+    "segment.ms": "1000",
+    "min.cleanable.dirty.ratio": "0.01",
+    "delete.retention.ms": "1000",
+    "min.compaction.lag.ms": "0",
+}
+
+
+async def test_known_faults_change_nothing(home):
+    seed = seed_of_run()
+    async with Cluster(home, environment={"TREASURY_SESSION_TIMEOUT_S": "3"}) as cluster:
+        await _compact_always(cluster)
+        load = await cluster.begin(seed, 3_000)
+        rest = [m for m in load.messages[len(load.messages) // 2 :] if m.after is None]
+        await _handler_that_never_ends(cluster, rest[: len(rest) // 3])
+        await _group_that_has_committed_too_much(cluster, rest[len(rest) // 3 :])
+        await _compacted(cluster)
+        await cluster.lose_local_folder()
+        assert "recovery_reads" not in cluster.log(), "a compacted changelog is a whole one"
+        await cluster.pay(load.stories)
+        assert await cluster.differences() == []
+        await _caught_up(cluster)
+
+
+# -- a handler that never ends ---------------------------------------------------------------------
+
+
+async def _handler_that_never_ends(cluster: Cluster, messages: Sequence[Message]) -> None:
+    """The event loop is blocked while the group's heartbeats go on: the process has to end."""
+    event_id = _new_order(cluster, messages)
+    supervisor = cluster.running.supervisors[0]
+    before = len(supervisor.codes)
+    await supervisor.stop()
+    cluster.use(
+        {"TREASURY_TEST_NEVER_ENDS": event_id, "TREASURY_STALL_TIMEOUT_S": str(STALL_S)},
+    )
+    faulty = replace(
+        supervisor.command, arguments=[sys.executable, "-m", "tests.e2e.never_ending", "worker"]
+    )
+    supervisor.command = faulty
+    await supervisor.start()
+    cluster.use({})
+    await cluster.running.ready()
+    await cluster.publish(messages)
+    await cluster.died(0, since=before)
+    assert supervisor.codes[before] == EXIT_BLOCKED
+    assert "in computes_for_ever" in cluster.log()
+    await cluster.end_leases()
+    await cluster.running.ready()
+
+
+def _new_order(cluster: Cluster, messages: Sequence[Message]) -> str:
+    """The event id of an order among these that was not sent before."""
+    assert cluster.load is not None
+    before = {m.raw for m in cluster.load.messages[: len(cluster.load.messages) // 2]}
+    raws = (m.raw for m in messages if m.subject == "cafe.order.created" and not m.reason)
+    return msgspec.json.decode(next(raw for raw in raws if raw not in before))["event_id"]
+
+
+# -- a group that has committed what was never decided ---------------------------------------------
+
+
+async def _group_that_has_committed_too_much(cluster: Cluster, messages: Sequence[Message]) -> None:
+    """Its offset stands behind records that nobody decided, as after a wrong commit of Faust."""
+    supervisor = cluster.running.supervisors[0]
+    await supervisor.stop()
+    await _append(cluster, messages)
+    async with _group(cluster) as (consumer, partitions):
+        ends = await consumer.end_offsets(partitions)
+        decided = await _committed(consumer, partitions)
+        assert any(ends[each] > decided[each] for each in partitions)
+        async with asyncio.timeout(PATIENCE_S):
+            while not await _commits(consumer, ends):  # until the worker's session is over
+                await asyncio.sleep(0.2)
+        assert await _committed(consumer, partitions) == ends
+    await supervisor.start()
+    await cluster.running.ready()
+    await _caught_up(cluster)
+
+
+async def _append(cluster: Cluster, messages: Sequence[Message]) -> None:
+    """Put messages into the inbound log as the bridge would."""
+    settings = cluster.settings
+    inlet = Inlet(settings.kafka, Signer(settings.derived_key("inbound")), settings.topics)
+    for message in messages:
+        partition, refused = judge(message.subject, message.raw, settings.partitions)
+        value = kept(message.raw) if refused else pack([message.raw])
+        await inlet.append(partition, stamp=Stamp("nats", refused), value=value)
+    await inlet.close()
+    cluster.remember(messages)
+
+
+async def _commits(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> bool:
+    try:
+        await consumer.commit(offsets)
+    except KafkaError:
+        return False
+    return True
+
+
+async def _committed(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    return {each: await consumer.committed(each) or 0 for each in partitions}
+
+
+async def _caught_up(cluster: Cluster) -> None:
+    """Return when all of the inbound log is decided and the group says so, too."""
+    async with _group(cluster) as (consumer, partitions), asyncio.timeout(PATIENCE_S):
+        while await _committed(consumer, partitions) != await consumer.end_offsets(partitions):
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def _group(
+    cluster: Cluster,
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """The workers' group as an onlooker sees it, and the partitions of the inbound log."""
+    settings = cluster.settings
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=settings.prefix, enable_auto_commit=False
+    )
+    name = settings.topics.inbound.name
+    partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
+    await consumer.start()
+    consumer.assign(partitions)
+    try:
+        yield consumer, partitions
+    finally:
+        await consumer.stop()
+
+
+# -- a changelog of which only the last version of every row is left -------------------------------
+
+
+async def _compact_always(cluster: Cluster) -> None:
+    topic = cluster.settings.topics.changelog
+    configs = {**topic.config, **COMPACTS_ALWAYS}  # what is left out falls back to the default
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka)
+    await admin.start()
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=configs)
+    await admin.alter_configs([resource])
+    await admin.close()
+
+
+async def _compacted(cluster: Cluster) -> None:
+    """Return when every partition of the changelog has lost records to compaction."""
+    settings = cluster.settings
+    async with asyncio.timeout(PATIENCE_S):
+        for partition in range(settings.partitions):
+            while not await _has_lost_records(
+                settings.kafka, settings.topics.changelog.name, partition
+            ):
+                await asyncio.sleep(0.5)
+
+
+async def _has_lost_records(bootstrap: str, topic: str, partition: int) -> bool:
+    async with PartitionReader(bootstrap, topic, partition) as reader:
+        first, end = await reader.bounds()
+        count = 0
+        async for records in reader.read_range(first, end):
+            count += len(records)
+    return count < end - first
