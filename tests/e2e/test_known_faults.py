@@ -1,6 +1,7 @@
 """Known faults of the parts, brought about on purpose: not a cent, an event or an id may be off."""
 
 import asyncio
+import random
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from tests.model.generator import Message
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
 
+STARTS = 50
 STALL_S = 6
 EXIT_BLOCKED = 1
 COMPACTS_ALWAYS = {
@@ -46,6 +48,32 @@ async def test_known_faults_change_nothing(home):
         await cluster.pay(load.stories)
         assert await cluster.differences() == []
         await _caught_up(cluster)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+async def test_fifty_starts_under_load_hang_not_once(home):
+    """Stopped in order or killed, it serves again in time, and the group catches up."""
+    seed = seed_of_run()
+    dice = random.Random(seed)
+    async with Cluster(home, environment={"TREASURY_SESSION_TIMEOUT_S": "3"}) as cluster:
+        load = cluster.generate(seed, STARTS * 100)
+        for number in range(STARTS):
+            part = load.messages[number * 100 : (number + 1) * 100]
+            publishing = asyncio.create_task(cluster.publish(part))
+            await asyncio.sleep(dice.uniform(0, 0.3))
+            if dice.random() < 0.5:
+                deaths = cluster.running.supervisors[0].restarts
+                cluster.kill()
+                await cluster.died(0, since=deaths)
+                await cluster.end_leases()
+            else:
+                await cluster.restart()
+            await publishing
+            await cluster.running.ready()
+            await _caught_up(cluster)
+        await cluster.pay(load.stories)
+        assert await cluster.differences() == []
 
 
 # -- a handler that never ends ---------------------------------------------------------------------
