@@ -161,5 +161,6 @@ class Payers:
             if payment["status"] == wanted and (payment["failure"] or not story.declined):
                 return
             if payment["status"] != "processing":
-                raise NotAccepted(f"payment {payment_id} is {payment['status']}, not {wanted}")
+                is_now = f"{payment['status']} ({payment['failure']})"
+                raise NotAccepted(f"payment {payment_id} is {is_now}, not {wanted}")
             await asyncio.sleep(0.05)

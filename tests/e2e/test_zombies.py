@@ -25,7 +25,6 @@ pytestmark = pytest.mark.kafka
 
 TENANTS = 40  # so that every partition has some
 SLICE, WHILE_ASLEEP, EVENTS_A_SLEEP = 60, 500, 1_000
-QUESTIONS = 30
 PRODUCERS_PATIENCE_S = 15.0
 """A worker that sleeps longer gives up what it was sending, which is as good as not to count."""
 
@@ -45,18 +44,22 @@ class Sleeps:
         await cluster.restart({"TREASURY_STOP_AT": f"{seam}:{passes}"}, worker)
         cluster.use({}, worker)
         await self._lead_to_sleep(worker)
+        self._watch.asleep = {urls[worker]}
         began, sleeper = time.monotonic(), cluster.pid(worker)
         await serves(urls[1 - worker], 4)
         others = [Follower(cluster, partition) for partition in range(cluster.settings.partitions)]
         await asyncio.gather(*(other.begin() for other in others))
         await cluster.publish(self._next(WHILE_ASLEEP))
         await asyncio.gather(*(other.remembers_something_new() for other in others))
-        await self._watch.asked(QUESTIONS)
+        await self._watch.ask_of_all(urls[1 - worker])
+        questions = self._watch.ask_of_all(urls[worker])
         codes = cluster.running.supervisors[worker].codes
         deaths = len(codes)
         os.kill(sleeper, signal.SIGCONT)
         slept_s = time.monotonic() - began
         await cluster.died(worker, since=deaths)
+        await questions
+        self._watch.asleep = set()
         assert codes[deaths] in ({EXIT_FENCED} if slept_s < PRODUCERS_PATIENCE_S else _GAVE_UP)
         for url in urls:
             await serves(url, 2)

@@ -3,8 +3,11 @@
 import asyncio
 import random
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
+from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import aiohttp
@@ -12,7 +15,7 @@ import aiohttp
 from tests.e2e.cluster import Cluster
 
 ASK_EVERY_S, WITHIN_S = 0.05, 60.0
-TENANTS = 12  # few, so that each is asked for often
+TENANTS, OPEN = 12, 2
 Key = tuple[str, str, str]
 
 
@@ -21,17 +24,19 @@ class Watch:
 
     A question is not waited for before the next one: those that a frozen worker was asked are
     answered, or not, when it wakes. No answer may be older than what anybody was told before the
-    question was asked.
+    question was asked. Workers `asleep` are not asked: they would first hear the oldest questions,
+    which can tell least, and may not live to hear the others.
     """
 
     def __init__(self, cluster: Cluster, dice: random.Random) -> None:
         assert cluster.load is not None
-        self.answers = self._rounds = 0
+        self.answers = 0
+        self.asleep: set[str] = set()
         self.regressed: list[str] = []
         self._cluster, self._dice = cluster, dice
         self._tenants = [tenant.tenant_id for tenant in cluster.load.tenants[:TENANTS]]
         self._told: defaultdict[Key, tuple[Decimal, Decimal]] = defaultdict(_nothing)
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -45,26 +50,32 @@ class Watch:
     async def __aexit__(self, *_: object) -> None:
         self._asking.cancel()
         await asyncio.gather(self._asking, return_exceptions=True)
-        for question in self._open:
+        still_open = list(chain(*self._open.values()))
+        for question in still_open:
             question.cancel()
-        found = await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*still_open, return_exceptions=True)
         await self._exit.aclose()
-        self.regressed += [repr(each) for each in found if isinstance(each, Exception)]
 
-    async def asked(self, count: int) -> None:
-        """Return when so many questions more were put to every worker, whoever answers them."""
-        until = self._rounds + count
-        while self._rounds < until:
-            await asyncio.sleep(ASK_EVERY_S)
+    def ask_of_all(self, url: str) -> Awaitable[Any]:
+        """Ask the worker for every tenant now; done when it has answered or is gone."""
+        return asyncio.gather(*(self._begin(url, tenant_id) for tenant_id in self._tenants))
+
+    def _begin(self, url: str, tenant_id: str) -> asyncio.Task[None]:
+        question = asyncio.create_task(self._ask(url, tenant_id))
+        self._open[url].add(question)
+        question.add_done_callback(partial(self._over, url))
+        return question
+
+    def _over(self, url: str, question: asyncio.Task[None]) -> None:
+        self._open[url].discard(question)
+        if not question.cancelled() and question.exception() is not None:
+            self.regressed.append(repr(question.exception()))
 
     async def _ask_for_ever(self) -> None:
         while True:
-            self._rounds += 1
             for url in self._cluster.running.urls:
-                tenant_id = self._dice.choice(self._tenants)
-                question = asyncio.create_task(self._ask(url, tenant_id))
-                self._open.add(question)
-                question.add_done_callback(self._open.discard)
+                if url not in self.asleep and len(self._open[url]) < OPEN:
+                    self._begin(url, self._dice.choice(self._tenants))
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _ask(self, url: str, tenant_id: str) -> None:
