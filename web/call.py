@@ -23,6 +23,7 @@ class Settings:
     body_timeout_s: float = 10
     idle_timeout_s: float = 75
     decide_timeout_s: float = 10
+    read_timeout_s: float = 8
     forward_timeout_s: float = 15
     drain_timeout_s: float = 15
     batch_in_flight: int = 64

@@ -3,6 +3,7 @@
 The order is fixed: a caller learns nothing about a resource before its token was judged.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +15,7 @@ from web.auth import Claims
 from web.call import Call, Context, Route
 from web.forward import forward
 from web.middleware import CALLER
-from web.problems import Problem, not_found
+from web.problems import Problem, not_found, unavailable
 
 KEY_CHARS_MAX = 255
 _printable_key = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
@@ -43,11 +44,23 @@ def endpoint(
             model = bodies.validated(route.model, bodies.read_json(raw))
         call = Call(request, context, route, claims, key, model)
         try:
-            return await route.handler(call)
+            return await (_read(call) if route.method == "GET" else route.handler(call))
         except Elsewhere as elsewhere:
             return await forward(call, elsewhere.url)
 
     return serve
+
+
+async def _read(call: Call) -> web.StreamResponse:
+    """Serve a read, or say in time that it cannot be served now: it waits for what is uncertain.
+
+    Commands have a deadline of their own, after which their outcome is unknown.
+    """
+    try:
+        async with asyncio.timeout(call.context.settings.read_timeout_s):
+            return await call.route.handler(call)
+    except TimeoutError:
+        raise unavailable("not-serving", "The answer did not come in time.") from None
 
 
 async def _authorised(request: web.Request, route: Route, context: Context) -> Claims | None:

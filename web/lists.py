@@ -20,6 +20,7 @@ from web.problems import Problem, unavailable
 
 LIMIT_DEFAULT, LIMIT_MAX = 25, 100
 FILTER_CHARS_MAX = 256
+_AWAY = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ async def reading(call: Call) -> AsyncIterator[asyncpg.Connection]:
     try:
         async with tenant_transaction(call.context.pool, call.tenant_id, readonly=True) as found:
             yield found
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (*_AWAY, asyncpg.PostgresError) as error:
         if isinstance(error, asyncpg.DataError | asyncpg.SyntaxOrAccessError):
             raise
         raise unavailable("lists-unavailable", "Lists cannot be read now.") from error

@@ -18,6 +18,7 @@ _OUTAGES = (
     NatsError,
     Unavailable,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection whose server said goodbye while nobody asked
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

@@ -20,7 +20,7 @@ from web.metrics import Metrics
 from web.server import Server
 
 SETTINGS = Settings(cursor_key=b"c" * 32)
-HASTY = replace(SETTINGS, body_timeout_s=0.2, head_timeout_s=0.2)
+HASTY = replace(SETTINGS, body_timeout_s=0.2, head_timeout_s=0.2, read_timeout_s=0.2)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ async def api(serve, context) -> Api:
 
 @pytest_asyncio.fixture
 async def hasty(serve, context) -> Api:
-    """The same without patience for slow clients."""
+    """The same without patience, for slow clients and for what it reads."""
     return await serve(replace(context, settings=HASTY))
 
 

@@ -28,7 +28,7 @@ class DictStore:
 
 
 class MemoryDesk:
-    """One partition. `owner_url`, `recovering` and `silent` make it behave as a worker may."""
+    """One partition; `owner_url`, `recovering`, `silent`, `stuck` make it behave as workers may."""
 
     def __init__(self):
         self.partitions = 1
@@ -39,6 +39,7 @@ class MemoryDesk:
         self.owner_url = ""
         self.recovering = False
         self.silent = False
+        self.stuck = False
         self.now_ms = NOW_MS
         self._mail = []
         self._offset = 0
@@ -62,6 +63,8 @@ class MemoryDesk:
     async def view(self, tenant_id):
         self._must_serve()
         yield View(self.working.get, self.working.scan)
+        if self.stuck:  # what was read is not committed, and nobody knows when it will be
+            await asyncio.get_running_loop().create_future()
 
     def _must_serve(self):
         if self.owner_url:

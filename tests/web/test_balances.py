@@ -69,6 +69,12 @@ class TestBalances:
         answer = await api.get(BALANCES)
         assert (answer.status, answer.code) == (503, "not-serving")
 
+    async def test_that_cannot_be_committed_now_are_503_in_time(self, hasty, sold, desk):
+        desk.stuck = True
+        answer = await hasty.get(BALANCES)
+        assert (answer.status, answer.code) == (503, "not-serving")
+        assert answer.headers["Retry-After"] == "1"
+
     @pytest.mark.parametrize(
         "query", ["accounts=x", "account=a&account=b", "limit=5", "account=a%00", "account=a%0A"]
     )

@@ -1,0 +1,46 @@
+"""What counts as an outage, beyond what the libraries call one."""
+
+import asyncio
+import struct
+
+import asyncpg
+import pytest
+
+from agents.roles.outages import is_outage
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    """A message of PostgreSQL's protocol: its kind, its length, its body."""
+    return kind + struct.pack("!i", 4 + len(body)) + body
+
+
+_WELCOME = (
+    _message(b"R", struct.pack("!i", 0))
+    + _message(b"S", b"server_version\x0016.0\x00")
+    + _message(b"Z", b"I")
+)
+_SHUTTING_DOWN = _message(b"E", b"SFATAL\x00VFATAL\x00C57P01\x00Mshutting down\x00\x00")
+
+
+class TestPostgres:
+    async def test_that_says_goodbye_to_an_idle_connection_is_an_outage_for_its_next_user(self):
+        # What the client then raises is not among its errors of connections, nor of interfaces.
+        clients: list[asyncio.StreamWriter] = []
+
+        async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(4_096)
+            writer.write(_WELCOME + _SHUTTING_DOWN)
+            clients.append(writer)  # the connection stays open for a moment
+
+        server = await asyncio.start_server(dying, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        dsn = f"postgresql://somebody:secret@127.0.0.1:{port}/database?sslmode=disable"
+        connection = await asyncpg.connect(dsn)
+        try:
+            with pytest.raises(asyncpg.InternalClientError) as raised:
+                await connection.execute("SELECT 1")
+            assert is_outage(raised.value)
+        finally:
+            connection.terminate()
+            clients[0].close()
+            server.close()
