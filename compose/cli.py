@@ -300,13 +300,26 @@ def dead_letters_redrive(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="fold, or list to see them.")] = "list",
+    name: Annotated[str, typer.Argument(help="One of them, all, or list.")] = "list",
+    *,
+    events: Annotated[int | None, typer.Option(min=100, help="Instead of its own size.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Ours, and the peer's.")] = 2,
+    tenants: Annotated[int, typer.Option(min=3)] = 1_000,
+    peer: Annotated[bool, typer.Option(help="Measure plain Faust as well.")] = True,
     as_json: Json = False,
 ) -> None:
     """Measure; prints one object per bench."""
-    from compose.bench import run_bench
+    from compose.bench import BENCHES, Options, run_bench
 
-    _show(run_bench(name), as_json=as_json)
+    if name == "list":
+        listed = [
+            {"bench": bench, "what": each.what, "gate": each.gate}
+            for bench, each in BENCHES.items()
+        ]
+        _show(listed, as_json=as_json)
+        return
+    options = Options(events=events, workers=workers, tenants=tenants, peer=peer)
+    _show(run_bench(name, options, _tell), as_json=as_json)
 
 
 def _tell(line: str) -> None:

@@ -4,13 +4,9 @@ The whole way is real: events over NATS, payments over HTTP, books from Postgres
 outbound events from NATS. Equal or not is decided by tests/model alone.
 """
 
-import asyncio
 import os
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compose import seeing
+from compose.local.accounts import temporary_folder
 from compose.local.stack import KafkaKind
 from compose.sending import Payers, publish
 from compose.up import Local, Running
@@ -71,8 +68,7 @@ async def run_demo(
         err.print(f"[dim]{line}[/dim]", highlight=False)
 
     kind: KafkaKind = "apache" if kafka == "apache" else "embedded"
-    home = _folder()
-    try:
+    with temporary_folder("treasury-demo-") as home:
         load = generate(seed, events, start_ms=time.time_ns() // 1_000_000)
         local = Local(home, kind, partitions=partitions, workers=workers, port=0)
         started = time.monotonic()
@@ -87,16 +83,8 @@ async def run_demo(
                 start_s=time.monotonic() - started,
             )
             await play(load, running, report, tell)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, home)
     _show(report, json_output=json_output)
     return not report.differences
-
-
-def _folder() -> Path:
-    home = Path(tempfile.mkdtemp(prefix="treasury-demo-"))
-    home.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
-    return home
 
 
 async def play(load: Load, running: Running, report: Report, tell: Any) -> None:

@@ -9,9 +9,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -44,7 +44,7 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Local:
-    """How a local installation is laid out and sized."""
+    """How a local installation is laid out and sized; `environment` overrides its workers'."""
 
     home: Path
     kafka: KafkaKind = "embedded"
@@ -52,6 +52,7 @@ class Local:
     workers: int = 1
     port: int = 8080
     nats_sync: str = "default"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Running:
@@ -152,7 +153,7 @@ class Running:
             f"worker {number}",
             [sys.executable, "-m", "compose.cli", "worker"],
             self.local.home / f"run-{number}",
-            environment=environment_of(self.settings(number)),
+            environment={**environment_of(self.settings(number)), **self.local.environment},
             death_signal=signal.SIGTERM,
         )
 

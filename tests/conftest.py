@@ -1,8 +1,6 @@
 """Fixtures for tests that need real services: one stack for the whole session, and its notice."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,6 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from compose.local.accounts import temporary_folder
 from compose.local.kafka import apache_kafka_available
 from compose.local.stack import Endpoints, Stack
 
@@ -51,10 +50,8 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def stack_folder() -> Iterator[Path]:
     """A temporary folder that the unprivileged account of PostgreSQL can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="treasury-tests-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with temporary_folder("treasury-tests-") as folder:
+        yield folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

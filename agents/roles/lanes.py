@@ -67,6 +67,20 @@ Settle = Callable[[list[Carried], bool], Awaitable[None]]
 """Acknowledge messages to NATS (True), or give them back for another delivery (False)."""
 
 
+def next_record(waiting: deque[Carried]) -> tuple[Stamp, list[Carried]]:
+    """Take what goes into the next record: one refused message, or as many good ones as fit."""
+    first = waiting.popleft()
+    if first.refused:
+        return Stamp("nats", first.refused), [first]
+    carried, size = [first], len(first.value) + 2
+    while waiting and len(carried) < MAX_ENVELOPES:
+        size += len(waiting[0].value) + 1
+        if waiting[0].refused or size > MAX_RECORD_BYTES:
+            break
+        carried.append(waiting.popleft())
+    return _BRIDGED, carried
+
+
 class Lane:
     """The messages of one partition, in the order of their arrival."""
 
@@ -90,7 +104,7 @@ class Lane:
             await self._came.wait()
             self._came.clear()
             while self._waiting:
-                stamp, carried = self._next()
+                stamp, carried = next_record(self._waiting)
                 if stamp.refused:
                     value = carried[0].value
                 else:
@@ -114,19 +128,6 @@ class Lane:
         while self._progress.get(self._partition)[0] < 0:
             with suppress(TimeoutError):
                 await self._progress.wait_past(self._partition, -1, WAIT_S)
-
-    def _next(self) -> tuple[Stamp, list[Carried]]:
-        """What goes into the next record: one refused message, or as many good ones as fit."""
-        first = self._waiting.popleft()
-        if first.refused:
-            return Stamp("nats", first.refused), [first]
-        carried, size = [first], len(first.value) + 2
-        while self._waiting and len(carried) < MAX_ENVELOPES:
-            size += len(self._waiting[0].value) + 1
-            if self._waiting[0].refused or size > MAX_RECORD_BYTES:
-                break
-            carried.append(self._waiting.popleft())
-        return _BRIDGED, carried
 
     async def _append(self, stamp: Stamp, value: bytes, carried: list[Carried]) -> None:
         _, safe = self._progress.get(self._partition)

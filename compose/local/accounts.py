@@ -10,7 +10,9 @@ import secrets
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 UNPRIVILEGED = "nobody"
@@ -58,6 +60,17 @@ def give(account: str | None, path: Path) -> None:
     if account is not None:
         entry = pwd.getpwnam(account)
         os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder for a throw-away installation, which every account can enter; gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def readable_copy(sources: Sequence[Path], name: str) -> Path:
