@@ -12,9 +12,19 @@ from compose.bench.report import BenchFailed, percentile
 from compose.cli import app
 from streams.errors import Misconfigured
 
-MEMBERS = (
-    "bench broker machine events events_per_s peer peer_events_per_s ratio p50_ms p99_ms rss_mib"
-).split()
+MEMBERS = [
+    "bench",
+    "broker",
+    "machine",
+    "events",
+    "events_per_s",
+    "peer",
+    "peer_events_per_s",
+    "ratio",
+    "p50_ms",
+    "p99_ms",
+    "rss_mib",
+]
 
 
 def _printed(*arguments: str) -> list[dict[str, object]]:
