@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import asyncpg
+from prometheus_client import ProcessCollector
 
 import agents.services  # noqa: F401  fills the registry
 from agents.roles.archive import Archive
@@ -193,6 +194,7 @@ class Worker:
             await require_isolation(connection)
         metrics = Metrics(REGISTRY)
         metrics.registry.register(Gauges(self.writers))
+        ProcessCollector(registry=metrics.registry)
         context = Context(
             self.writers,
             pool,

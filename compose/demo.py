@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from compose import seeing
+from compose.judgement import judge
 from compose.local.accounts import temporary_folder
 from compose.local.stack import KafkaKind
 from compose.sending import Payers, publish
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
-from tests.model.compare import Shown, differences
+from tests.model.compare import Shown
 from tests.model.generator import Load, generate
 from tests.model.ledger import Books, expected
 
@@ -98,7 +99,7 @@ async def play(load: Load, running: Running, report: Report, tell: Any) -> None:
             await _send(load, running.endpoints.nats, (client, pool), report)
             await _pay(load, payers, report)
             tell("reading what the installation shows")
-            await _compare(load, payers, (client, pool), report)
+            await _compare(load, running, payers, (client, pool), report)
     finally:
         await pool.close()
         await client.close()
@@ -129,24 +130,27 @@ async def _pay(load: Load, payers: Payers, report: Report) -> None:
 
 
 async def _compare(
-    load: Load, payers: Payers, connections: tuple[Client, asyncpg.Pool], report: Report
+    load: Load,
+    running: Running,
+    payers: Payers,
+    connections: tuple[Client, asyncpg.Pool],
+    report: Report,
 ) -> None:
-    client, pool = connections
-    tenants = [tenant.tenant_id for tenant in load.tenants]
-    served, positions = await seeing.balances(payers, tenants)
-    await seeing.read_everywhere(pool, positions, within_s=_patience_s(load))
-    published = await seeing.published(client, tenants)
-    posted = await seeing.posted(pool)
     books = expected(load.messages, load.stories)
-    shown = await seeing.shown(pool, published, served)
-    report.statuses = await seeing.statuses(pool)
+    judgement = await judge(
+        running,
+        connections,
+        payers,
+        load=load,
+        sent=[message.raw for message in load.messages],
+        books=books,
+        within_s=_patience_s(load),
+        kafka_complete=running.local.kafka == "apache",  # the other forgets
+    )
+    shown = judgement.shown
+    report.statuses = await seeing.statuses(connections[1])
     report.expected, report.actual = _totals_expected(books), _totals_shown(shown, books.optional)
-    report.differences = differences(books, shown)
-    report.differences += [
-        f"balance {key}: {served.get(key, 0)} over HTTP, {posted.get(key, 0)} in postings"
-        for key in {**served, **posted}
-        if served.get(key, 0) != posted.get(key, 0)
-    ]
+    report.differences = judgement.differences
 
 
 def _totals_expected(books: Books) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from agents.roles.jetstream import CONSUMER, INBOUND, OUTBOUND
 from compose.sending import Payers
+from streams.money import plain
 from tests.model.compare import Published, Shown
 from tests.model.generator import EXPONENTS
 from tests.model.ledger import Invoice
@@ -85,15 +86,6 @@ async def read_everywhere(
             await asyncio.sleep(POLL_S)
 
 
-async def posted(pool: asyncpg.Pool) -> dict[Key, int]:
-    """Balances as the sums of all postings in the read models."""
-    rows = await pool.fetch(
-        """SELECT tenant_id, account, asset, sum(minor)::text AS minor
-           FROM postings GROUP BY tenant_id, account, asset"""
-    )
-    return {(row["tenant_id"], row["account"], row["asset"]): int(row["minor"]) for row in rows}
-
-
 async def shown(pool: asyncpg.Pool, published: list[Published], found: dict[Key, int]) -> Shown:
     """Everything there is to compare; `found` are the balances."""
     invoices: dict[tuple[str, str], Invoice] = {}
@@ -134,7 +126,7 @@ async def shown(pool: asyncpg.Pool, published: list[Published], found: dict[Key,
 
 async def _resources(pool: asyncpg.Pool, kind: str) -> list[dict[str, Any]]:
     rows = await pool.fetch("SELECT body FROM resources WHERE kind = $1", kind)
-    return [json.loads(row["body"]) for row in rows]
+    return [plain(row["body"]) for row in rows]
 
 
 async def _dead_letters(pool: asyncpg.Pool) -> Counter[str]:
@@ -152,13 +144,13 @@ async def statuses(pool: asyncpg.Pool) -> dict[str, int]:
     return {row["status"]: row["count"] for row in rows}
 
 
-async def published(client: Client, tenants: Sequence[str]) -> list[Published]:
-    """All outbound events of these tenants that the outbound stream holds now."""
+async def outbound(client: Client) -> list[bytes]:
+    """All outbound events that the outbound stream holds now, as their bytes are."""
     jetstream = client.jetstream()
     last = (await jetstream.stream_info(OUTBOUND)).state.last_seq
     config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
     subscription = await jetstream.pull_subscribe("treasury.>", stream=OUTBOUND, config=config)
-    wanted, events, reached = set(tenants), [], 0
+    events, reached = list[bytes](), 0
     while reached < last:
         try:
             messages = await subscription.fetch(1_000, timeout=10)
@@ -166,15 +158,19 @@ async def published(client: Client, tenants: Sequence[str]) -> list[Published]:
             raise TimeoutError(f"the outbound stream was read to {reached} of {last}") from None
         for message in messages:
             reached = message.metadata.sequence.stream
-            event = published_event(message.data)
-            if event.tenant_id in wanted:
-                events.append(event)
+            events.append(message.data)
             await message.ack()
     await subscription.unsubscribe()
     return events
 
 
-def published_event(body: bytes) -> Published:
+def published(bodies: Iterable[bytes], tenants: Sequence[str]) -> list[Published]:
+    """Those of the events that are these tenants'."""
+    wanted = set(tenants)
+    return [event for body in bodies if (event := _published(body)).tenant_id in wanted]
+
+
+def _published(body: bytes) -> Published:
     """An outbound event from its bytes, amounts as they are written."""
     event = json.loads(body, parse_float=str, parse_int=str)
     data = event["data"]

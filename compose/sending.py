@@ -12,12 +12,16 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from streams.ids import http_event_id
 from tests.model.generator import PUBLISHERS, Message, Story
 
 IN_FLIGHT = 500
 ANSWER_WITHIN_S = 20.0
 ATTEMPTS = 240
 PAYERS = 8
+SAME_KEY = 8
+"""Requests at once under one Idempotency-Key."""
+_DECIDED = frozenset({200, 201, 202, 409})
 
 
 class NotAccepted(RuntimeError):
@@ -67,11 +71,21 @@ class Payers:
     """Plays payment stories over HTTP; `token` makes a tenant's bearer token."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, token: Callable[[str], str]
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        token: Callable[[str], str],
+        answered: dict[tuple[str, str], int] | None = None,
     ) -> None:
         self._session, self._url = session, url
         self._token = token
+        self.answered = {} if answered is None else answered
+        """The last status that each command was answered with, by (tenant, event id)."""
         self._tokens: dict[str, str] = {}
+
+    def at(self, url: str) -> "Payers":
+        """The same payers at another worker."""
+        return Payers(self._session, url, self._token, self.answered)
 
     async def play(self, stories: Sequence[Story], *, within_s: float, first: int = 0) -> None:
         """Play all stories, some at a time; each until its payment has an end.
@@ -120,13 +134,17 @@ class Payers:
         self, tenant_id: str, name: str, key: str, body: dict[str, str]
     ) -> tuple[int, dict[str, str], dict[str, Any]]:
         """POST a payment command until it is decided: (status, headers, body)."""
-        url = f"{self._url}/api/v1/payments/{name}"
-        headers = {"Idempotency-Key": key, **self.headers(tenant_id)}
+        path = f"/api/v1/payments/{name}"
+        url, headers = self._url + path, {"Idempotency-Key": key, **self.headers(tenant_id)}
+        command = tenant_id, http_event_id(tenant_id, f"POST {path}", key)
         for _ in range(ATTEMPTS):
             try:
                 async with self._session.post(url, json=body, headers=headers) as response:
                     if response.status not in {429, 503}:
-                        return response.status, dict(response.headers), await response.json()
+                        answer = await response.json()
+                        if response.status in _DECIDED:
+                            self.answered[command] = response.status
+                        return response.status, dict(response.headers), answer
             except aiohttp.ClientConnectionError:
                 pass  # the worker died on it, or is not there: the key makes asking again safe
             await asyncio.sleep(0.5)
@@ -164,3 +182,21 @@ class Payers:
                 is_now = f"{payment['status']} ({payment['failure']})"
                 raise NotAccepted(f"payment {payment_id} is {is_now}, not {wanted}")
             await asyncio.sleep(0.05)
+
+
+async def one_answer(workers: Sequence[Payers], tenant_id: str) -> list[str]:
+    """I14: what is wrong with the answers to one command that is sent many times at once.
+
+    It goes to all `workers` in turn. Each answer is that of the first, or 409 meanwhile.
+    """
+    key = f"at-once-{len(workers[0].answered)}"
+    answers = await asyncio.gather(
+        *(
+            workers[number % len(workers)].post(tenant_id, "intents", key, {"amount": "100"})
+            for number in range(SAME_KEY)
+        )
+    )
+    given = [(status, body) for status, _, body in answers if status != 409]
+    if given and all(answer == given[0] for answer in given):
+        return []
+    return [f"I14: {SAME_KEY} requests under key {key} of {tenant_id} were answered {answers}"]

@@ -1,5 +1,6 @@
-"""Numbers of the writers for Prometheus: lag, checkpoint age, what serves. Never by tenant."""
+"""Numbers of the writers and of the process for Prometheus. Never by tenant."""
 
+import asyncio
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,13 +10,13 @@ from agents.roles.desk import Desk
 
 
 class Gauges(Collector):
-    """Reads the desk whenever somebody looks."""
+    """Reads the desk, and counts the tasks of the loop it is asked in, whenever somebody looks."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
     def collect(self) -> Iterator[Metric]:
-        """One sample per assigned partition."""
+        """One sample per assigned partition, and the number of tasks."""
         labels = ["partition"]
         lag = GaugeMetricFamily(
             "treasury_partition_lag_records", "Inbound records not yet decided.", labels=labels
@@ -36,3 +37,8 @@ class Gauges(Collector):
             serving.add_metric(name, 1 if status.state == "serving" else 0)
             seq.add_metric(name, status.seq)
         yield from (lag, age, serving, seq)
+        yield GaugeMetricFamily(
+            "treasury_asyncio_tasks",
+            "Tasks of the event loop that have not ended.",
+            value=len(asyncio.all_tasks()),
+        )

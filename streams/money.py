@@ -137,6 +137,10 @@ def decoder(model: type[Model]) -> msgspec.json.Decoder[Model]:
     return msgspec.json.Decoder(model, dec_hook=_amount_from_json, float_hook=Amount)
 
 
+plain = msgspec.json.Decoder(float_hook=Amount).decode
+"""Reads JSON into plain values; a number with a point or an exponent becomes an Amount."""
+
+
 def _amount_from_json(expected: type, value: object) -> object:
     if expected is not Amount:
         raise NotImplementedError(expected)  # msgspec's word for "no such type here"

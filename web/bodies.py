@@ -9,19 +9,17 @@ import re
 from typing import Annotated, Any, TypeVar
 
 import aiohttp
-import msgspec
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from streams import strict_json
-from streams.money import Amount
+from streams.money import Amount, plain
 from web.problems import Problem, of_status
 
 JSON = ("application/json",)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 _plain_amount = re.compile(r"(?:0|[1-9][0-9]{0,33})(?:\.[0-9]{1,18})?").fullmatch
-_decode = msgspec.json.Decoder(float_hook=Amount).decode
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -84,7 +82,7 @@ def read_json(raw: bytes) -> dict[str, Any]:
     reason = strict_json.check(raw)
     if reason is not None:
         raise Problem(400, "malformed-json", f"The body is refused: {reason}.")
-    members = _decode(raw)
+    members = plain(raw)
     if not isinstance(members, dict):
         raise Problem(422, "malformed", "The body is not a JSON object.")
     return members

@@ -13,6 +13,7 @@ from agents.roles.desk import Decision
 from streams.envelope import Envelope, read
 from streams.ids import http_event_id
 from streams.journal import Entry
+from streams.money import plain
 from streams.timestamps import format_ms
 from web.call import Call
 from web.problems import RETRY_AFTER_S, Problem, unavailable
@@ -60,7 +61,7 @@ def _answer(decision: Decision, data: bytes) -> web.Response:
     if entry.reply.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if entry.reply.status >= 400:
-        refusal = msgspec.json.decode(entry.reply.body)
+        refusal = plain(entry.reply.body)
         raise Problem(
             entry.reply.status, refusal["code"], refusal.get("detail", ""), headers=headers
         )

@@ -6,19 +6,20 @@ it is too old; then nothing is verified any more. No redirect is followed.
 
 import asyncio
 import ipaddress
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
 from streams.errors import Misconfigured, Unavailable
+from streams.money import plain
 
 KeySet = Mapping[str, RSAPublicKey]
 
@@ -35,7 +36,7 @@ def read_key_set(body: bytes) -> KeySet:
     Keys of another type, use or algorithm are left out; a key without `kid`, too. Two keys under
     one `kid`, or no key at all, spoil the set.
     """
-    document = msgspec.json.decode(body)
+    document = plain(body)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError("not a key set")
@@ -105,8 +106,8 @@ class RemoteKeys:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._monotonic_s = monotonic_s
         self._keys: KeySet = {}
-        self._fetched_s = float("-inf")
-        self._tried_s = float("-inf")
+        self._fetched_s = -math.inf
+        self._tried_s = -math.inf
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> RSAPublicKey | None:

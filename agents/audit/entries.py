@@ -7,7 +7,7 @@ from agents.audit.invariants import Findings
 from agents.outcomes import SYSTEM_TENANT
 from streams.envelope import Envelope, read
 from streams.ids import derive, identity
-from streams.journal import Batch, Entry, Position
+from streams.journal import Batch, Entry
 from streams.partitioner import partition_of
 
 _AT_THE_DOOR = frozenset({"unknown_type", "ingress_not_allowed", "reserved_tenant", "conflict"})
@@ -16,6 +16,7 @@ _DUE = "treasury.due."
 _REDRIVE_STEP = 1
 # One object of each, however many events have it.
 _STATUSES = {status: status for status in ("applied", "rejected", "refused", "parked", "misrouted")}
+_ANYWHERE = frozenset({"rejected", "refused"})
 _CALLS = {"archive": "lookup"}
 """Of what kind the ids of calls to a gateway are; `call` for all others."""
 
@@ -28,37 +29,34 @@ class Places:
 
     def __init__(self, findings: Findings, partition: int) -> None:
         self._findings, self._partition = findings, partition
-        self._offset = self._index = self._step = 0
         self._now_ms = 0
 
     def check(self, record: Batch) -> None:
         """Look at the entries of the next record."""
-        first, after = record.first, record.next
-        self._offset, self._index, self._step = first.offset, first.index - 1, 0
+        first, after, now_ms = record.first, record.next, self._now_ms
+        offset, index, step = first.offset, first.index - 1, 0
         for entry in record.entries:
-            if not self._follows(entry):
+            at = entry.offset
+            if entry.step:
+                follows = at == offset and entry.index == index and entry.step > step
+            elif at == offset:
+                follows = entry.index == index + 1
+            else:
+                follows = at > offset and entry.index == 0
+            if not follows:
                 self._breaks(record, entry, "does not follow the entry before it")
-            if entry.now_ms < self._now_ms:
+            if entry.now_ms < now_ms:
                 self._breaks(record, entry, "lies before the time of the entry before it")
-            self._offset, self._index, self._step = entry.offset, entry.index, entry.step
-            self._now_ms = entry.now_ms
-        if not self._ends_at(after, empty=not record.entries):
+            offset, index, step, now_ms = at, entry.index, entry.step, entry.now_ms
+        self._now_ms = now_ms
+        if after.index:
+            ends = (offset, index) == (after.offset, after.index - 1)
+        else:
+            ends = offset < after.offset or not record.entries
+        if not ends:
             words = f"the record covers {first} to {after}, its entries end elsewhere"
             self._findings.breaks("I10", words, self._partition, record.seq)
         self._findings.checked["I10"] += len(record.entries) + 1
-
-    def _follows(self, entry: Entry) -> bool:
-        if entry.step:
-            same = entry.offset == self._offset and entry.index == self._index
-            return same and entry.step > self._step
-        if entry.offset == self._offset:
-            return entry.index == self._index + 1
-        return entry.offset > self._offset and entry.index == 0
-
-    def _ends_at(self, after: Position, *, empty: bool) -> bool:
-        if after.index:
-            return (self._offset, self._index) == (after.offset, after.index - 1)
-        return self._offset < after.offset or empty
 
     def _breaks(self, record: Batch, entry: Entry, words: str) -> None:
         place = f"{entry.offset}.{entry.index}.{entry.step}"
@@ -89,7 +87,9 @@ class Decisions:
                 self._breaks("I3", entry, f"{entry.status} without an id")
             if entry.status != "applied" and (entry.postings or entry.emitted):
                 self._breaks("I3", entry, "moves something although it was not applied")
-            self._bytes(entry)
+            raw = entry.raw
+            if not raw or not (entry.event_id.encode() in raw and entry.tenant_id.encode() in raw):
+                self._bytes(entry)
         self._findings.checked["I3"] += len(record.entries)
         self._findings.checked["I4"] += len(record.entries)
 
@@ -100,9 +100,9 @@ class Decisions:
             if before is None:
                 self._breaks("I3", entry, f"{status}, but nothing was decided before")
             return
-        if _turned_away(entry):
+        if status != "applied" and _turned_away(entry):
             return
-        if not self._may_follow(before, entry):
+        if (before is not None or entry.step) and not self._may_follow(before, entry):
             self._breaks("I3", entry, f"{status} at step {entry.step} after {before}")
         if not self._is_at_home(entry):
             self._breaks("I3", entry, f"{status} in a partition that is not its tenant's")
@@ -126,27 +126,21 @@ class Decisions:
         return gave_up and entry.status == "rejected"
 
     def _is_at_home(self, entry: Entry) -> bool:
-        if entry.tenant_id == SYSTEM_TENANT or entry.status in {"rejected", "refused"}:
+        if entry.status in _ANYWHERE or entry.tenant_id == SYSTEM_TENANT:
             return True
         home = partition_of(entry.tenant_id, self._partitions) == self._partition
         return home != (entry.status == "misrouted")
 
     def _bytes(self, entry: Entry) -> None:
-        """An entry names what its own bytes name; only moments that came due have none."""
-        raw = entry.raw
-        if not raw:
+        """An entry has bytes, which name what it names; only moments that came due have none."""
+        if not entry.raw:
             if entry.step <= _REDRIVE_STEP or not entry.event_type.startswith(_DUE):
                 self._breaks("I4", entry, "has no raw bytes")
-        elif entry.event_id and not (
-            entry.event_id.encode() in raw and entry.tenant_id.encode() in raw
-        ):
-            envelope = read(raw)  # the ids may be written with escapes
-            names = (entry.tenant_id, entry.event_id)
-            if not isinstance(envelope, Envelope) or names != (
-                envelope.tenant_id,
-                envelope.event_id,
-            ):
-                self._breaks("I4", entry, "is not named by its raw bytes")
+            return
+        envelope = read(entry.raw)  # the ids may be written with escapes
+        named = isinstance(envelope, Envelope) and (envelope.tenant_id, envelope.event_id)
+        if named != (entry.tenant_id, entry.event_id):
+            self._breaks("I4", entry, "is not named by its raw bytes")
 
     def _breaks(self, invariant: str, entry: Entry, words: str) -> None:
         name = f"{entry.event_type} {entry.event_id} of {entry.tenant_id}"

@@ -19,7 +19,7 @@ from agents.roles.saying import Saying, through_outages
 from connectors.base import Result
 from streams.ids import derive
 from streams.journal import Entry
-from streams.money import UnknownAsset, exponent_of, format_minor
+from streams.money import UnknownAsset, exponent_of, format_minor, plain
 from streams.signals import crash_here
 from tables.postgres.calls import CallRow, finish_call, store_answer
 
@@ -148,7 +148,7 @@ class Conductor:
         await self._complete(row, kept)
 
     async def _complete(self, row: CallRow, answer: bytes) -> None:
-        data: dict[str, Any] = msgspec.json.decode(answer)
+        data: dict[str, Any] = plain(answer)
         entry = await self._saying.say(
             row.partition,
             tenant_id=row.tenant_id,

@@ -12,7 +12,6 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from aiokafka import AIOKafkaProducer
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -22,6 +21,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from agents.roles.jetstream import OUTBOUND
 from streams.journal import Emitted
+from streams.money import plain
 from streams.timestamps import format_ms
 
 WINDOW = 512
@@ -114,7 +114,7 @@ class Outward:
         if (message.headers or {}).get(Header.STATUS) == _NO_RESPONDERS:
             ack.set_exception(NoStreamResponseError())
             return
-        answer = msgspec.json.decode(message.data)
+        answer = plain(message.data)
         if error := answer.get("error"):
             ack.set_exception(APIError(**error))
         else:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from agents.roles.process import EXIT_REFUSED
 from compose.local.processes import Command, ServiceProcess
@@ -13,6 +14,13 @@ from compose.local.processes import Command, ServiceProcess
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 15.0
 STEADY_S = 60.0
 STOP_WITHIN_S = 20.0
+
+
+class Stop(NamedTuple):
+    """How a child ended that was told to: after how long, and with which code."""
+
+    seconds: float
+    code: int | None
 
 
 class Supervisor:
@@ -27,6 +35,8 @@ class Supervisor:
         self.gave_up: asyncio.Future[str] | None = None
         self.codes: list[int | None] = []
         """How it ended by itself, each time."""
+        self.stops: list[Stop] = []
+        """How it ended when it was told to, each time."""
 
     @property
     def restarts(self) -> int:
@@ -50,7 +60,10 @@ class Supervisor:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        running, started = self._process.running, time.monotonic()
         await self._process.stop(signal.SIGTERM, STOP_WITHIN_S)
+        if running:
+            self.stops.append(Stop(time.monotonic() - started, self._process.exit_code))
 
     async def _run(self) -> None:
         delay_s = FIRST_DELAY_S

@@ -27,7 +27,7 @@ class TestDemo:
             books.balances[key] += 1
             return compare.differences(books, shown)
 
-        monkeypatch.setattr("compose.demo.differences", off_by_one)
+        monkeypatch.setattr("compose.judgement.differences", off_by_one)
         assert not await run_demo(events=64, seed=18, json_output=True, partitions=1)
         [line] = json.loads(capsys.readouterr().out)["differences"]
         assert line.startswith("balance")

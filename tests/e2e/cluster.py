@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,15 @@ import aiohttp
 import nats
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.audit.invariants import Findings
 from compose import seeing
+from compose.judgement import judge
 from compose.local.processes import Command
-from compose.proof import verify_all
 from compose.sending import Payers, publish
 from compose.topics import create_topics
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
-from tests.model.compare import differences
+from tests.e2e.watch import ProgressWatch, held, nothing_held, stopped_in_time
 from tests.model.generator import Load, Message, Story, generate
 from tests.model.ledger import expected
 
@@ -64,20 +66,32 @@ class Cluster:
         self.running = Altered(local, environment or {})
         self.load: Load | None = None
         self._sent: list[Message] = []
-        self._held: list[Message] = []
+        self._late: list[Message] = []
         self._played: list[Story] = []
+        self._answered: dict[tuple[str, str], int] = {}
+        self._kafka_complete = True
+        self._watch: ProgressWatch | None = None
+        self._fresh: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         await self.running.__aenter__()
         try:
             await self.running.ready()
+            self._fresh = await held(self.running.urls)
         except BaseException:
             await self.running.__aexit__()
             raise
+        self._watch = ProgressWatch(self.settings.archiver_dsn)
+        self._watch.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failed: object, *_: object) -> None:
+        assert self._watch is not None
+        await self._watch.stop()
         await self.running.__aexit__()
+        findings = Findings()
+        stopped_in_time(findings, self.running.supervisors)
+        assert failed or not findings.violations, findings.violations
 
     @property
     def settings(self):
@@ -95,7 +109,7 @@ class Cluster:
         now = [message for message in messages if message.after is None]
         await publish(self.running.endpoints.nats, now)
         self.remember(now)
-        self._held += [message for message in messages if message.after is not None]
+        self._late += [message for message in messages if message.after is not None]
 
     def remember(self, messages: Sequence[Message]) -> None:
         """These were sent in some other way than by `publish`."""
@@ -105,7 +119,7 @@ class Cluster:
         """Play stories once what was sent is decided: an order has to have its invoice."""
         await self.settled()
         async with aiohttp.ClientSession() as session:
-            payers = Payers(session, url or self.running.urls[0], self.running.token)
+            payers = self._payers(session, url or self.running.urls[0])
             await payers.play(stories, within_s=PATIENCE_S, first=len(self._played))
         self._played += stories
 
@@ -113,7 +127,7 @@ class Cluster:
         """Start a payment and do not wait for its end; (tenant, payment)."""
         wish = {"amount": "100", "currency": story.currency}
         async with aiohttp.ClientSession() as session:
-            payers = Payers(session, self.running.urls[0], self.running.token)
+            payers = self._payers(session, self.running.urls[0])
             _, _, intent = await payers.post(story.tenant_id, "intents", f"{key}-intent", wish)
             confirm = {"payment_id": intent["payment_id"], "method": "instant"}
             await payers.post(story.tenant_id, "confirm", f"{key}-confirm", confirm)
@@ -123,7 +137,7 @@ class Cluster:
         """A payment's status now."""
         tenant_id, payment_id = payment
         async with aiohttp.ClientSession() as session:
-            payers = Payers(session, self.running.urls[0], self.running.token)
+            payers = self._payers(session, self.running.urls[0])
             return (await payers.get(tenant_id, f"payments/intents/{payment_id}"))["status"]
 
     async def begin(self, seed: int, events: int) -> Load:
@@ -191,7 +205,7 @@ class Cluster:
 
     async def lose_kafka(self) -> None:
         """A new and empty Kafka in place of the old one; workers are stopped already."""
-        kafka = self.running.stack.kafka
+        kafka, self._kafka_complete = self.running.stack.kafka, False
         await kafka.stop()
         shutil.rmtree(kafka.data_dir)
         await kafka.start()
@@ -220,32 +234,46 @@ class Cluster:
         await self._with_pool(seeing.decided)
 
     async def differences(self) -> list[str]:
-        """Everything in which the installation differs from the model, replay included."""
+        """Everything in which the installation differs from the model, or breaks an invariant."""
         assert self.load is not None
-        await self.running.ready(PATIENCE_S)
+        await self.running.ready()
         await self.settled()
-        held, self._held = self._held, []
-        await publish(self.running.endpoints.nats, held)
-        self._sent += held
+        late, self._late = self._late, []
+        await publish(self.running.endpoints.nats, late)
+        self._sent += late
         await self.settled()
         client = await nats.connect(self.running.endpoints.nats)
         pool = await open_pool(self.settings.archiver_dsn, max_size=2)
         try:
             async with aiohttp.ClientSession() as session:
-                payers = Payers(session, self.running.urls[-1], self.running.token)
-                tenants = [tenant.tenant_id for tenant in self.load.tenants]
-                served, positions = await seeing.balances(payers, tenants)
-            await seeing.read_everywhere(pool, positions, within_s=PATIENCE_S)
-            published = await seeing.published(client, tenants)
-            shown = await seeing.shown(pool, published, served)
+                judgement = await judge(
+                    self.running,
+                    (client, pool),
+                    self._payers(session, self.running.urls[-1]),
+                    load=self.load,
+                    sent=[message.raw for message in self._sent],
+                    books=expected(self._sent, self._played),
+                    within_s=PATIENCE_S,
+                    kafka_complete=self._kafka_complete,
+                )
         finally:
             await pool.close()
             await client.close()
-        found = differences(expected(self._sent, self._played), shown)
-        proof = await verify_all(self.settings)
-        found += [str(each) for each in (*proof.differences, *proof.violations)]
+        found = [*judgement.differences, *map(str, (await self._over_time()).violations)]
         print(*found, sep="\n")
         return found
+
+    async def _over_time(self) -> Findings:
+        """What shows in the installation's behaviour so far."""
+        assert self._watch is not None
+        findings = Findings()
+        findings.add(self._watch.findings)
+        stopped_in_time(findings, self.running.supervisors)
+        await nothing_held(findings, self.running.urls, self._fresh)
+        return findings
+
+    def _payers(self, session: aiohttp.ClientSession, url: str) -> Payers:
+        return Payers(session, url, self.running.token, self._answered)
 
     async def _with_pool(self, wait) -> None:
         client = await nats.connect(self.running.endpoints.nats)

@@ -83,6 +83,15 @@ class Load:
     stories: tuple[Story, ...]
 
     @property
+    def canaries(self) -> dict[str, str]:
+        """The tenant of each UUID that belongs to one tenant and must never show elsewhere."""
+        return {
+            uuid: tenant.tenant_id
+            for tenant in self.tenants
+            for uuid in (tenant.tenant_id, *tenant.outlets)
+        }
+
+    @property
     def kinds(self) -> Counter[str]:
         """Messages by subject, poison under its reason."""
         return Counter(message.reason or message.subject for message in self.messages)

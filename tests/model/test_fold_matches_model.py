@@ -74,6 +74,20 @@ class TestFoldMatchesModel:
             assert books_of(fresh) == books_of(core)
             assert core.restarted().working.digest == core.working.digest
 
+    def test_the_same_log_once_more_decides_nothing(self, seed):
+        load = load_of(seed, 1_000)
+        core = play(load, load.messages).cores[0]
+        books, first = books_of(core), [entry for entry in core.entries if not entry.step]
+        for arrival in list(core.arrivals):
+            core.send(arrival.raw, ingress=arrival.ingress, refused=arrival.refused)
+        again = core.entries[-len(first) :]
+        for before, after in zip(first, again, strict=True):
+            assert before.raw == after.raw
+            if after.status != "duplicate":  # its id was not even looked at
+                assert (after.status, after.reason) == ("rejected", before.reason)
+        assert books_of(core) == books
+        assert core.violations() == []
+
     def test_deciding_the_same_log_in_the_same_batches_gives_the_same_bytes(self, seed):
         load = load_of(seed, 1_500)
         first, second = play(load, load.messages), play(load, load.messages)

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import asyncpg
-import msgspec
 from aiohttp import web
 
 from agents.registry import COMMANDS, HANDLED
@@ -17,6 +16,7 @@ from streams.errors import Unavailable
 from streams.ids import derive
 from streams.inbound import MAX_RECORD_BYTES
 from streams.journal import Entry
+from streams.money import plain
 from tables.payments import GatewayCall
 from tables.postgres import lists
 from web import bodies, shapes
@@ -197,5 +197,5 @@ def _why(entry: Entry) -> str:
     """What the reply says; the entry's own reason may tell of our insides."""
     if entry.reply is None or entry.reply.status < 400:
         return entry.reason
-    told = msgspec.json.decode(entry.reply.body)
+    told = plain(entry.reply.body)
     return f"{told['code']}: {told['detail']}" if told.get("detail") else str(told["code"])

@@ -1,8 +1,8 @@
 """Invoices: get and list. They come into being by events, not here."""
 
-import msgspec
 from aiohttp import web
 
+from streams.money import plain
 from tables.invoices import Invoice
 from tables.postgres.lists import ResourceFilter, microseconds_of, resource, resources
 from web import shapes
@@ -21,7 +21,7 @@ async def get_invoice(call: Call) -> web.StreamResponse:
             body = await resource(connection, call.tenant_id, Invoice.KIND, invoice_id)
         if body is None:
             raise not_found()
-        invoice = Invoice(**msgspec.json.decode(body))
+        invoice = Invoice(**plain(body))
     return json_response(shapes.invoice(invoice))
 
 
@@ -48,5 +48,5 @@ async def list_invoices(call: Call) -> web.StreamResponse:
     last = None
     if len(rows) > page.limit:
         last = [microseconds_of(shown[-1]["created_at"]), shown[-1]["id"]]
-    found = [shapes.invoice(Invoice(**msgspec.json.decode(row["body"]))) for row in shown]
+    found = [shapes.invoice(Invoice(**plain(row["body"]))) for row in shown]
     return page_response(call, page, found, last)

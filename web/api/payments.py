@@ -1,9 +1,9 @@
 """Payment intents: create, confirm, get, list."""
 
-import msgspec
 from aiohttp import web
 
 from agents.commands import CONFIRM, CREATE_INTENT, told
+from streams.money import plain
 from tables.payments import Payment
 from tables.postgres.lists import ResourceFilter, microseconds_of, resource, resources
 from web import scopes
@@ -39,7 +39,7 @@ async def get_intent(call: Call) -> web.StreamResponse:
             body = await resource(connection, call.tenant_id, Payment.KIND, payment_id)
         if body is None:
             raise not_found()
-        payment = Payment(**msgspec.json.decode(body))
+        payment = Payment(**plain(body))
     return json_response(told(payment))
 
 
@@ -66,5 +66,5 @@ async def list_intents(call: Call) -> web.StreamResponse:
     last = None
     if len(rows) > page.limit:
         last = [microseconds_of(shown[-1]["created_at"]), shown[-1]["id"]]
-    found = [told(Payment(**msgspec.json.decode(row["body"]))) for row in shown]
+    found = [told(Payment(**plain(row["body"]))) for row in shown]
     return page_response(call, page, found, last)
