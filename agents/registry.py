@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from agents.effects import Effects
+from agents.words import refuse_control_characters
 from streams.ids import derive
 from streams.money import decoder
 from tables.row import Row
@@ -108,11 +109,24 @@ def handles(
     def add(handler: Callable[[Event[M], View], Effects]) -> Callable[[Event[M], View], Effects]:
         if event_type in _handled:
             raise ValueError(f"two handlers for {event_type}")
-        read = decoder(model).decode  # type: ignore[arg-type]
+        read = _reader(model)
         _handled[event_type] = Handled(event_type, model, handler, ingress, needs_tenant, read)
         return handler
 
     return add
+
+
+def _reader(model: type[Any]) -> Callable[[bytes], Any]:
+    decode = decoder(model).decode
+
+    def read(data: bytes) -> Any:
+        value = decode(data)
+        # JSON writes U+0000 to U+001F as escapes only.
+        if b"\\" in data or b"\x7f" in data:
+            refuse_control_characters(value)
+        return value
+
+    return read
 
 
 def when_due(kind: str) -> Callable[[Handler], Handler]:

@@ -22,6 +22,7 @@ _TEXT_OF_SECONDS: Final = [f"{second:02d}" for second in range(60)]
 _to_the_minute = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:"
 ).fullmatch
+_to_the_millisecond = re.compile(r"\.[0-9]{3}").fullmatch
 _from_the_second = re.compile(
     r"([0-5][0-9]|60)(?:\.([0-9]{1,9}))?(?:([Zz])|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))?"
 ).fullmatch
@@ -50,9 +51,12 @@ def parse_ms(text: str) -> int:
     millisecond of that minute: it stays on the day it was reported for.
     """
     seconds_ms = _MS_OF_SECONDS.get(text[17:])
-    if seconds_ms is None:
-        return _parse_any(text)
-    return _minute_ms(text[:17]) + seconds_ms
+    if seconds_ms is not None:
+        return _minute_ms(text[:17]) + seconds_ms
+    seconds_ms = _MS_OF_SECONDS.get(text[17:19] + text[23:])
+    if seconds_ms is not None and _to_the_millisecond(text[19:23]):
+        return _minute_ms(text[:17]) + seconds_ms + int(text[20:23])
+    return _parse_any(text)
 
 
 @lru_cache(maxsize=4096)
