@@ -36,7 +36,7 @@ _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Draft(msgspec.Struct, gc=False):
-    """An entry in the making."""
+    """An entry in the making; `size_bytes` is about what it adds to a record."""
 
     postings: list[Posting] = []
     emitted: list[Emitted] = []
@@ -44,6 +44,27 @@ class Draft(msgspec.Struct, gc=False):
     reply: Reply | None = None
     redrive: Redrive | None = None
     ordinals: dict[str, int] = {}
+    size_bytes: int = 0
+
+    def post(self, postings: list[Posting]) -> None:
+        """Add postings, which balance."""
+        self.postings += postings
+        self.size_bytes += 80 * len(postings)
+
+    def emit(self, emitted: Emitted) -> None:
+        """Add an outbound event."""
+        self.emitted.append(emitted)
+        self.size_bytes += 100 + len(emitted.body)
+
+    def call(self, call: Call) -> None:
+        """Add a wish to call a gateway."""
+        self.calls.append(call)
+        self.size_bytes += 150 + len(call.request)
+
+    def answer(self, reply: Reply) -> None:
+        """Set the reply."""
+        self.reply = reply
+        self.size_bytes += len(reply.body)
 
 
 def apply(
@@ -75,7 +96,7 @@ def _post(tenant_id: str, postings: list[Posting], overlay: Overlay, draft: Draf
         raise ValueError(f"postings do not balance: {sums}")
     for posting in postings:
         _move(tenant_id, posting, overlay)
-    draft.postings.extend(postings)
+    draft.post(postings)
 
 
 def _move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:
@@ -112,7 +133,7 @@ def _emit(event: Event[Any], effect: Emit, draft: Draft) -> None:
             "data": effect.data,
         }
     )
-    draft.emitted.append(Emitted(event_id, kind, body))
+    draft.emit(Emitted(event_id, kind, body))
 
 
 def _delete(_event: Event[Any], effect: Delete, overlay: Overlay, _draft: Draft) -> None:
@@ -132,9 +153,7 @@ def _call(event: Event[Any], effect: CallGateway, overlay: Overlay, draft: Draft
     )
     overlay.put(Due(effect.deadline_ms, "call", event.tenant_id, effect.call_id))
     request = _to_json(effect.request)
-    draft.calls.append(
-        Call(effect.call_id, effect.gateway, effect.operation, request, effect.deadline_ms)
-    )
+    draft.call(Call(effect.call_id, effect.gateway, effect.operation, request, effect.deadline_ms))
 
 
 def _hold(event: Event[Any], effect: Hold, overlay: Overlay, _draft: Draft) -> None:
@@ -181,7 +200,7 @@ def _redrive(_event: Event[Any], effect: Redrive, _overlay: Overlay, draft: Draf
 
 
 def _answer(_event: Event[Any], effect: Answer, _overlay: Overlay, draft: Draft) -> None:
-    draft.reply = json_reply(effect.status, effect.body)
+    draft.answer(json_reply(effect.status, effect.body))
 
 
 def json_reply(status: int, body: Mapping[str, Any]) -> Reply:

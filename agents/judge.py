@@ -16,7 +16,6 @@ from agents.outcomes import (
     WINDOW_MS,
     Arrival,
     Outcome,
-    draft_bytes,
     parked,
     refused,
     rejected,
@@ -32,7 +31,7 @@ from streams.money import BadAmount, UnknownAsset
 from streams.partitioner import partition_of
 from tables.memory import Looked
 from tables.tenants import Tenant
-from tables.working_set import Overlay, image_bytes
+from tables.working_set import Overlay, images_bytes
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 FAILURES_BEFORE_FREEZE = 5
@@ -66,11 +65,16 @@ class Judge:
     ) -> Outcome:
         """Decide an event that nothing was decided about; `step` > 0 if it waited for this."""
         tenant_id, now_ms = envelope.tenant_id, self._page.now_ms
-        if tenant_id != SYSTEM_TENANT and self._elsewhere(tenant_id):
+        tenant = self._page.working.get(b"tn\x00" + tenant_id.encode())
+        known = isinstance(tenant, Tenant)  # its events come to this partition
+        if not known and tenant_id != SYSTEM_TENANT and self._elsewhere(tenant_id):
             return Outcome("misrouted")
         if envelope.timestamp_ms > now_ms + FUTURE_MS:
             return Outcome("rejected", "future")
-        if handled.needs_tenant and self._must_wait(tenant_id, released=step > 0):
+        active = isinstance(tenant, Tenant) and tenant.status == "active"
+        if handled.needs_tenant and (
+            not active or (step == 0 and self._parking.ahead_of(tenant_id))
+        ):
             key = Tenant.key_of(tenant_id)
             return self._park(arrival, envelope, step, Park(key, "tenant_unknown_or_frozen"))
         if envelope.timestamp_ms < now_ms - WINDOW_MS and arrival.ingress != "internal":
@@ -94,12 +98,6 @@ class Judge:
     def _elsewhere(self, tenant_id: str) -> bool:
         return partition_of(tenant_id, self._partitions) != self._partition
 
-    def _must_wait(self, tenant_id: str, *, released: bool) -> bool:
-        tenant = self._page.working.get(b"tn\x00" + tenant_id.encode())
-        if not isinstance(tenant, Tenant) or tenant.status != "active":
-            return True
-        return not released and self._parking.ahead_of(tenant_id)
-
     def _too_old(self, arrival: Arrival, envelope: Envelope, step: int) -> Outcome | None:
         """Older than what we remember: the archive must say whether it was decided before."""
         key = Looked.key_of(envelope.tenant_id, envelope.event_id)
@@ -115,7 +113,9 @@ class Judge:
         call_id = derive(envelope.tenant_id, envelope.event_id, "lookup", 0)
         deadline_ms = self._page.now_ms + WINDOW_MS
         call = Call(call_id, "archive", "seen", msgspec.json.encode(question), deadline_ms)
-        return Outcome(outcome.status, outcome.reason, Draft(calls=[call]), outcome.reply)
+        draft = Draft()
+        draft.call(call)
+        return Outcome(outcome.status, outcome.reason, draft, outcome.reply)
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -143,10 +143,11 @@ class Judge:
         if isinstance(stopped, Refuse):
             return refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
         images = overlay.encoded()
-        if draft_bytes(draft) + sum(map(image_bytes, images, images.values())) > MAX_ENTRY_BYTES:
+        size = images_bytes(images)
+        if draft.size_bytes + size > MAX_ENTRY_BYTES:
             return rejected(arrival.ingress, "too_large", "", 413)
         self.failing.discard(event.tenant_id)
-        overlay.merge(images)
+        overlay.merge(images, size)
         self._merged(event.tenant_id, images, arrival, step)
         return Outcome("applied", "", draft, draft.reply)
 

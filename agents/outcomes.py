@@ -71,15 +71,3 @@ def parked(ingress: str, reason: str) -> Outcome:
         return Outcome("parked", reason)
     reply = json_reply(202, {"status": "parked", "reason": reason})
     return Outcome("parked", reason, reply=reply)
-
-
-def draft_bytes(draft: Draft | None) -> int:
-    """Roughly the bytes of what a draft adds to its entry; 0 if it adds nothing."""
-    if draft is None:
-        return 0
-    size = 80 * len(draft.postings)
-    for emitted in draft.emitted:
-        size += 100 + len(emitted.body)
-    for call in draft.calls:
-        size += 150 + len(call.request)
-    return size + (len(draft.reply.body) if draft.reply else 0)

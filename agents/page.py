@@ -4,7 +4,7 @@ Sizes are estimates, and a function of log and rows alone: decisions depend on t
 """
 
 from agents.apply import Draft
-from agents.outcomes import FUTURE_MS, WINDOW_MS, Arrival, Outcome, draft_bytes
+from agents.outcomes import FUTURE_MS, WINDOW_MS, Arrival, Outcome
 from streams.envelope import Envelope
 from streams.journal import Entry, Image
 from tables.memory import StoredReply, reply_key
@@ -84,7 +84,7 @@ class Page:
         """Write down what became of an event; `raw` if it is not the arrival's own."""
         draft, reply = outcome.draft or _EMPTY, outcome.reply
         raw = arrival.raw if raw is None else raw
-        size = len(raw) + _ENTRY_BYTES + _SEEN_BYTES + draft_bytes(outcome.draft)
+        size = len(raw) + _ENTRY_BYTES + _SEEN_BYTES + draft.size_bytes
         if reply is not None:
             size += len(reply.body)
         self._entries_bytes += size

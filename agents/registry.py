@@ -60,12 +60,13 @@ class View:
 
     def row(self, kind: type["R"], tenant_id: str, *parts: str) -> "R | None":
         """The row of this kind with these identifying members, or None."""
-        return self._get(kind.key_of(tenant_id, *parts))  # type: ignore[return-value]
+        key = "\x00".join((kind.KIND, tenant_id, *parts)).encode()  # as key_of, one call less
+        return self._get(key)  # type: ignore[return-value]
 
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant of the event; the core parks events of unknown tenants before handlers."""
-        tenant = self.row(Tenant, tenant_id)
-        assert tenant is not None
+        tenant = self._get(b"tn\x00" + tenant_id.encode())
+        assert isinstance(tenant, Tenant)
         return tenant
 
 
@@ -117,7 +118,7 @@ def handles(
 
 
 def _reader(model: type[Any]) -> Callable[[bytes], Any]:
-    decode = decoder(model).decode
+    decode = decoder(model).decode  # type: ignore[arg-type]
 
     def read(data: bytes) -> Any:
         value = decode(data)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from agents.effects import Redrive
 from agents.judge import Judge, door
-from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, draft_bytes, refused
+from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, refused
 from agents.page import Page
 from agents.parking import Parking
 from agents.registry import DUE, HANDLED, Event, Handled
@@ -67,7 +67,7 @@ class Steps:
         envelope = Envelope(event_id, event_type, row.tenant_id, "", row.at_ms, b"{}")
         handled = Handled(event_type, Due, DUE[row.kind], frozenset(), False, bytes)
         outcome = self._judge.handle(arrival, envelope, handled, event, step)
-        if outcome.status != "applied" or draft_bytes(outcome.draft):
+        if outcome.status != "applied" or (outcome.draft and outcome.draft.size_bytes):
             self._page.write(arrival, step, envelope, outcome, raw=b"")
 
     def _deadline(self, arrival: Arrival, due: Due, step: int) -> None:

@@ -7,6 +7,7 @@ dropped. Knows no Kafka, no Faust and no business.
 import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from streams.errors import TreasuryError
@@ -33,9 +34,10 @@ class Store(Protocol):
         """Stored rows with this key prefix in key order, from key `start` on."""
 
 
-def image_bytes(key: bytes, value: bytes | None) -> int:
-    """The bytes that a row's image adds to a record, about."""
-    return len(key) + _IMAGE_BYTES + (0 if value is None else len(value))
+def images_bytes(encoded: Mapping[bytes, bytes | None]) -> int:
+    """The bytes that these images add to a record, about."""
+    values = filter(None, encoded.values())
+    return len(encoded) * _IMAGE_BYTES + sum(map(len, encoded)) + sum(map(len, values))
 
 
 def row_hash(key: bytes, value: bytes) -> int:
@@ -52,9 +54,9 @@ class WorkingSet:
 
     def __init__(self, store: Store, *, digest: int = 0, clean_limit: int = 200_000) -> None:
         self._store = store
-        self._newer: dict[bytes, Row | None] = {}
-        self._clean: dict[bytes, Row | None] = {}
-        self._hashes: dict[bytes, int] = {}
+        self._rows: dict[bytes, Row | None] = {}
+        self._hashes: dict[bytes, int] = {}  # of all in _rows, as far as `images` accounted for
+        self._newer: set[bytes] = set()
         self._clean_limit = clean_limit
         self._sorted: dict[bytes, list[bytes]] = {}  # keys of newer rows, by kind, once scanned
         self.digest = digest
@@ -64,9 +66,7 @@ class WorkingSet:
 
     def get(self, key: bytes) -> Row | None:
         """The row under `key`, or None."""
-        row = self._newer.get(key, _ABSENT)
-        if row is _ABSENT:
-            row = self._clean.get(key, _ABSENT)
+        row = self._rows.get(key, _ABSENT)
         return self._read(key) if row is _ABSENT else row  # type: ignore[return-value]
 
     def _read(self, key: bytes) -> Row | None:
@@ -76,8 +76,16 @@ class WorkingSet:
         except Exception as error:
             raise StoreFailed(f"{type(error).__name__}: {error}") from error
         self._hashes[key] = 0 if value is None else row_hash(key, value)
-        self._remember(key, row)
+        self._rows[key] = row
+        if len(self._rows) - len(self._newer) > self._clean_limit:
+            self._drop_oldest()
         return row
+
+    def _drop_oldest(self) -> None:
+        """Drop a tenth of the clean rows, those first that were read first."""
+        clean = (key for key in self._rows if key not in self._newer)
+        for key in list(islice(clean, max(1, self._clean_limit // 10))):
+            del self._rows[key], self._hashes[key]
 
     def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
         """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
@@ -88,7 +96,7 @@ class WorkingSet:
             key = keys[at]
             if not key.startswith(prefix) or len(found) == limit:
                 break
-            row = self._newer[key]
+            row = self._rows[key]
             if row is not None:
                 found[key] = row
         found.update(self._scan_store(prefix, limit, start))
@@ -119,68 +127,69 @@ class WorkingSet:
 
     def put(self, key: bytes, row: Row | None) -> None:
         """Set or (None) delete a row; `images` later accounts for it in the digest."""
-        self.put_encoded(key, row, None if row is None else encode(row))
+        encoded = {key: None if row is None else encode(row)}
+        self.put_all({key: row}, encoded, images_bytes(encoded))
 
-    def put_encoded(self, key: bytes, row: Row | None, value: bytes | None) -> None:
-        """As `put`, of a row whose bytes are known."""
-        changed, size = self.changed, image_bytes(key, value)
+    def put_all(
+        self, rows: Mapping[bytes, Row | None], encoded: Mapping[bytes, bytes | None], size: int
+    ) -> None:
+        """As `put` of each; `encoded` are their bytes, and `size` is `images_bytes` of those."""
+        changed = self.changed
+        again = {key: changed[key] for key in encoded if key in changed}
         self.written_bytes += size
-        self.changed_bytes += size
-        if key in changed:
-            self.changed_bytes -= image_bytes(key, changed[key])
-        changed[key] = value
-        self._set(key, row)
+        self.changed_bytes += size - images_bytes(again) if again else size
+        changed.update(encoded)
+        self._set_all(rows)
 
-    def _set(self, key: bytes, row: Row | None) -> None:
-        if key not in self._hashes:
-            self.get(key)
-        if key not in self._newer:
-            self._clean.pop(key, None)
-            keys = self._sorted.get(key[:2])
-            if keys is not None:
-                insort(keys, key)
-        self._newer[key] = row
+    def _set_all(self, rows: Mapping[bytes, Row | None]) -> None:
+        known, newer, kinds = self._rows, self._newer, self._sorted
+        for key in rows:
+            if key not in newer:
+                newer.add(key)
+                if key[:2] in kinds:
+                    insort(kinds[key[:2]], key)
+            if key not in known:
+                self._read(key)
+        known.update(rows)
 
     def images(self) -> list[Image]:
         """The images of the changed rows in key order; brings the digest up to date."""
         changed, self.changed, self.changed_bytes = self.changed, {}, 0
-        images = []
-        for key in sorted(changed):
-            value = changed[key]
-            self._account(key, value)
-            images.append(Image(key, value))
+        images = [Image(key, changed[key]) for key in sorted(changed)]
+        self._account(images)
         return images
 
     def redo(self, images: list[Image]) -> None:
         """Take over the images of a journal record."""
-        for image in images:
-            row = None if image.value is None else decode(image.key, image.value)
-            self._set(image.key, row)
-            self._account(image.key, image.value)
+        self._set_all(
+            {
+                image.key: None if image.value is None else decode(image.key, image.value)
+                for image in images
+            }
+        )
+        self._account(images)
 
     def stored(self, images: dict[bytes, bytes | None], unchanged: set[bytes]) -> None:
         """A checkpoint has stored these images; rows in `unchanged` need no longer be pinned."""
-        for key in images.keys() & unchanged:
-            self._remember(key, self._newer.pop(key))
+        self._newer -= images.keys() & unchanged
+        while len(self._rows) - len(self._newer) > self._clean_limit:
+            self._drop_oldest()
         self._sorted.clear()
 
-    def _account(self, key: bytes, value: bytes | None) -> None:
-        new = 0 if value is None else row_hash(key, value)
-        self.digest = (self.digest - self._hashes[key] + new) & _DIGEST_MASK
-        self._hashes[key] = new
-
-    def _remember(self, key: bytes, row: Row | None) -> None:
-        clean = self._clean
-        clean[key] = row
-        if len(clean) > self._clean_limit:
-            # Oldest first: dictionaries keep insertion order.
-            for old in list(clean)[: self._clean_limit // 10]:
-                del clean[old]
-                del self._hashes[old]
+    def _account(self, images: list[Image]) -> None:
+        digest, hashes = self.digest, self._hashes
+        for image in images:
+            key, value = image.key, image.value
+            new = 0 if value is None else row_hash(key, value)
+            digest += new - hashes[key]
+            hashes[key] = new
+        self.digest = digest & _DIGEST_MASK
 
 
 class Overlay:
     """Changes of one event on top of a working set: merged on success, dropped on refusal."""
+
+    __slots__ = ("_base", "changes")
 
     def __init__(self, base: WorkingSet) -> None:
         self._base = base
@@ -188,8 +197,8 @@ class Overlay:
 
     def get(self, key: bytes) -> Row | None:
         """The row as this event sees it."""
-        changes = self.changes
-        return changes[key] if key in changes else self._base.get(key)
+        row = self.changes.get(key, _ABSENT)
+        return self._base.get(key) if row is _ABSENT else row  # type: ignore[return-value]
 
     def put(self, row: Row) -> None:
         """Set a row."""
@@ -211,8 +220,6 @@ class Overlay:
         """The bytes of the changed rows; None for a deletion."""
         return {key: None if row is None else encode(row) for key, row in self.changes.items()}
 
-    def merge(self, encoded: Mapping[bytes, bytes | None]) -> None:
-        """Write the changes, whose bytes are these, to the base."""
-        put, changes = self._base.put_encoded, self.changes
-        for key, value in encoded.items():
-            put(key, changes[key], value)
+    def merge(self, encoded: Mapping[bytes, bytes | None], size: int) -> None:
+        """Write the changes to the base; `encoded` and its `images_bytes` are known by now."""
+        self._base.put_all(self.changes, encoded, size)

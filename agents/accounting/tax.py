@@ -5,6 +5,7 @@ Source of the Kenyan rate: VAT Act 2013, section 5(2): 16 %; 14 % from 1 April t
 
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
 from streams.money import tax_inclusive
 from tables.tenants import Tenant
@@ -19,6 +20,7 @@ _RATES: dict[str, tuple[tuple[date, Fraction], ...]] = {
 """Standard VAT rate by country, from its first day on."""
 
 
+@lru_cache(maxsize=4096)
 def standard_rate(country: str, day: date) -> Fraction:
     """The country's standard rate on a tenant-local day; 0 where no table is kept."""
     rate = Fraction(0)
