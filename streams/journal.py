@@ -171,8 +171,13 @@ class Chain:
         record = CODEC.decode(data)
         if isinstance(record, Claim):
             raise JournalBroken("a claim has no place in the chain of what was decided")
+        return cls.of(record, hash_of(data))
+
+    @classmethod
+    def of(cls, record: Genesis | Batch, record_hash: bytes) -> "Chain":
+        """As `after`, of a record whose bytes were decoded and hashed already."""
         chain = cls()
-        chain._advance(record, data)
+        chain._advance(record, record_hash)
         return chain
 
     def after_claim_of(self, data: bytes) -> "Chain":
@@ -189,12 +194,13 @@ class Chain:
                 raise JournalBroken("a claim stands before the genesis record")
             self.claim_id = record.claim_id
             return record
-        if hash_of(data) == self.record_hash:
+        record_hash = hash_of(data)
+        if record_hash == self.record_hash:
             return None
         if isinstance(record, Batch) and record.claim_id != self.claim_id:
             return None
         self._must_continue(record)
-        self._advance(record, data)
+        self._advance(record, record_hash)
         return record
 
     def _must_continue(self, record: Genesis | Batch) -> None:
@@ -210,11 +216,11 @@ class Chain:
         if record.previous_hash != self.record_hash:
             raise JournalBroken(f"seq {record.seq} does not continue the hash of {self.seq}")
 
-    def _advance(self, record: Genesis | Batch, data: bytes) -> None:
+    def _advance(self, record: Genesis | Batch, record_hash: bytes) -> None:
         self.claim_id = record.claim_id
         self.seq = record.seq
         self.next = record.next
-        self.record_hash = hash_of(data)
+        self.record_hash = record_hash
         self.inbound_hash = record.inbound_hash
         self.digest = record.digest
         self.now_ms = record.now_ms

@@ -73,6 +73,7 @@ class _Closed:
 
     record: Batch
     data: bytes
+    hash: bytes
     done: list[Callable[[], Any]]
 
 
@@ -305,7 +306,7 @@ class PartitionWriter:
         if len(data) > JOURNAL_MAX_BYTES - KAFKAS_SHARE_BYTES:
             raise RecordTooLarge(f"seq {record.seq} of partition {self.partition}: {len(data)} B")
         self._record_hash = hash_of(data)
-        closed = _Closed(record, data, batch.done)
+        closed = _Closed(record, data, self._record_hash, batch.done)
         self._pending.append(closed)
         return closed
 
@@ -319,7 +320,7 @@ class PartitionWriter:
 
     async def _committed(self, closed: _Closed, offset: int) -> None:
         record = closed.record
-        self.committed = Chain.after(closed.data)
+        self.committed = Chain.of(record, closed.hash)
         self.committed_offset = offset
         self._pending.remove(closed)
         self._in_flight = False
