@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 import asyncpg
+from nats.aio.client import Client
 from prometheus_client import ProcessCollector
 
 import agents.services  # noqa: F401  fills the registry
@@ -33,7 +35,7 @@ from agents.roles.takeover import Sources
 from agents.roles.trimming import TRIM_S, Trimmer, trim
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
-from compose.messaging import open_nats, watch_nats
+from compose.messaging import connect_nats, watch_nats
 from compose.settings import Settings
 from compose.telemetry import Gauges
 from compose.topics import require_topics
@@ -54,6 +56,7 @@ from web.jwks import FixedKeys, RemoteKeys, read_key_set
 from web.metrics import Metrics
 from web.server import Server
 
+NATS_WITHIN_S = 5.0
 EMBEDDED_IN_FLIGHT_BYTES = 1024 * 1024  # that broker drops what exceeds some 5 MB a partition
 
 
@@ -67,6 +70,8 @@ class Worker:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
         self._stopping = False
+        self.nats = Client()
+        self._connected = asyncio.Event()
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -94,7 +99,10 @@ class Worker:
         self.inlet = Inlet(settings.kafka, self.signer, settings.topics)
         self._stack.push_async_callback(self.inlet.close)
         if {"bridge", "relay"} & set(settings.roles):
-            await self._connect_nats()
+            self._stack.push_async_callback(self._close_nats)
+            connecting = self._spawn(self._connect_nats())
+            # Without NATS all else starts all the same: commands and queries need it not.
+            await asyncio.wait({connecting}, timeout=NATS_WITHIN_S)
         self._start_readers()
         if "dispatch" in settings.roles:
             await self._start_dispatch()
@@ -118,7 +126,7 @@ class Worker:
             "projector": Projector(pool, self.archived, name).run,
         }
         if "relay" in settings.roles:
-            roles["relay"] = Relay(
+            relay = Relay(
                 pool,
                 self.archived,
                 name,
@@ -127,7 +135,8 @@ class Worker:
                 bootstrap=settings.kafka,
                 events_topic=settings.topics.events.name,
                 partitions=settings.partitions,
-            ).run
+            )
+            roles["relay"] = lambda partition: self._with_nats(partial(relay.run, partition))
         for role, run in roles.items():
             if role in settings.roles:
                 for partition in range(settings.partitions):
@@ -135,15 +144,19 @@ class Worker:
 
     async def _connect_nats(self) -> None:
         """One connection that never gives up; if it closes for good, so does the process."""
-        self.nats = await open_nats(
-            self.settings.nats, name=f"treasury {self.settings.worker}", closed=self._nats_closed
-        )
-        self._stack.push_async_callback(self._close_nats)
+        settings = self.settings
         self._spawn(watch_nats(self.nats))
+        name = f"treasury {settings.worker}"
+        await connect_nats(self.nats, settings.nats, name=name, closed=self._nats_closed)
         jetstream = self.nats.jetstream()
-        replicas = self.settings.nats_replicas
-        await ensure_stream(jetstream, inbound_stream(replicas=replicas))
-        await ensure_stream(jetstream, outbound_stream(replicas=replicas))
+        await ensure_stream(jetstream, inbound_stream(replicas=settings.nats_replicas))
+        await ensure_stream(jetstream, outbound_stream(replicas=settings.nats_replicas))
+        self._connected.set()
+
+    async def _with_nats(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """Begin work once NATS is there."""
+        await self._connected.wait()
+        await work()
 
     async def _close_nats(self) -> None:
         self._stopping = True
@@ -154,10 +167,12 @@ class Worker:
             exit_now(Unavailable("the NATS connection was closed for good"))
 
     def _start_bridge(self) -> None:
-        jetstream = self.nats.jetstream()
-
         async def ensure() -> None:
-            await ensure_consumer(jetstream, INBOUND, inbound_consumer())
+            await ensure_consumer(self.nats.jetstream(), INBOUND, inbound_consumer())
+
+        async def run() -> None:
+            await ensure()
+            await bridge.run()
 
         bridge = Bridge(
             self.nats,
@@ -170,7 +185,7 @@ class Worker:
             pressed=lambda: self.writers is not None and self.writers.pressed,
             max_bytes=EMBEDDED_IN_FLIGHT_BYTES if self.settings.embedded else IN_FLIGHT_BYTES,
         )
-        self._spawn(_after(ensure, bridge.run))
+        self._spawn(self._with_nats(run))
 
     async def _start_dispatch(self) -> None:
         settings = self.settings
@@ -234,10 +249,11 @@ class Worker:
             raise Misconfigured("set TREASURY_JWKS_URL (or TREASURY_JWKS_FILE on a local stack)")
         return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
-    def _spawn(self, work: Awaitable[Any]) -> None:
+    def _spawn(self, work: Awaitable[Any]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(self._or_die(work))
         self._tasks.append(task)
         self._stack.push_async_callback(_cancelled, task)
+        return task
 
     async def _or_die(self, work: Awaitable[Any]) -> None:
         try:
@@ -292,11 +308,6 @@ class Worker:
             fetch_often(app, POLL_OFTEN_MS)
         self._stack.push_async_callback(app.stop)
         self._stack.push_async_callback(self.writers.stop)
-
-
-async def _after(first: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[Any]]) -> None:
-    await first()
-    await then()
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:

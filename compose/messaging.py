@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-import nats
 import structlog
 from nats.aio.client import Client
 
@@ -21,15 +20,16 @@ GIVEN_UP_S = 60.0
 log = structlog.get_logger(__name__)
 
 
-async def open_nats(
+async def connect_nats(
+    client: Client,
     url: str,
     *,
     name: str,
     closed: Callable[[], Awaitable[None]],
     attempt_every_s: float = ATTEMPT_EVERY_S,
-) -> Client:
-    """A connection that reconnects for ever; `closed` is called if it ends for good."""
-    return await nats.connect(
+) -> None:
+    """Connect, however long that takes, and again for ever; `closed` is called if it ends."""
+    await client.connect(
         url,
         name=name,
         max_reconnect_attempts=-1,

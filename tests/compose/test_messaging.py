@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from compose import container
 from compose.container import Worker
 from compose.local.nats import NatsServer
-from compose.messaging import open_nats, watch_nats
+from compose.messaging import connect_nats, watch_nats
 from compose.settings import Settings, new_master_key
 from streams.errors import Unavailable
 
@@ -34,7 +34,8 @@ async def server(tmp_path) -> AsyncIterator[NatsServer]:
 
 @pytest_asyncio.fixture
 async def client(server) -> AsyncIterator[Client]:
-    client = await open_nats(server.url, name="test", closed=_never, attempt_every_s=0.01)
+    client = Client()
+    await connect_nats(client, server.url, name="test", closed=_never, attempt_every_s=0.01)
     yield client
     client._closed_cb = None
     await client.close()
@@ -94,6 +95,7 @@ class TestTheWorkersConnection:
     @pytest_asyncio.fixture
     async def worker(self, stack) -> Worker:
         worker = Worker(Settings(nats=stack.nats.url, master_key=new_master_key()))
+        worker._stack.push_async_callback(worker._close_nats)
         await worker._connect_nats()
         return worker
 
