@@ -170,13 +170,12 @@ async def images_in(
     connection: asyncpg.Connection, partition: int
 ) -> AsyncIterator[tuple[bytes, int, bytes]]:
     """The same from a snapshot that is open already."""
-    cursor = connection.cursor(
-        "SELECT coalesce(long_key, slot), seq, bytes FROM images WHERE partition = $1",
-        partition,
-        prefetch=CURSOR_ROWS,
+    cursor = await connection.cursor(
+        "SELECT coalesce(long_key, slot), seq, bytes FROM images WHERE partition = $1", partition
     )
-    async for row in cursor:
-        yield row[0], row[1], row[2]
+    while rows := await cursor.fetch(CURSOR_ROWS):
+        for row in rows:
+            yield row[0], row[1], row[2]
 
 
 async def archive_genesis(pool: asyncpg.Pool, genesis: RawRecord) -> bool:
