@@ -121,7 +121,8 @@ async def _commands(
 ) -> None:
     rows = await pool.fetch(
         """SELECT tenant_id, event_id, count(*) AS decided FROM entries
-           WHERE ingress = 'http' AND status NOT IN ('duplicate', 'parked') GROUP BY 1, 2"""
+           WHERE ingress = 'http' AND status NOT IN ('duplicate', 'parked')
+             AND reason NOT IN ('conflict', 'parking_full') GROUP BY 1, 2"""
     )
     decided = {(row["tenant_id"], row["event_id"]): row["decided"] for row in rows}
     for name, status in commands.items():

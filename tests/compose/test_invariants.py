@@ -149,6 +149,15 @@ class TestWhatWasAccepted:
             await self.found(installation, accepted), "I3"
         )
 
+    @pytest.mark.parametrize("reason", ["conflict", "parking_full"])
+    async def test_as_a_command_whose_retry_was_turned_away_is_fine(self, installation, reason):
+        await installation.touch(
+            """UPDATE entries SET status = 'rejected', reason = $1
+               WHERE status = 'duplicate' AND ingress = 'http'""",
+            reason,
+        )
+        assert (await self.found(installation)).violations == []
+
     async def test_as_a_command_and_decided_twice_is_named(self, installation):
         await installation.touch(
             "UPDATE entries SET status = 'refused' WHERE status = 'duplicate' AND ingress = 'http'"
