@@ -27,7 +27,7 @@ from agents.roles.jetstream import (
     inbound_stream,
     outbound_stream,
 )
-from agents.roles.process import exit_now
+from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
 from agents.roles.relay import Relay
 from agents.roles.saying import Saying
@@ -57,6 +57,7 @@ from web.metrics import Metrics
 from web.server import Server
 
 NATS_WITHIN_S = 5.0
+COMMAND_TIMEOUT_S = 20.0  # of PostgreSQL: what a role does at a time takes a fraction of it
 EMBEDDED_IN_FLIGHT_BYTES = 1024 * 1024  # that broker drops what exceeds some 5 MB a partition
 
 
@@ -113,7 +114,7 @@ class Worker:
             self._start_bridge()
 
     async def _pool(self, dsn: str, size: int) -> asyncpg.Pool:
-        pool = await open_pool(dsn, max_size=size)
+        pool = await open_pool(dsn, max_size=size, command_timeout_s=COMMAND_TIMEOUT_S)
         self._stack.push_async_callback(pool.close)
         return pool
 
@@ -250,18 +251,10 @@ class Worker:
         return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
     def _spawn(self, work: Awaitable[Any]) -> "asyncio.Task[None]":
-        task = asyncio.ensure_future(self._or_die(work))
+        task = asyncio.ensure_future(or_die(work, exit_now))
         self._tasks.append(task)
         self._stack.push_async_callback(_cancelled, task)
         return task
-
-    async def _or_die(self, work: Awaitable[Any]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            exit_now(error)
 
     async def _start_writers(self) -> None:
         settings = self.settings

@@ -57,6 +57,21 @@ async def open_producer(bootstrap: str, *, max_bytes: int = FETCH_BYTES) -> AIOK
     return producer
 
 
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, whatever it is doing.
+
+    While one of its fetches waits to be repeated, its own `stop` ends half-way, with that fetch's
+    cancellation raised as if it were ours.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()  # noqa: SLF001  what was left to do
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+
+
 class PartitionReader:
     """Reads one partition from any offset, in order, without a group."""
 
@@ -78,7 +93,7 @@ class PartitionReader:
         try:
             await self._consumer.start()
         except BaseException:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise
         self._consumer.assign([self._tp])
         # Its background task must have begun, or `stop` raises that task's cancellation at us.
@@ -86,7 +101,7 @@ class PartitionReader:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def bounds(self) -> tuple[int, int]:
         """(first offset that is there, offset the next record will get)."""

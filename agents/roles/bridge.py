@@ -20,7 +20,7 @@ from nats.errors import Error as NatsError
 from agents.roles.counters import BRIDGED
 from agents.roles.inlet import Inlet
 from agents.roles.lanes import Carried, Lane, Progress
-from agents.roles.outages import is_outage
+from agents.roles.outages import is_outage, uninterrupted
 from agents.roles.pulling import Puller
 from streams.envelope import Refusal, read
 from streams.partitioner import partition_of
@@ -120,10 +120,10 @@ class Bridge:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for lane in self._lanes:
-                    tasks.create_task(lane.append_for_ever())
-                    tasks.create_task(lane.settle_for_ever())
-                tasks.create_task(self._keep_alive())
-                tasks.create_task(self._carry())
+                    tasks.create_task(uninterrupted(lane.append_for_ever()))
+                    tasks.create_task(uninterrupted(lane.settle_for_ever()))
+                tasks.create_task(uninterrupted(self._keep_alive()))
+                tasks.create_task(uninterrupted(self._carry()))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:

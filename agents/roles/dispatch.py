@@ -19,7 +19,7 @@ from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor
 from agents.roles.follow import Archived, follow_archive
 from agents.roles.lease import Lease, Progress, run_leased
-from agents.roles.outages import Backoff, is_outage
+from agents.roles.outages import Backoff, is_outage, uninterrupted
 from agents.roles.saying import Saying, through_outages
 from streams.ids import derive
 from streams.journal import Batch, Call, Entry
@@ -70,7 +70,8 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for row, answer, asked_ago_s in await unfinished_calls(self._pool, lease.partition):
-                    tasks.create_task(self._resumed(row, answer, asked_ago_s))
+                    work = self._resumed(row, answer, asked_ago_s)
+                    tasks.create_task(uninterrupted(work))
                 await self._follow(lease, progress.seq, tasks)
         except BaseExceptionGroup as group:
             # Outages and a lost lease must be seen as what they are.
@@ -86,7 +87,7 @@ class Dispatch:
                     begun = await self._take(lease, seq, some)
                     seq = some[-1].seq
                     for work in begun:
-                        tasks.create_task(work)
+                        tasks.create_task(uninterrupted(work))
                     backoff.reset()
             except Exception as error:
                 if not is_outage(error):

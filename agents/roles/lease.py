@@ -14,7 +14,7 @@ from typing import NoReturn
 import asyncpg
 import structlog
 
-from agents.roles.outages import Backoff, is_outage
+from agents.roles.outages import Backoff, is_outage, uninterrupted
 from streams.errors import Fenced
 from streams.journal import Position
 
@@ -164,7 +164,7 @@ async def run_leased(lease: Lease, work: Work) -> NoReturn:
 
 
 async def _while_renewed(lease: Lease, work: Awaitable[None]) -> None:
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(uninterrupted(work))
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=lease.ttl_s / 3)

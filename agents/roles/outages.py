@@ -5,6 +5,8 @@ Anything else is a fault of ours and is not caught here.
 
 import asyncio
 import random
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -27,10 +29,29 @@ _OUTAGES = (
 )
 
 
+Result = TypeVar("Result")
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether waiting can help: Kafka, NATS or Postgres did not answer as they should."""
     # A ValueError among asyncpg's interface errors is an argument it could not encode: ours.
     return isinstance(error, _OUTAGES) and not isinstance(error, ValueError)
+
+
+async def uninterrupted(work: Awaitable[Result]) -> Result:
+    """What the work comes to; a cancellation that nobody asked for is an outage (`Unavailable`).
+
+    Libraries raise the cancellation of a task of theirs at us now and then, while they lose a
+    connection. Task groups and everybody who waits for a task take it for an orderly end.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        assert task is not None
+        if task.cancelling():
+            raise
+        raise Unavailable("a library has cancelled what we waited for") from error
 
 
 class Backoff:

@@ -4,13 +4,15 @@ No unwinding, no final acks, no last writes: whatever is not committed is decide
 by whoever owns the partition next. A supervisor restarts the process.
 """
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import structlog
 
+from agents.roles.outages import uninterrupted
 from streams.errors import Fenced, JournalBroken, LogBetrayed, Misconfigured
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,16 @@ def exit_now(error: BaseException) -> NoReturn:
     log.critical("process_ends", error=f"{type(error).__name__}: {error}", exc_info=error)
     sys.stderr.flush()
     os._exit(exit_code(error))
+
+
+async def or_die(work: Awaitable[object], die: Die) -> None:
+    """Await the work; whatever ends it, save its orderly end or our cancelling it, ends us."""
+    try:
+        await uninterrupted(work)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        die(error)
 
 
 def exit_code(error: BaseException) -> int:

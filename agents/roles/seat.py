@@ -6,13 +6,12 @@ Started and paused as a whole, one after the other, never twice at once. Knows n
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from agents.clock import TICKED
 from agents.decide import SYSTEM_TENANT
 from agents.roles.inlet import Inlet
-from agents.roles.process import Die
+from agents.roles.process import Die, or_die
 from agents.roles.writer import PartitionWriter
 from streams.errors import OutcomeUnknown
 from tables.checkpoint import ChangelogWriter, Checkpoint, checkpoint_of, write_checkpoint
@@ -62,8 +61,8 @@ class Seat:
             raise RuntimeError(f"partition {self.writer.partition} runs already")
         self._stopping.clear()
         self.writer.start()
-        self._checkpoints = asyncio.create_task(self._or_die(self._checkpoint_for_ever()))
-        self._ticks = asyncio.create_task(self._or_die(self._tick_for_ever()))
+        self._checkpoints = asyncio.create_task(or_die(self._checkpoint_for_ever(), self._die))
+        self._ticks = asyncio.create_task(or_die(self._tick_for_ever(), self._die))
 
     async def pause(self) -> None:
         """Commit the batch in hand, end a checkpoint under way; nothing runs afterwards.
@@ -96,14 +95,6 @@ class Seat:
         self.checkpoint = checkpoint
         unchanged = images.keys() - writer.unflushed.keys() - writer.pending_keys
         writer.fold.working.stored({key: value for key, (_, value) in images.items()}, unchanged)
-
-    async def _or_die(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._die(error)
 
     async def _checkpoint_for_ever(self) -> None:
         while not self._stopping.is_set():

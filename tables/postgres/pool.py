@@ -21,14 +21,20 @@ def login_dsn(dsn: str, user: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=netloc))
 
 
-async def open_pool(dsn: str, *, max_size: int = 10) -> asyncpg.Pool:
-    """A pool of at most `max_size` connections; one is opened now."""
+async def open_pool(
+    dsn: str, *, max_size: int = 10, command_timeout_s: float = COMMAND_TIMEOUT_S
+) -> asyncpg.Pool:
+    """A pool of at most `max_size` connections; one is opened now.
+
+    A connection whose other end is gone without a word is given up after two command timeouts:
+    one for the answer, one for the request to cancel.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=max_size,
         timeout=20,
-        command_timeout=COMMAND_TIMEOUT_S,
+        command_timeout=command_timeout_s,
         server_settings={"application_name": "treasury", "timezone": "UTC"},
     )
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 
 from streams.errors import LogBetrayed, Unavailable
 from streams.kafka import PartitionReader, Record, open_producer
@@ -82,6 +83,24 @@ class TestFollow:
         assert len(asyncio.all_tasks()) <= before
         assert len(reader._consumer._fetcher._fetch_waiters) <= 1
         assert len(reader._consumer._fetcher._pending_tasks) <= 1
+
+
+class TestStop:
+    async def test_while_a_fetch_waits_to_be_repeated_cancels_nobody(self, stack, topic):
+        # What the client's own stop raises then would end a role without a word.
+        failed = asyncio.Event()
+
+        async def send(*_arguments: object, **_more: object) -> None:
+            failed.set()
+            raise KafkaConnectionError("the connection is lost")
+
+        async with PartitionReader(stack.kafka.bootstrap, topic, 0) as reader:
+            client = reader._consumer._client
+            client.send = send
+            reader._consumer.seek(reader._tp, 0)
+            async with asyncio.timeout(WITHIN_S):
+                await failed.wait()
+        assert client._conns == {} or not any(each.connected() for each in client._conns.values())
 
 
 class TestReadRange:

@@ -1,4 +1,5 @@
 import asyncio
+from asyncio import CancelledError
 
 import pytest
 
@@ -127,14 +128,16 @@ class TestRunLeased:
 
         async def work(progress: Progress) -> None:
             seen.append(progress.seq)
-            if len(seen) == 4:
+            if len(seen) == 5:
                 raise JournalBroken("enough")
             await advance(holder, database, progress.seq, progress.seq + 1)
-            raise [Unavailable(), ConnectionResetError(), TimeoutError()][len(seen) - 1]
+            raise [Unavailable(), ConnectionResetError(), TimeoutError(), CancelledError()][
+                len(seen) - 1
+            ]
 
         with pytest.raises(JournalBroken):
             await run_leased(holder, work)
-        assert seen == [-1, 0, 1, 2]
+        assert seen == [-1, 0, 1, 2, 3]
 
     async def test_a_fault_of_ours_is_raised_and_the_lease_released(self, database):
         async def work(_progress: Progress) -> None:

@@ -7,6 +7,8 @@ import asyncpg
 import pytest
 
 from agents.roles.outages import is_outage
+from agents.roles.process import or_die
+from streams.errors import Unavailable
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
@@ -44,3 +46,27 @@ class TestPostgres:
             connection.terminate()
             clients[0].close()
             server.close()
+
+
+class TestALibraryThatCancels:
+    async def test_what_we_wait_for_ends_the_process(self):
+        ended: list[BaseException] = []
+        never = asyncio.get_running_loop().create_future()
+        never.cancel()
+        await or_die(never, ended.append)
+        assert [type(error) for error in ended] == [Unavailable]
+
+    async def test_is_told_from_our_own_cancelling(self):
+        ended: list[BaseException] = []
+        began = asyncio.Event()
+
+        async def work() -> None:
+            began.set()
+            await asyncio.get_running_loop().create_future()
+
+        task = asyncio.create_task(or_die(work(), ended.append))
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == []
