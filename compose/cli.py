@@ -303,6 +303,8 @@ def bench(
     name: Annotated[str, typer.Argument(help="One of them, all, or list.")] = "list",
     *,
     events: Annotated[int | None, typer.Option(min=100, help="Instead of its own size.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of what is timed by a clock.")] = 20.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Of memory's soak.")] = 0.0,
     workers: Annotated[int, typer.Option(min=1, max=8, help="Ours, and the peer's.")] = 2,
     tenants: Annotated[int, typer.Option(min=3)] = 1_000,
     peer: Annotated[bool, typer.Option(help="Measure plain Faust as well.")] = True,
@@ -318,12 +320,19 @@ def bench(
         ]
         _show(listed, as_json=as_json)
         return
-    options = Options(events=events, workers=workers, tenants=tenants, peer=peer)
+    options = Options(
+        events=events,
+        seconds=seconds,
+        minutes=minutes,
+        workers=workers,
+        tenants=tenants,
+        peer=peer,
+    )
     _show(run_bench(name, options, _tell), as_json=as_json)
 
 
 def _tell(line: str) -> None:
-    err.print(line, highlight=False)
+    err.print(line, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from compose.bench.engine import engine, single_events
-from compose.bench.fold import fold
+from compose.bench import e2e, engine, fold, growth, memory, query, recovery, replay
 from compose.bench.report import BenchFailed, Options, Report
 from streams.errors import Misconfigured
 
@@ -28,13 +27,41 @@ class Bench:
 
 
 BENCHES = {
-    "fold": Bench("decide and encode, no broker, one core", "", fold),
+    "fold": Bench("decide and encode, no broker, one core", "", fold.run),
     "engine": Bench(
         "inbound to journal and checkpoint, records as the bridge packs them, no archive",
         "10 × plain Faust and 30,000 events/s",
-        engine,
+        engine.run,
     ),
-    "single": Bench("the same, one event a Kafka record", "2 × plain Faust", single_events),
+    "single": Bench("the same, one event a Kafka record", "2 × plain Faust", engine.run_single),
+    "e2e": Bench(
+        "NATS to treasury.* on NATS with all roles; latency open-loop at half of that rate;"
+        " at JetStream's default sync interval, and with every message synced",
+        "5,000 events/s, synced 1,500; p99 500 ms",
+        e2e.run,
+    ),
+    "query": Bench(
+        "GET of a balance, flooded and at 1,000/s (latency, open loop), beside ingest of 10,000/s",
+        "1,000 requests/s, p99 50 ms",
+        query.run,
+    ),
+    "recovery": Bench(
+        "milliseconds (p50_ms) and rows/s (events_per_s) until all is served again: after kill -9,"
+        " and with an empty local folder",
+        "1 M rows in 20,000 ms; 20,000 rows/s from an empty folder",
+        recovery.run,
+    ),
+    "replay": Bench("`treasury verify` of an archive", "30,000 events/s", replay.run),
+    "memory": Bench(
+        "the largest worker beside 1 M rows; with --minutes, its slope in MiB a minute",
+        "1,024 MiB; slope below 1",
+        memory.run,
+    ),
+    "growth": Bench(
+        "events a second of processor time, and the cost (ratio), at few and many rows and tenants",
+        "ratio 0.85 to 1.15",
+        growth.run,
+    ),
 }
 
 

@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compose.bench.journal import Decided, checkpointed, read_journal
-from compose.bench.load import Records, count_of, fill, make_load, packed, single, split
+from compose.bench.load import Records, count_of, make_load, packed, single, split
 from compose.bench.peers import PEERS, run_peer
 from compose.bench.report import BenchFailed, Options, Report
-from compose.bench.stack import Installation, ends_of, frozen, installation
+from compose.bench.stack import Installation, writers_only
 from streams.inbound import Signer
 from tests.model.generator import Load, Message
 
 EVENTS = 200_000
-UNARCHIVED_BYTES = 1 << 40  # nobody archives: the writer must not wait for it
 Tell = Callable[[str], None]
 Pack = Callable[[Sequence[Message], Signer], Records]
 
@@ -29,24 +28,19 @@ class Measured:
     rss_mib: float | None
 
 
-async def engine(options: Options, tell: Tell) -> list[Report]:
+async def run(options: Options, tell: Tell) -> list[Report]:
     """Records as the bridge packs them."""
     return await _against_peers("engine", packed, options, tell)
 
 
-async def single_events(options: Options, tell: Tell) -> list[Report]:
+async def run_single(options: Options, tell: Tell) -> list[Report]:
     """One event a record."""
     return await _against_peers("single", lambda some, _signer: single(some), options, tell)
 
 
 async def _against_peers(name: str, pack: Pack, options: Options, tell: Tell) -> list[Report]:
     load = make_load(options.events or EVENTS, options.tenants)
-    async with installation(
-        tell,
-        workers=options.workers,
-        roles=["writer"],
-        environment={"TREASURY_UNARCHIVED_BYTES": str(UNARCHIVED_BYTES)},
-    ) as home:
+    async with writers_only(tell, options.workers) as home:
         ours = await measure(home, load, pack, tell)
         peers = PEERS if options.peer else ()
         rates = {peer: await _rate_of(peer, home, load, options, tell) for peer in peers}
@@ -86,23 +80,16 @@ def report_of(
 
 
 async def measure(home: Installation, load: Load, pack: Pack, tell: Tell) -> Measured:
-    """Fill inbound and let the workers decide it all; what they journaled."""
-    settings = home.settings
-    signer = Signer(settings.derived_key("inbound"))
-    warm, rest = (pack(messages, signer) for messages in split(load))
-    topic = settings.topics.inbound.name
+    """Let the workers take the tenants, then time what they journal of the rest."""
+    warm, rest = (pack(messages, home.signer) for messages in split(load))
+    count = count_of(rest)
     await home.shared()
-    await home.decided(await fill(settings.kafka, topic, warm), count_of(warm))
-    starts = await ends_of(settings.kafka, topic, settings.partitions)
-    used_s = home.cpu_s()
-    with frozen(home.pids):
-        ends = await fill(settings.kafka, topic, rest)
-    await home.decided(ends, count_of(rest))
-    used_s = home.cpu_s() - used_s
-    tell(f"writers: {1e6 * used_s / count_of(rest):.0f} µs of processor time an event")
-    await checkpointed(settings, ends)
+    await home.take(warm)
+    taken = await home.take(rest)
+    tell(f"writers: {1e6 * taken.cpu_s / count:.0f} µs of processor time an event")
+    await checkpointed(home.settings, taken.ends)
     rss_mib = home.rss_mib()
-    decided = await read_journal(settings, starts, ends)
-    if decided.entries != count_of(rest):
-        raise BenchFailed(f"{decided.entries} entries of {count_of(rest)} events")
+    decided = await read_journal(home.settings, taken.starts, taken.ends)
+    if decided.entries != count:
+        raise BenchFailed(f"{decided.entries} entries of {count} events")
     return Measured(decided, rss_mib)

@@ -33,7 +33,7 @@ def _sale(number: int) -> bytes:
     return _envelope(number, b"pos.order.completed", data)
 
 
-async def fold(options: Options, _tell: Callable[[str], None]) -> list[Report]:
+async def run(options: Options, _tell: Callable[[str], None]) -> list[Report]:
     """Decide sales of a hundred tenants and encode what they change."""
     events = options.events or EVENTS
     working = WorkingSet(MemoryStore())

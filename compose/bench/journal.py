@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from compose.bench.report import BenchFailed
@@ -50,16 +50,27 @@ async def read_journal(
     decided = Decided()
     for partition in range(settings.partitions):
         wanted = starts.get(partition, 0), ends.get(partition, 0)
-        await _read(settings, partition, wanted, decided)
+        async for record, ms in _batches(settings, partition):
+            _count(record, ms, wanted, decided)
     for (tenant, _, asset), minor in _sums(decided.balances).items():
         if minor:
             raise BenchFailed(f"the postings of {tenant} in {asset} sum to {minor}")
     return decided
 
 
-async def _read(
-    settings: Settings, partition: int, wanted: tuple[int, int], decided: Decided
-) -> None:
+async def live_rows(settings: Settings) -> int:
+    """How many rows there are: by the last image of each."""
+    rows = 0
+    for partition in range(settings.partitions):
+        live: dict[bytes, bool] = {}
+        async for record, _ in _batches(settings, partition):
+            live |= {image.key: image.value is not None for image in record.images}
+        rows += sum(live.values())
+    return rows
+
+
+async def _batches(settings: Settings, partition: int) -> AsyncIterator[tuple[Batch, int]]:
+    """The micro-batches that count, each with the milliseconds of its Kafka record."""
     chain, topic = Chain(), settings.topics.journal.name
     async with PartitionReader(settings.kafka, topic, partition) as reader:
         first, end = await reader.bounds()
@@ -67,7 +78,7 @@ async def _read(
             for found in records:
                 record = chain.accept(found.value)
                 if isinstance(record, Batch):
-                    _count(record, found.timestamp_ms, wanted, decided)
+                    yield record, found.timestamp_ms
 
 
 def _count(record: Batch, ms: int, wanted: tuple[int, int], decided: Decided) -> None:

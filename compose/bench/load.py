@@ -4,6 +4,7 @@ Made before any clock starts, as the bytes that enter: records as the bridge pac
 event a record as a foreign Kafka producer may write. The events are tests/model/generator's.
 """
 
+import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from tests.model.generator import Load, Message, generate
 SEED = 1
 """One load for all runs, so that their figures can be compared."""
 PARTITIONS = 8
+POUR_TICK_S = 0.02
 EVENTS_BEFORE_TENANTS_PER_TENANT = 3
 
 Records = dict[int, list["Record"]]
@@ -110,3 +112,30 @@ async def _append(
 def count_of(records: Records) -> int:
     """Events in these records."""
     return sum(record.events for some in records.values() for record in some)
+
+
+async def pour(
+    bootstrap: str, topic: str, messages: Sequence[Message], signer: Signer, *, events_per_s: float
+) -> dict[int, int]:
+    """Append so many events a second, packed as they come; the end of each partition.
+
+    Open loop: what Kafka or the workers do with them changes nothing.
+    """
+    size = max(1, int(events_per_s * POUR_TICK_S))
+    ticks = [packed(messages[at : at + size], signer) for at in range(0, len(messages), size)]
+    producer = await open_producer(bootstrap)
+    try:
+        waiting = []
+        started = time.monotonic()
+        for number, records in enumerate(ticks):
+            await asyncio.sleep(max(0.0, started + number * POUR_TICK_S - time.monotonic()))
+            for partition, some in records.items():
+                for record in some:
+                    about = {"partition": partition, "headers": record.headers}
+                    waiting.append((partition, await producer.send(topic, record.value, **about)))
+        ends: dict[int, int] = {}
+        for partition, sent in waiting:
+            ends[partition] = (await sent).offset + 1
+        return ends
+    finally:
+        await producer.stop()

@@ -6,23 +6,46 @@ append to Kafka, answer over HTTP and use of the machine.
 
 import asyncio
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import aiohttp
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from compose.bench.load import PARTITIONS
+from compose.bench.load import PARTITIONS, Records, count_of, fill
 from compose.bench.report import BenchFailed, cpu_s, rss_mib
 from compose.local.accounts import temporary_folder
 from compose.up import Local, Running
+from streams.inbound import Signer
 
 POLL_S = 0.1
+GONE_POLL_S = 0.005
 SLOWEST_EVENTS_PER_S = 500
 PATIENCE_S = 120.0
+UNARCHIVED_BYTES = 1 << 40  # a writer without an archive must not wait for it
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Inbound records that were decided: start ≤ offset < end by partition, and their cost."""
+
+    starts: dict[int, int]
+    ends: dict[int, int]
+    cpu_s: float
 
 
 class Installation:
@@ -31,6 +54,8 @@ class Installation:
     def __init__(self, running: Running) -> None:
         self.running = running
         self.settings = running.settings()
+        self.signer = Signer(self.settings.derived_key("inbound"))
+        self._ended = 0
 
     @property
     def broker(self) -> str:
@@ -45,9 +70,9 @@ class Installation:
 
     def must_be_whole(self) -> None:
         """Raise `BenchFailed` when a worker has ended by itself: what follows is no steady time."""
-        for each in self.running.supervisors:
-            if each.codes:
-                raise BenchFailed(f"{each.command.name} ended with {each.codes}\n{self.logs()}")
+        codes = [code for each in self.running.supervisors for code in each.codes]
+        if len(codes) > self._ended:
+            raise BenchFailed(f"workers ended with {codes}\n{self.logs()}")
 
     def logs(self) -> str:
         """The last lines of every worker's log."""
@@ -69,19 +94,68 @@ class Installation:
 
     async def shared(self) -> None:
         """Return when every worker serves its share of the partitions."""
-        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
-            while True:
-                self.must_be_whole()
-                served = [await _served(session, url) for url in self.running.urls]
-                if sum(served) == PARTITIONS and all(served):
-                    return
-                await asyncio.sleep(POLL_S)
+        await self._until(all)
+
+    async def serving(self) -> None:
+        """Return when all partitions are served, by whomever."""
+        await self._until(any)
+
+    async def take(self, records: Records) -> Taken:
+        """Append these to inbound while the workers stand still; return when all are committed.
+
+        It is the group's offsets that tell, and those follow the journal.
+        """
+        settings, count = self.settings, count_of(records)
+        topic = settings.topics.inbound.name
+        starts = await ends_of(settings.kafka, topic, settings.partitions)
+        used_s = self.cpu_s()
+        with frozen(self.pids):
+            ends = await fill(settings.kafka, topic, records)
+        await self.decided(ends, count)
+        return Taken(starts, ends, self.cpu_s() - used_s)
 
     async def decided(self, ends: Mapping[int, int], events: int) -> None:
         """Return when the group has committed all inbound before `ends`: it is in the journal."""
         settings = self.settings
         group, topic = settings.prefix, settings.topics.inbound.name
         await consumed(settings.kafka, group, topic, ends, events=events, check=self.must_be_whole)
+
+    def kill(self) -> None:
+        """SIGKILL every worker; their supervisors start them again."""
+        pids = self.pids
+        self._ended += len(pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    async def gone(self) -> None:
+        """Return when those that were killed have ended."""
+        supervisors = self.running.supervisors
+        async with asyncio.timeout(PATIENCE_S):
+            while sum(len(each.codes) for each in supervisors) < self._ended:  # noqa: ASYNC110
+                await asyncio.sleep(GONE_POLL_S)
+
+    async def lose_local_folders(self) -> float:
+        """Stop every worker and start it again with nothing on its own disk; the moment of that.
+
+        In seconds of the monotonic clock.
+        """
+        for supervisor in self.running.supervisors:
+            await supervisor.stop()
+        for number, _ in enumerate(self.running.supervisors):
+            await asyncio.to_thread(shutil.rmtree, self.running.settings(number).data_dir)
+        started = time.monotonic()
+        for supervisor in self.running.supervisors:
+            await supervisor.start()
+        return started
+
+    async def _until(self, enough: Callable[[Iterable[object]], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
+            while True:
+                self.must_be_whole()
+                served = [await _served(session, url) for url in self.running.urls]
+                if sum(served) == PARTITIONS and enough(served):
+                    return
+                await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager
@@ -108,6 +182,14 @@ async def installation(
         async with Running(local, tell) as running:
             await running.ready()
             yield Installation(running)
+
+
+def writers_only(
+    tell: Callable[[str], None], workers: int
+) -> AbstractAsyncContextManager[Installation]:
+    """An installation whose workers decide and nothing else: nobody archives."""
+    environment = {"TREASURY_UNARCHIVED_BYTES": str(UNARCHIVED_BYTES)}
+    return installation(tell, workers=workers, roles=["writer"], environment=environment)
 
 
 @contextmanager

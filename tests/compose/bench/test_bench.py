@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from compose.bench import BENCHES, Options, run_bench
 from compose.bench.engine import Measured, report_of
 from compose.bench.journal import Decided
+from compose.bench.memory import slope
 from compose.bench.report import BenchFailed, percentile
 from compose.cli import app
 from streams.errors import Misconfigured
@@ -76,3 +77,11 @@ class TestFigures:
     )
     def test_a_percentile_is_a_value_that_was_measured(self, count, share, wanted):
         assert percentile(list(range(1, count + 1)), share) == wanted
+
+
+class TestSlope:
+    def test_is_that_of_the_line(self):
+        assert slope([(0.0, 10.0), (1.0, 12.0), (2.0, 14.0)]) == 2.0
+
+    def test_of_one_point_is_none(self):
+        assert slope([(1.0, 5.0)]) == 0.0
