@@ -13,14 +13,11 @@ pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="package")]
 async def test_e2e_sees_what_every_event_caused(home):
     load = load_of_run(11)
     flood = len(split(load)[1]) // 2
-    report = await e2e.measure(home, load, flood, 1.0, sync="default", tell=print)
-    assert report.bench == "e2e sync default"
-    assert report.events == flood
+    report = await e2e.measure(home, load, flood, 600.0, sync="default", tell=print)
+    assert (report.bench, report.events) == ("e2e sync default", flood)
     assert 0 < report.p50_ms <= report.p99_ms
     sent = [each for each in load.messages if each.after is None]
-    paced = int(report.events_per_s / 2)
-    if len(sent) <= flood + paced:  # this machine was quick enough to send all in a second
-        assert await balances(home, load) == expected(sent, []).balances
+    assert await balances(home, load) == expected(sent, []).balances
 
 
 async def test_query_is_answered_while_events_come_in(home):
