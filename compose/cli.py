@@ -1,7 +1,7 @@
 """The command line: every operation of the service, for people and (with --json) for programs.
 
-Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage, 70 failed, 75 another worker
-owns it, 78 an operator must act, 130 interrupted.
+Exit codes: 0 done, 1 a difference or a failed check (of a worker: its event loop stood still), 2
+wrong usage, 70 failed, 75 another worker owns it, 78 an operator must act, 130 interrupted.
 """
 
 import asyncio
