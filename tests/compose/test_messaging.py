@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from compose import container
 from compose.container import Worker
 from compose.local.nats import NatsServer
+from compose.local.processes import free_port
 from compose.messaging import connect_nats, watch_nats
 from compose.settings import Settings, new_master_key
 from streams.errors import Unavailable
@@ -107,4 +108,14 @@ class TestTheWorkersConnection:
     async def test_closes_quietly_with_the_worker(self, worker, ended):
         await worker.__aexit__()
         assert worker.nats.is_closed
+        assert ended == []
+
+    async def test_is_given_up_with_the_worker_though_it_never_was(self, ended):
+        nowhere = f"nats://127.0.0.1:{free_port()}"
+        worker = Worker(Settings(nats=nowhere, master_key=new_master_key()))
+        worker._stack.push_async_callback(worker._close_nats)
+        connecting = worker._spawn(worker._connect_nats())
+        await until(lambda: any(server.reconnects for server in worker.nats._server_pool))
+        await asyncio.wait_for(worker.__aexit__(), WITHIN_S)
+        assert connecting.done()
         assert ended == []
