@@ -39,7 +39,7 @@ async def restore(settings: Settings, tell: Told) -> None:
 
     Rows come from the archive's last images, numbers and hashes go on where the archive ends; the
     inbound log starts anew. May be repeated: it leaves a partition alone that it has restored, and
-    refuses every other journal that is not empty.
+    refuses every other journal that is not empty, and a changelog that is ahead of the archive.
     """
     if not settings.embedded:
         await create_topics(settings)
@@ -70,6 +70,7 @@ async def _restore(
     if first > 0:
         raise Misconfigured(f"inbound {partition} does not begin at offset 0")
     genesis = _genesis(settings, Chain.after(latest.bytes), partition, first_offset=0)
+    await _must_not_be_ahead(settings, genesis)
     rows = await _rows_to_changelog(settings, pool, producer, genesis)
     await _begin_log(settings, pool, producer, genesis, expected=0)
     tell(f"partition {partition}: {rows} rows, goes on at seq {genesis.seq} as log {genesis.log}")
@@ -94,8 +95,24 @@ async def _goes_on(
             return True
     raise Misconfigured(
         f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
-        " delete and create the topics first if this one is to be given up"
+        " delete the topic first if this one is to be given up"
     )
+
+
+async def _must_not_be_ahead(settings: Settings, genesis: Genesis) -> None:
+    """Rows of records that were lost would win over the archive's, in this worker and the next."""
+    name, partition = settings.topics.changelog.name, genesis.partition
+    async with PartitionReader(settings.kafka, name, partition) as reader:
+        async for records in reader.read_range(*await reader.bounds()):
+            for record in records:
+                seq = int.from_bytes(record.value[:8], "big")
+                # At the genesis itself stands the checkpoint of a restore that was cut short.
+                ours = record.key == CHECKPOINT_KEY and seq == genesis.seq
+                if seq >= genesis.seq and not ours:
+                    raise Misconfigured(
+                        f"{name}[{partition}] holds rows of records that were lost;"
+                        " delete that topic first"
+                    )
 
 
 async def _rows_to_changelog(

@@ -77,9 +77,10 @@ async def read_changelog(store: PartitionStore, reader: PartitionReader) -> int:
 async def redo(store: PartitionStore, reader: PartitionReader, claim_offset: int) -> Recovered:
     """Fold the journal from the checkpoint to our own claim on top of the stored rows."""
     checkpoint = _checkpoint(store)
+    chain, start = await _start(checkpoint, reader)
+    # Only now: beyond our claim, too, the record that a checkpoint names has to be there.
     if checkpoint is not None and checkpoint.journal_offset > claim_offset:
         raise Fenced("a newer owner has written a checkpoint beyond our claim")
-    chain, start = await _start(checkpoint, reader)
     working = WorkingSet(store, digest=await _digest(store))
     recovered = Recovered(working, Seen(working.get), chain, claim_offset + 1, start - 1)
     async for records in reader.read_range(start, claim_offset + 1):

@@ -18,7 +18,7 @@ from streams.kafka import PartitionReader, Record, open_producer
 from tables.checkpoint import CODEC as CHECKPOINTS
 from tables.postgres.archived import apply_images, insert_records, last_record
 from tables.postgres.pool import open_pool
-from tables.store import CHECKPOINT_KEY
+from tables.store import CHECKPOINT_KEY, stored_value
 from tests.journals import Journal, entry
 
 PARTITIONS = 4
@@ -68,9 +68,11 @@ class Ruin:
             )
         )
 
-    async def append(self, topic: str, partition: int, data: bytes) -> None:
+    async def append(
+        self, topic: str, partition: int, data: bytes, key: bytes | None = None
+    ) -> None:
         producer = await open_producer(self.settings.kafka)
-        await producer.send_and_wait(topic, data, partition=partition)
+        await producer.send_and_wait(topic, data, key=key, partition=partition)
         await producer.stop()
 
 
@@ -183,6 +185,15 @@ class TestRestore:
         await ruin.append(ruin.settings.topics.journal.name, 0, whole.genesis())
         with pytest.raises(Misconfigured, match="journal 0 is not empty"):
             await restore(ruin.settings, print)
+
+    async def test_refuses_a_changelog_that_is_ahead_of_the_archive(self, ruin):
+        # A row of the record that came after the last archived one: it would win for ever.
+        name = ruin.settings.topics.changelog.name
+        await ruin.append(name, 3, stored_value(2, b"lost"), key=b"rw\x00t\x000")
+        with pytest.raises(Misconfigured, match=f"{name}.3. holds rows of records that were lost"):
+            await restore(ruin.settings, print)
+        assert await ruin.journal(3) == []
+        assert len(await ruin.read(name, 3)) == 1
 
 
 class TestRebase:

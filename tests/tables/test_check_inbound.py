@@ -4,24 +4,8 @@ import pytest
 
 from streams.errors import LogBetrayed
 from streams.journal import NO_HASH, Chain, Position, hash_of
-from streams.kafka import Record
 from tables.recovery import check_inbound
-
-
-class Log:
-    """Records from offset `first` on."""
-
-    def __init__(self, *values: bytes, first: int = 0) -> None:
-        self.first = first
-        self.records = {
-            offset: Record(offset, 0, (), value, None) for offset, value in enumerate(values, first)
-        }
-
-    async def bounds(self) -> tuple[int, int]:
-        return self.first, self.first + len(self.records)
-
-    async def read_one(self, offset: int) -> Record | None:
-        return self.records.get(offset)
+from tests.tables.logs import Log
 
 
 def decided(offset: int, index: int, last: bytes | None) -> Chain:
