@@ -12,6 +12,7 @@ import nats
 import pytest
 
 from compose import seeing
+from compose.proof import verify_all
 from compose.sending import Payers, publish
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
@@ -58,9 +59,12 @@ class TestTheEmbeddedBroker:
             await _settled(running)
             before = await _balances(running, tenants)
         assert any(before.values())
-        for _ in range(2):
+        for start in (2, 3):
             async with Running(local, print) as running:
                 await running.ready()
                 await _settled(running)
                 assert await _balances(running, tenants) == before
                 assert "recovery_reads_the_archive" in running.command(0).log_path.read_text()
+                if start == 3:
+                    proof = await verify_all(running.settings())
+                    assert (proof.sound, proof.violations) == (True, [])
