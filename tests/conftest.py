@@ -8,10 +8,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer
 
 from compose.local.accounts import temporary_folder
 from compose.local.kafka import apache_kafka_available
 from compose.local.stack import Endpoints, Stack
+from streams.kafka import open_producer
 
 APACHE_REQUIRED = os.environ.get("TREASURY_REQUIRE_APACHE_KAFKA") == "1"
 REPORT = Path(__file__).parents[1] / ".cache" / "test-report"
@@ -71,6 +73,22 @@ async def stack(stack_folder: Path, pytestconfig: pytest.Config) -> AsyncIterato
 def endpoints(stack: Stack) -> Endpoints:
     """Where the session's services answer."""
     return stack.endpoints
+
+
+@pytest_asyncio.fixture
+async def producer(stack: Stack) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer as our own are."""
+    producer = await open_producer(stack.kafka.bootstrap)
+    yield producer
+    await producer.stop()
+
+
+@pytest_asyncio.fixture
+async def topic(stack: Stack) -> str:
+    """A topic of one partition that nobody else uses."""
+    name = f"log-{uuid4().hex}"
+    await stack.create_topics({name: 1})
+    return name
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,5 @@
 """What the checks of a running installation call wrong, on an archive that somebody touched."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +23,7 @@ from compose.invariants import (
     kafka_events,
     published,
 )
-from compose.sending import SAME_KEY, one_answer
 from streams.journal import CODEC, Batch
-from streams.kafka import open_producer
 from tables.balances import Balance
 from tables.payments import GatewayCall
 from tables.row import encode
@@ -321,14 +317,10 @@ class TestEffects:
 
 class TestTheLog:
     @pytest_asyncio.fixture
-    async def topic(self, stack) -> AsyncIterator[str]:
-        name = f"log-{uuid4().hex}"
-        await stack.create_topics({name: 1})
-        producer = await open_producer(stack.kafka.bootstrap)
+    async def topic(self, topic, producer) -> str:
         for number in range(3):
-            await producer.send_and_wait(name, b"%d" % number, partition=0)
-        await producer.stop()
-        return name
+            await producer.send_and_wait(topic, b"%d" % number, partition=0)
+        return topic
 
     @pytest.mark.parametrize(("decided", "broken"), [(3, None), (2, "I3"), (4, "I10")])
     async def test_is_decided_to_its_end(self, stack, installation, topic, decided, broken):
@@ -362,37 +354,3 @@ class TestTheLog:
 
     async def test_of_events_is_read_whole(self, stack, topic):
         assert await kafka_events(stack.kafka.bootstrap, topic, 1) == [b"0", b"1", b"2"]
-
-
-class Answering:
-    """A worker that answers as a test says."""
-
-    def __init__(self, *answers: tuple[int, dict[str, str]]) -> None:
-        self.answers = list(answers)
-        self.answered: dict[tuple[str, str], int] = {}
-        self.keys: set[str] = set()
-
-    async def post(self, _tenant_id, _name, key, _body):
-        self.keys.add(key)
-        await asyncio.sleep(0)
-        status, body = self.answers.pop()
-        return status, {}, body
-
-
-CREATED, BUSY = (201, {"payment_id": "p"}), (409, {"code": "busy"})
-
-
-class TestOneKey:
-    @pytest.mark.parametrize(
-        ("other", "fine"), [(CREATED, True), (BUSY, True), ((201, {"payment_id": "q"}), False)]
-    )
-    async def test_has_one_answer(self, other, fine):
-        half = SAME_KEY // 2
-        workers = [Answering(*[CREATED] * half), Answering(other, *[CREATED] * (half - 1))]
-        found = await one_answer(workers, "t")
-        assert (found == []) == fine
-        assert len(workers[0].keys | workers[1].keys) == 1
-
-    async def test_that_never_gets_one_is_named(self):
-        [line] = await one_answer([Answering(*[BUSY] * SAME_KEY)], "t")
-        assert json.dumps("busy") in line.replace("'", '"')

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -74,11 +73,9 @@ class Watched:
 @pytest.mark.kafka
 class TestWatch:
     @pytest.fixture
-    async def inbound(self, stack, monkeypatch) -> str:
+    def inbound(self, topic, monkeypatch) -> str:
         monkeypatch.setattr(watchdog, "PROBE_S", 0.01)
-        name = f"inbound-{uuid4().hex}"
-        await stack.create_topics({name: 1})
-        return name
+        return topic
 
     def watching(self, stack, inbound: str, watched: Any) -> "asyncio.Task[None]":
         patience = Progress(stall_s=0.1, takeover_s=600)

@@ -10,24 +10,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from streams.errors import LogBetrayed, Unavailable
-from streams.kafka import PartitionReader, Record, open_producer
+from streams.kafka import PartitionReader, Record
 
 WITHIN_S = 60
 pytestmark = pytest.mark.kafka
-
-
-@pytest_asyncio.fixture
-async def topic(stack) -> str:
-    name = f"log-{uuid4().hex}"
-    await stack.create_topics({name: 1})
-    return name
-
-
-@pytest_asyncio.fixture
-async def producer(stack) -> AsyncIterator[AIOKafkaProducer]:
-    producer = await open_producer(stack.kafka.bootstrap)
-    yield producer
-    await producer.stop()
 
 
 @pytest_asyncio.fixture

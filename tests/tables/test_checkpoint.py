@@ -1,18 +1,15 @@
 """Checkpoints on a real log: a row is stored once the changelog has it, and never otherwise."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.errors import Fenced, OutcomeUnknown
 from streams.journal import Chain
-from streams.kafka import PartitionReader, open_producer
+from streams.kafka import PartitionReader
 from tables import checkpoint
 from tables.checkpoint import ChangelogWriter, checkpoint_of, write_checkpoint
 from tables.store import CHECKPOINT_KEY, PartitionStore
@@ -29,17 +26,8 @@ def store(tmp_path) -> PartitionStore:
 
 
 @pytest_asyncio.fixture
-async def producer(stack) -> AsyncIterator[AIOKafkaProducer]:
-    producer = await open_producer(stack.kafka.bootstrap)
-    yield producer
-    await producer.stop()
-
-
-@pytest_asyncio.fixture
-async def changelog(stack, producer) -> ChangelogWriter:
-    name = f"changelog-{uuid4().hex}"
-    await stack.create_topics({name: 1})
-    return ChangelogWriter(producer, name, 0, 0)
+async def changelog(producer, topic) -> ChangelogWriter:
+    return ChangelogWriter(producer, topic, 0, 0)
 
 
 async def keys(stack, changelog: ChangelogWriter) -> list[bytes | None]:

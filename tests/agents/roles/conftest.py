@@ -2,9 +2,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 
-from streams.kafka import open_producer
 from streams.topics import Topics
 from tests.agents.roles.dispatching import PlayedWriter
 from tests.databases import Database, migrated
@@ -19,19 +19,10 @@ async def database(database_dsn: str) -> AsyncIterator[Database]:
         yield database
 
 
-@pytest_asyncio.fixture
-async def producer(stack):
-    producer = await open_producer(stack.kafka.bootstrap)
-    yield producer
-    await producer.stop()
-
-
-@pytest_asyncio.fixture
-async def journal_topic(stack) -> str:
+@pytest.fixture
+def journal_topic(topic) -> str:
     """A journal of one partition that nobody else uses."""
-    name = f"journal-{uuid4().hex}"
-    await stack.create_topics({name: 1})
-    return name
+    return topic
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,6 @@
 """Faust's acknowledgements and deliveries are not trusted: what a gap or a repeat leads to."""
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -39,11 +38,9 @@ class Inbound:
         return Mail(offset, found.now_ms, (), value, lambda: self.done.append(offset))
 
 
-@pytest_asyncio.fixture
-async def inbound(stack) -> Inbound:
-    name = f"inbound-{uuid4().hex}"
-    await stack.create_topics({name: 1})
-    return Inbound(stack.kafka.bootstrap, name)
+@pytest.fixture
+def inbound(stack, topic) -> Inbound:
+    return Inbound(stack.kafka.bootstrap, topic)
 
 
 @pytest_asyncio.fixture
