@@ -88,6 +88,8 @@ async def command(settings: Settings, *arguments: str) -> asyncio.subprocess.Pro
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        # Where a shell runs the tests in the background, they inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -160,6 +162,8 @@ class TestTheCommand:
             await waiting(database, 2)
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of its group
             _, said = await asyncio.wait_for(process.communicate(), 30)
-            assert living(process.pid) == []
+            async with asyncio.timeout(30):  # multiprocessing's own tracker ends after us
+                while living(process.pid):
+                    await asyncio.sleep(0.01)
         assert process.returncode == 130
         assert b"Traceback" not in said
