@@ -47,10 +47,7 @@ class Sleeps:
         self._watch.asleep = {urls[worker]}
         began, sleeper = time.monotonic(), cluster.pid(worker)
         await serves(urls[1 - worker], 4)
-        others = [Follower(cluster, partition) for partition in range(cluster.settings.partitions)]
-        await asyncio.gather(*(other.begin() for other in others))
-        await cluster.publish(self._next(WHILE_ASLEEP))
-        await asyncio.gather(*(other.remembers_something_new() for other in others))
+        await self._remembered(self._next(WHILE_ASLEEP))
         await self._watch.ask_of_all(urls[1 - worker])
         questions = self._watch.ask_of_all(urls[worker])
         codes = cluster.running.supervisors[worker].codes
@@ -66,7 +63,19 @@ class Sleeps:
         return slept_s
 
     async def rest(self) -> None:
-        await self._cluster.publish(self._messages)
+        """Publish what is left; done when no owner has yet to find that a sleeper wrote beside it.
+
+        That one ends itself at its next checkpoint, and a payment must not be caught in that.
+        """
+        await self._remembered(self._messages)
+
+    async def _remembered(self, messages: Sequence[Message]) -> None:
+        """Publish; done when every partition has decided some of it and stored a checkpoint."""
+        settings = self._cluster.settings
+        owners = [Follower(self._cluster, partition) for partition in range(settings.partitions)]
+        await asyncio.gather(*(owner.begin() for owner in owners))
+        await self._cluster.publish(messages)
+        await asyncio.gather(*(owner.remembers_something_new() for owner in owners))
 
     async def _lead_to_sleep(self, worker: int) -> None:
         asleep = asyncio.create_task(frozen(self._cluster, worker))
