@@ -35,6 +35,16 @@ from tables.working_set import Overlay
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
+class _Outbound(msgspec.Struct, gc=False):
+    """An event as it leaves; the order of the members is the order in its JSON."""
+
+    event_id: str
+    event_type: str
+    tenant_id: str
+    timestamp: str
+    data: Mapping[str, Any]
+
+
 class Draft(msgspec.Struct, gc=False):
     """An entry in the making; `size_bytes` is about what it adds to a record."""
 
@@ -100,12 +110,15 @@ def _post(tenant_id: str, postings: list[Posting], overlay: Overlay, draft: Draf
 
 
 def _move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:
-    minor = posting.minor
-    row = _balance(tenant_id, posting.account, posting.asset, overlay)
-    overlay.changes[row.key] = Balance(
+    account, asset, minor = posting.account, posting.asset, posting.minor
+    key = f"ba\x00{tenant_id}\x00{account}\x00{asset}".encode()  # as Balance.key, made once
+    row = overlay.get(key)
+    if not isinstance(row, Balance):
+        row = Balance(tenant_id, account, asset)
+    overlay.changes[key] = Balance(
         tenant_id,
-        posting.account,
-        posting.asset,
+        account,
+        asset,
         row.debits + minor if minor > 0 else row.debits,
         row.credits - minor if minor < 0 else row.credits,
         row.pending_debits,
@@ -114,25 +127,13 @@ def _move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:
     )
 
 
-def _balance(tenant_id: str, account: str, asset: str, overlay: Overlay) -> Balance:
-    row = overlay.get(f"ba\x00{tenant_id}\x00{account}\x00{asset}".encode())
-    return row if isinstance(row, Balance) else Balance(tenant_id, account, asset)
-
-
 def _emit(event: Event[Any], effect: Emit, draft: Draft) -> None:
     kind = effect.event_type
     ordinal = draft.ordinals.get(kind, 0)
     draft.ordinals[kind] = ordinal + 1
     event_id = event.derive(kind, ordinal)
-    body = _to_json(
-        {
-            "event_id": event_id,
-            "event_type": kind,
-            "tenant_id": event.tenant_id,
-            "timestamp": format_ms(event.now_ms),
-            "data": effect.data,
-        }
-    )
+    said = _Outbound(event_id, kind, event.tenant_id, format_ms(event.now_ms), effect.data)
+    body = _to_json(said)
     draft.emit(Emitted(event_id, kind, body))
 
 
@@ -185,7 +186,9 @@ def _end_hold(event: Event[Any], effect: EndHold, overlay: Overlay, _draft: Draf
 
 
 def _reserve(hold: balances.Hold, sign: int, overlay: Overlay) -> None:
-    row = _balance(hold.tenant_id, hold.account, hold.asset, overlay)
+    row = overlay.get(Balance.key_of(hold.tenant_id, hold.account, hold.asset))
+    if not isinstance(row, Balance):
+        row = Balance(hold.tenant_id, hold.account, hold.asset)
     minor = sign * abs(hold.minor)
     side = "pending_debits" if hold.minor > 0 else "pending_credits"
     overlay.put(row.replaced(**{side: getattr(row, side) + minor, "version": row.version + 1}))

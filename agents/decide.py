@@ -92,7 +92,7 @@ class Fold:
             # Log time, not the broker's clock, is what a replay has.
             arrival = replace(arrival, received_ms=page.now_ms)
         page.now_ms = arrival.received_ms
-        until_bytes = page.spent_bytes + STEPS_BYTES
+        spent_bytes = page.spent_bytes
         if arrival.refused:
             page.write(arrival, 0, BARE, Outcome("rejected", arrival.refused))
             return
@@ -104,7 +104,7 @@ class Fold:
         self._envelope(arrival, envelope)
         tick = envelope.event_type == "treasury.clock.ticked" and arrival.ingress == "internal"
         if tick or self.parking.releasing:
-            self._steps.follow(arrival, tick=tick, until_bytes=until_bytes)
+            self._steps.follow(arrival, tick=tick, until_bytes=spent_bytes + STEPS_BYTES)
 
     def _envelope(self, arrival: Arrival, envelope: Envelope) -> None:
         page, handled = self._page, HANDLED.get(envelope.event_type)

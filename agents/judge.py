@@ -31,7 +31,7 @@ from streams.money import BadAmount, UnknownAsset
 from streams.partitioner import partition_of
 from tables.memory import Looked
 from tables.tenants import Tenant
-from tables.working_set import Overlay, images_bytes
+from tables.working_set import Changes, Overlay
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 FAILURES_BEFORE_FREEZE = 5
@@ -130,7 +130,7 @@ class Judge:
         """Let the handler decide; what it wants happens whole or not at all."""
         overlay, draft = Overlay(self._page.working), Draft()
         try:
-            effects = handled.handler(event, View(overlay.get, overlay.scan))
+            effects = handled.handler(event, View(overlay))
             stopped = apply(event, effects, overlay, draft)
         except (BadAmount, UnknownAsset) as error:
             return refused(arrival.ingress, "bad_amount", str(error), 422)
@@ -142,20 +142,18 @@ class Judge:
             return self._park(arrival, envelope, step, stopped)
         if isinstance(stopped, Refuse):
             return refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
-        images = overlay.encoded()
-        size = images_bytes(images)
-        if draft.size_bytes + size > MAX_ENTRY_BYTES:
+        changes = Changes(overlay.changes)
+        if draft.size_bytes + changes.size_bytes > MAX_ENTRY_BYTES:
             return rejected(arrival.ingress, "too_large", "", 413)
         self.failing.discard(event.tenant_id)
-        overlay.merge(images, size)
-        self._merged(event.tenant_id, images, arrival, step)
+        self._page.working.merge(changes)
+        if self._parking.burdened(event.tenant_id):
+            self._wake(event.tenant_id, changes.rows, arrival.order(step))
         return Outcome("applied", "", draft, draft.reply)
 
-    def _merged(self, tenant_id: str, keys: Iterable[bytes], arrival: Arrival, step: int) -> None:
-        parking = self._parking
-        if parking.burdened(tenant_id):
-            parking.forget_failures(tenant_id)
-            parking.wake(tenant_id, keys, arrival.order(step))
+    def _wake(self, tenant_id: str, keys: Iterable[bytes], order: str) -> None:
+        self._parking.forget_failures(tenant_id)
+        self._parking.wake(tenant_id, keys, order)
 
     def _failed(self, tenant_id: str, ingress: str, error: Exception) -> Outcome:
         """A handler raised: its fault, not the event's; often in a row, the tenant must wait."""

@@ -4,7 +4,7 @@ agents/<service>.py. Catalog, specs and the writer read this table and nothing e
 
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -45,27 +45,36 @@ class Event(msgspec.Struct, Generic[M], frozen=True, gc=False):
         return derive(self.tenant_id, self.event_id, kind, ordinal)
 
 
+class Rows(Protocol):
+    """Where rows are read: a working set, or one with an event's changes on top of it."""
+
+    def get(self, key: bytes) -> Row | None:
+        """The row under `key`, or None."""
+
+    def scan(self, prefix: bytes, limit: int) -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order."""
+
+
 class View:
     """Typed reads of the rows as the event sees them. Reads only; effects write."""
 
-    __slots__ = ("_get", "scan")
+    __slots__ = ("_rows",)
 
-    def __init__(
-        self,
-        get: Callable[[bytes], Row | None],
-        scan: Callable[[bytes, int], list[Row]],
-    ) -> None:
-        self._get = get
-        self.scan = scan
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def scan(self, prefix: bytes, limit: int) -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order."""
+        return self._rows.scan(prefix, limit)
 
     def row(self, kind: type["R"], tenant_id: str, *parts: str) -> "R | None":
         """The row of this kind with these identifying members, or None."""
         key = "\x00".join((kind.KIND, tenant_id, *parts)).encode()  # as key_of, one call less
-        return self._get(key)  # type: ignore[return-value]
+        return self._rows.get(key)  # type: ignore[return-value]
 
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant of the event; the core parks events of unknown tenants before handlers."""
-        tenant = self._get(b"tn\x00" + tenant_id.encode())
+        tenant = self._rows.get(b"tn\x00" + tenant_id.encode())
         assert isinstance(tenant, Tenant)
         return tenant
 

@@ -101,6 +101,7 @@ def _may_have_leap_second(minute_ms: int) -> bool:
     return (after.day, after.hour, after.minute) == (1, 0, 0)
 
 
+@lru_cache(maxsize=1024)
 def format_ms(ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds unless they are zero: `2024-12-05T10:30:00Z`."""
     seconds, rest_ms = divmod(ms, 1000)

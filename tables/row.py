@@ -47,13 +47,16 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 _codecs: dict[str, Codec[Row]] = {}
+ENCODERS: dict[type[Row], Callable[[Any], bytes]] = {}
+"""What `encode` does, by type of row: for those who encode many."""
 
 
 def register(row: type[Row]) -> type[Row]:
     """Class decorator: makes rows of this kind readable by `decode`."""
     if row.KIND in _codecs:
         raise ValueError(f"two record types of kind {row.KIND!r}")
-    _codecs[row.KIND] = Codec(row, version=row.VERSION)
+    codec = _codecs[row.KIND] = Codec(row, version=row.VERSION)
+    ENCODERS[row] = codec.encode
     if row.KEY:
         row._identify = staticmethod(_members(row.KEY))  # noqa: SLF001
     return row
@@ -67,7 +70,7 @@ def _members(names: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
 
 def encode(row: Row) -> bytes:
     """Version byte and msgpack of a row."""
-    return _codecs[row.KIND].encode(row)
+    return ENCODERS[type(row)](row)
 
 
 def decode(key: bytes, value: bytes) -> Row:

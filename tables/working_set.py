@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from streams.errors import TreasuryError
 from streams.journal import Image
-from tables.row import Row, decode, encode
+from tables.row import ENCODERS, Row, decode
 
 _DIGEST_MASK = (1 << 128) - 1
 _ABSENT = object()
@@ -34,10 +34,30 @@ class Store(Protocol):
         """Stored rows with this key prefix in key order, from key `start` on."""
 
 
-def images_bytes(encoded: Mapping[bytes, bytes | None]) -> int:
-    """The bytes that these images add to a record, about."""
-    values = filter(None, encoded.values())
-    return len(encoded) * _IMAGE_BYTES + sum(map(len, encoded)) + sum(map(len, values))
+def _image_bytes(key: bytes, value: bytes | None) -> int:
+    return _IMAGE_BYTES + len(key) + (0 if value is None else len(value))
+
+
+class Changes:
+    """New rows by key, None for a deletion, as rows and as bytes.
+
+    `size_bytes` is about what their images add to a record.
+    """
+
+    __slots__ = ("encoded", "rows", "size_bytes")
+
+    def __init__(self, rows: Mapping[bytes, Row | None]) -> None:
+        self.rows = rows
+        self.encoded: dict[bytes, bytes | None] = {}
+        size = 0
+        for key, row in rows.items():
+            if row is None:
+                self.encoded[key] = None
+                size += _IMAGE_BYTES + len(key)
+            else:
+                value = self.encoded[key] = ENCODERS[type(row)](row)
+                size += _IMAGE_BYTES + len(key) + len(value)
+        self.size_bytes = size
 
 
 def row_hash(key: bytes, value: bytes) -> int:
@@ -49,13 +69,14 @@ class WorkingSet:
     """Rows of one partition, with the digest of all of them kept incrementally.
 
     `changed` are the images of rows put since the last `images`, `changed_bytes` their size in a
-    record. `written_bytes` only grows: it counts a row each time it is put.
+    record. `written_bytes` only grows: it counts a row each time it is put. `known` are the rows in
+    memory, None where the store has none: all newer ones, and a cache of others.
     """
 
     def __init__(self, store: Store, *, digest: int = 0, clean_limit: int = 200_000) -> None:
         self._store = store
-        self._rows: dict[bytes, Row | None] = {}
-        self._hashes: dict[bytes, int] = {}  # of all in _rows, as far as `images` accounted for
+        self.known: dict[bytes, Row | None] = {}
+        self._hashes: dict[bytes, int] = {}  # of all in known, as far as `images` accounted for
         self._newer: set[bytes] = set()
         self._clean_limit = clean_limit
         self._sorted: dict[bytes, list[bytes]] = {}  # keys of newer rows, by kind, once scanned
@@ -66,7 +87,7 @@ class WorkingSet:
 
     def get(self, key: bytes) -> Row | None:
         """The row under `key`, or None."""
-        row = self._rows.get(key, _ABSENT)
+        row = self.known.get(key, _ABSENT)
         return self._read(key) if row is _ABSENT else row  # type: ignore[return-value]
 
     def _read(self, key: bytes) -> Row | None:
@@ -76,16 +97,16 @@ class WorkingSet:
         except Exception as error:
             raise StoreFailed(f"{type(error).__name__}: {error}") from error
         self._hashes[key] = 0 if value is None else row_hash(key, value)
-        self._rows[key] = row
-        if len(self._rows) - len(self._newer) > self._clean_limit:
+        self.known[key] = row
+        if len(self.known) - len(self._newer) > self._clean_limit:
             self._drop_oldest()
         return row
 
     def _drop_oldest(self) -> None:
         """Drop a tenth of the clean rows, those first that were read first."""
-        clean = (key for key in self._rows if key not in self._newer)
+        clean = (key for key in self.known if key not in self._newer)
         for key in list(islice(clean, max(1, self._clean_limit // 10))):
-            del self._rows[key], self._hashes[key]
+            del self.known[key], self._hashes[key]
 
     def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
         """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
@@ -96,7 +117,7 @@ class WorkingSet:
             key = keys[at]
             if not key.startswith(prefix) or len(found) == limit:
                 break
-            row = self._rows[key]
+            row = self.known[key]
             if row is not None:
                 found[key] = row
         found.update(self._scan_store(prefix, limit, start))
@@ -127,30 +148,29 @@ class WorkingSet:
 
     def put(self, key: bytes, row: Row | None) -> None:
         """Set or (None) delete a row; `images` later accounts for it in the digest."""
-        encoded = {key: None if row is None else encode(row)}
-        self.put_all({key: row}, encoded, images_bytes(encoded))
+        self.merge(Changes({key: row}))
 
-    def put_all(
-        self, rows: Mapping[bytes, Row | None], encoded: Mapping[bytes, bytes | None], size: int
-    ) -> None:
-        """As `put` of each; `encoded` are their bytes, and `size` is `images_bytes` of those."""
-        changed = self.changed
-        again = {key: changed[key] for key in encoded if key in changed}
+    def merge(self, changes: Changes) -> None:
+        """As `put` of each."""
+        size, images = changes.size_bytes, self.changed
         self.written_bytes += size
-        self.changed_bytes += size - images_bytes(again) if again else size
-        changed.update(encoded)
-        self._set_all(rows)
+        for key, value in changes.encoded.items():
+            if key in images:
+                size -= _image_bytes(key, images[key])
+            images[key] = value
+        self.changed_bytes += size
+        self._set_all(changes.rows)
 
     def _set_all(self, rows: Mapping[bytes, Row | None]) -> None:
-        known, newer, kinds = self._rows, self._newer, self._sorted
-        for key in rows:
+        known, newer = self.known, self._newer
+        for key, row in rows.items():
             if key not in newer:
                 newer.add(key)
-                if key[:2] in kinds:
-                    insort(kinds[key[:2]], key)
-            if key not in known:
-                self._read(key)
-        known.update(rows)
+                if self._sorted and key[:2] in self._sorted:
+                    insort(self._sorted[key[:2]], key)
+                if key not in known:
+                    self._read(key)
+            known[key] = row
 
     def images(self) -> list[Image]:
         """The images of the changed rows in key order; brings the digest up to date."""
@@ -172,7 +192,7 @@ class WorkingSet:
     def stored(self, images: dict[bytes, bytes | None], unchanged: set[bytes]) -> None:
         """A checkpoint has stored these images; rows in `unchanged` need no longer be pinned."""
         self._newer -= images.keys() & unchanged
-        while len(self._rows) - len(self._newer) > self._clean_limit:
+        while len(self.known) - len(self._newer) > self._clean_limit:
             self._drop_oldest()
         self._sorted.clear()
 
@@ -189,15 +209,18 @@ class WorkingSet:
 class Overlay:
     """Changes of one event on top of a working set: merged on success, dropped on refusal."""
 
-    __slots__ = ("_base", "changes")
+    __slots__ = ("_base", "_below", "changes")
 
     def __init__(self, base: WorkingSet) -> None:
         self._base = base
+        self._below = base.known
         self.changes: dict[bytes, Row | None] = {}
 
     def get(self, key: bytes) -> Row | None:
         """The row as this event sees it."""
         row = self.changes.get(key, _ABSENT)
+        if row is _ABSENT:
+            row = self._below.get(key, _ABSENT)
         return self._base.get(key) if row is _ABSENT else row  # type: ignore[return-value]
 
     def put(self, row: Row) -> None:
@@ -215,11 +238,3 @@ class Overlay:
             for row in self._base.scan(prefix, limit + len(self.changes))
             if self.changes.get(row.key, row) is row
         ][:limit]
-
-    def encoded(self) -> dict[bytes, bytes | None]:
-        """The bytes of the changed rows; None for a deletion."""
-        return {key: None if row is None else encode(row) for key, row in self.changes.items()}
-
-    def merge(self, encoded: Mapping[bytes, bytes | None], size: int) -> None:
-        """Write the changes to the base; `encoded` and its `images_bytes` are known by now."""
-        self._base.put_all(self.changes, encoded, size)

@@ -343,7 +343,7 @@ class Writers:
         """The tenant's rows; leaving the block waits until all that was read is committed."""
         writer = self._writer(tenant_id)
         self._must_be_owner(writer.partition)
-        yield View(writer.fold.working.get, writer.fold.working.scan)
+        yield View(writer.fold.working)
         await writer.settled()
         self._must_be_owner(writer.partition)
         if not writer.serving:

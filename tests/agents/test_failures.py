@@ -89,7 +89,7 @@ class TestAStoreThatFails:
         core.checkpoint()
         key = next(key for key in core.store.rows if key.startswith(b"iv"))
         core.store.rows[key] = b"\x63" + core.store.rows[key][1:]
-        core.working._rows.clear()  # all of them are stored
+        core.working.known.clear()  # all of them are stored
         data = {"order_id": "o", "total_amount": 100}
         with pytest.raises(TreasuryError):
             core.event("pos.order.completed", "t", data)

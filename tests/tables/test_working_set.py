@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tables.row import encode
 from tables.tenants import Outlet
-from tables.working_set import Overlay, StoreFailed, WorkingSet, images_bytes, row_hash
+from tables.working_set import Changes, Overlay, StoreFailed, WorkingSet, row_hash
 from tests.agents.core import DictStore
 
 TENANTS, OUTLETS = ("a", "b"), tuple("pqrstuvw")
@@ -123,8 +123,7 @@ class TestOverlay:
         row = Outlet("t", "o", "name")
         overlay.put(row)
         assert (overlay.get(row.key), working.get(row.key)) == (row, None)
-        encoded = overlay.encoded()
-        overlay.merge(encoded, images_bytes(encoded))
+        working.merge(Changes(overlay.changes))
         assert working.get(row.key) == row
 
     def test_a_scan_sees_rows_of_before_without_the_deleted_ones(self):

@@ -62,7 +62,7 @@ class MemoryDesk:
     @asynccontextmanager
     async def view(self, tenant_id):
         self._must_serve()
-        yield View(self.working.get, self.working.scan)
+        yield View(self.working)
         if self.stuck:  # what was read is not committed, and nobody knows when it will be
             await asyncio.get_running_loop().create_future()
 
