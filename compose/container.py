@@ -27,6 +27,7 @@ from agents.roles.jetstream import (
     inbound_stream,
     outbound_stream,
 )
+from agents.roles.lease import Owner
 from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
 from agents.roles.relay import Relay
@@ -73,6 +74,7 @@ class Worker:
         self._stopping = False
         self.nats = Client()
         self._connected = asyncio.Event()
+        self._owner = Owner(settings.worker, self._is_near)
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -113,6 +115,11 @@ class Worker:
         if "bridge" in settings.roles:
             self._start_bridge()
 
+    def _is_near(self, partition: int) -> bool:
+        if "writer" not in self.settings.roles:
+            return True
+        return self.writers is not None and self.writers.decides(partition)
+
     async def _pool(self, dsn: str, size: int) -> asyncpg.Pool:
         pool = await open_pool(dsn, max_size=size, command_timeout_s=COMMAND_TIMEOUT_S)
         self._stack.push_async_callback(pool.close)
@@ -120,17 +127,17 @@ class Worker:
 
     def _start_readers(self) -> None:
         """Roles that read the journal or the archive: one task per partition each."""
-        settings, pool, name = self.settings, self.archive_pool, self.settings.worker
+        settings, pool, owner = self.settings, self.archive_pool, self._owner
         journal = settings.topics.journal.name
         roles: dict[str, Callable[[int], Awaitable[Any]]] = {
-            "archive": Archive(pool, settings.kafka, journal, self.archived, name).run,
-            "projector": Projector(pool, self.archived, name).run,
+            "archive": Archive(pool, settings.kafka, journal, self.archived, owner).run,
+            "projector": Projector(pool, self.archived, owner).run,
         }
         if "relay" in settings.roles:
             relay = Relay(
                 pool,
                 self.archived,
-                name,
+                owner,
                 client=self.nats,
                 inlet=self.inlet,
                 bootstrap=settings.kafka,
@@ -197,7 +204,7 @@ class Worker:
             configured["instant"] = {"base_url": settings.instant_url, "api_key": "local"}
         saying = Saying(self.inlet)
         conductor = Conductor(self.archive_pool, saying, connect(session, configured))
-        dispatch = Dispatch(self.archive_pool, self.archived, saying, conductor, settings.worker)
+        dispatch = Dispatch(self.archive_pool, self.archived, saying, conductor, self._owner)
         for partition in range(settings.partitions):
             self._spawn(dispatch.run(partition))
 

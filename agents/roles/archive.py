@@ -4,6 +4,7 @@ Reads the journal and nothing else; every other role reads what this one has sto
 trying through any outage, and stops with an error when the journal is not the one it knows.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,8 @@ from typing import NoReturn
 import asyncpg
 
 from agents.roles.archive_progress import ArchiveProgress
-from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.lease import Lease, Owner, Progress, run_leased
+from agents.roles.tail import Archived
 from streams.errors import JournalBroken, LogBetrayed
 from streams.journal import Batch, Chain, Claim, Genesis, hash_of
 from streams.kafka import PartitionReader, Record
@@ -28,6 +30,8 @@ from tables.postgres.archived import (
 ROLE = "archive"
 CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_RECORDS = 256
+REST_S = 0.05
+"""Between two transactions, so that many records share what one costs."""
 
 
 @dataclass
@@ -35,6 +39,7 @@ class _Chunk:
     """What one transaction stores."""
 
     records: list[RawRecord] = field(default_factory=list)
+    archived: list[tuple[Archived, int]] = field(default_factory=list)
     images: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
 
 
@@ -47,7 +52,7 @@ class Archive:
         bootstrap: str,
         journal: str,
         archived: ArchiveProgress,
-        owner: str,
+        owner: Owner,
     ) -> None:
         self._pool = pool
         self._bootstrap = bootstrap
@@ -72,11 +77,12 @@ class Archive:
         async with PartitionReader(self._bootstrap, self._journal, partition) as reader:
             offset = await _resume_offset(reader, last, progress, partition)
             chain = Chain.after(last.bytes) if last else Chain()
-            with self._archived.told_here(partition):
+            with self._archived.told_here(partition, chain.seq):
                 self._archived.note(partition, chain.seq, chain.next)
                 async for records in reader.follow(offset):
                     for piece in pieces(records):
                         await self._store(lease, chain, piece)
+                    await asyncio.sleep(REST_S)
         raise AssertionError("a journal has no end")
 
     async def _store(self, lease: Lease, chain: Chain, piece: Sequence[Record]) -> None:
@@ -95,7 +101,7 @@ class Archive:
             await insert_records(connection, chunk.records)
             await apply_images(connection, lease.partition, chunk.images)
             crash_here("S11")
-        self._archived.note(lease.partition, chain.seq, chain.next)
+        self._archived.note(lease.partition, chain.seq, chain.next, chunk.archived)
 
 
 def pieces(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -123,6 +129,7 @@ def read_chunk(chain: Chain, partition: int, piece: Sequence[Record]) -> _Chunk:
         if isinstance(record, Batch):
             for image in record.images:
                 chunk.images[image.key] = (record.seq, image.value)
+        chunk.archived.append((record, len(found.value)))
         chunk.records.append(
             raw_record(record, partition, found.offset, chain.record_hash, found.value)
         )

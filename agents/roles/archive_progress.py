@@ -6,13 +6,14 @@ and only while somebody waits. Writes nothing.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
 from agents.roles.outages import Backoff, is_outage
+from agents.roles.tail import Archived, Tail
 from streams.journal import Position
 
 POLL_S = 0.02
@@ -33,15 +34,33 @@ class ArchiveProgress:
         self._poll_s = poll_s
         self._reached: dict[int, tuple[int, Position]] = {}
         self._waiters: defaultdict[int, list[_Waiter]] = defaultdict(list)
-        self._local: set[int] = set()
+        self._tails: dict[int, Tail] = {}  # of the partitions that this process archives
         self._poller: asyncio.Task[None] | None = None
 
     def get(self, partition: int) -> tuple[int, Position]:
         """(seq of the last archived record, position after it) as far as known here."""
         return self._reached.get(partition, _START)
 
-    def note(self, partition: int, seq: int, position: Position) -> None:
-        """The archive has committed up to here; wakes those who waited for it."""
+    def after(self, partition: int, seq: int) -> list[Archived] | None:
+        """Some archived records that follow `seq`, if the archive of this process has them."""
+        tail = self._tails.get(partition)
+        return None if tail is None else tail.after(seq)
+
+    def note(
+        self,
+        partition: int,
+        seq: int,
+        position: Position,
+        records: Sequence[tuple[Archived, int]] = (),
+    ) -> None:
+        """The archive has committed up to here; wakes those who waited for it.
+
+        `records` are those it committed last, each with the size of its bytes.
+        """
+        tail = self._tails.get(partition)
+        if tail is not None:
+            for record, size_bytes in records:
+                tail.add(record, size_bytes)
         if seq < self.get(partition)[0]:
             return
         self._reached[partition] = (seq, position)
@@ -54,13 +73,13 @@ class ArchiveProgress:
                 waiter.future.set_result(None)
 
     @contextmanager
-    def told_here(self, partition: int) -> Iterator[None]:
-        """While this lasts, the archive of this process calls `note`: no polling is needed."""
-        self._local.add(partition)
+    def told_here(self, partition: int, seq: int) -> Iterator[None]:
+        """While this lasts, the archive of this process calls `note` of all that follows `seq`."""
+        self._tails[partition] = Tail(seq)
         try:
             yield
         finally:
-            self._local.discard(partition)
+            del self._tails[partition]
             self._poll_if_needed()
 
     async def wait_for(self, partition: int, position: Position, timeout_s: float) -> None:
@@ -96,7 +115,7 @@ class ArchiveProgress:
         return [
             partition
             for partition, waiting in self._waiters.items()
-            if waiting and partition not in self._local
+            if waiting and partition not in self._tails
         ]
 
     def _poll_if_needed(self) -> None:

@@ -17,10 +17,11 @@ import structlog
 
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor
-from agents.roles.follow import Archived, follow_archive
-from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.follow import Bookmark, follow_archive
+from agents.roles.lease import Lease, Owner, Progress, run_leased
 from agents.roles.outages import Backoff, is_outage, uninterrupted
 from agents.roles.saying import Saying, through_outages
+from agents.roles.tail import Archived
 from streams.ids import derive
 from streams.journal import Batch, Call, Entry
 from tables.postgres.calls import CallRow, finish_call, insert_calls, unfinished_calls
@@ -54,7 +55,7 @@ class Dispatch:
         archived: ArchiveProgress,
         saying: Saying,
         conductor: Conductor,
-        owner: str,
+        owner: Owner,
     ) -> None:
         self._pool, self._archived = pool, archived
         self._saying, self._conductor = saying, conductor
@@ -80,11 +81,15 @@ class Dispatch:
     async def _follow(self, lease: Lease, seq: int, tasks: asyncio.TaskGroup) -> NoReturn:
         """Read on from `seq`; an outage pauses the reading and leaves the calls alone."""
         backoff = Backoff()
+        bookmark = Bookmark(self._pool, lease, seq)
         while True:
             try:
                 records = follow_archive(self._pool, self._archived, lease.partition, seq)
                 async for some in records:
-                    begun = await self._take(lease, seq, some)
+                    if not some:
+                        await bookmark.store()
+                        continue
+                    begun = await self._take(lease.partition, bookmark, some)
                     seq = some[-1].seq
                     for work in begun:
                         tasks.create_task(uninterrupted(work))
@@ -95,22 +100,31 @@ class Dispatch:
             await backoff.pause()
 
     async def _take(
-        self, lease: Lease, seq: int, records: list[Archived]
+        self, partition: int, bookmark: Bookmark, records: list[Archived]
     ) -> list[Coroutine[Any, Any, None]]:
         """Store the calls of these records, move progress, pass on what was read back."""
         wanted: dict[str, tuple[CallRow, int]] = {}
         for batch in records:
             for ordinal, entry in enumerate(batch.entries if isinstance(batch, Batch) else ()):
                 for call in filter(self._can_be_made, entry.calls):
-                    row = _row(lease.partition, batch.seq, ordinal, entry, call)
+                    row = _row(partition, batch.seq, ordinal, entry, call)
                     wanted[row.call_id] = (row, batch.now_ms)
-        async with self._pool.acquire() as connection, connection.transaction():
-            await lease.advance(connection, seq, records[-1].seq)
-            added = await insert_calls(connection, [row for row, _ in wanted.values()])
+        added = await self._add(bookmark, records[-1].seq, [row for row, _ in wanted.values()])
         for record in records:
             for entry in record.entries if isinstance(record, Batch) else ():
                 self._saying.hear(entry)
         return [self._fresh(row, now_ms) for row, now_ms in wanted.values() if row.call_id in added]
+
+    async def _add(self, bookmark: Bookmark, seq: int, rows: list[CallRow]) -> set[str]:
+        """Store calls together with the progress past them; returns which are new."""
+        if not rows:
+            await bookmark.move(seq)
+            return set()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await bookmark.move_within(connection, seq)
+            added = await insert_calls(connection, rows)
+        bookmark.moved(seq)
+        return added
 
     def _can_be_made(self, call: Call) -> bool:
         """Otherwise nobody asks for a grant, and the writer's clock ends the call unsent."""

@@ -18,6 +18,7 @@ from streams.inbound import MAX_ENVELOPES, MAX_RECORD_BYTES, Stamp, pack
 from streams.journal import Position
 from streams.signals import crash_here
 
+RECORD_EVERY_S, MANY = 0.05, 200
 WAIT_S = 5.0
 REPLACED_WITHIN_S = 60.0
 LARGEST_ENVELOPE_BYTES = MAX_RECORD_BYTES - 2  # the brackets of an array
@@ -89,6 +90,7 @@ class Lane:
         self._inlet, self._progress, self._settle = inlet, progress, settle
         self._waiting: deque[Carried] = deque()
         self._appended: deque[_Appended] = deque()
+        self._next_record_s = 0.0
         self._came = asyncio.Event()
         self._went = asyncio.Event()
 
@@ -104,12 +106,20 @@ class Lane:
             await self._came.wait()
             self._came.clear()
             while self._waiting:
+                await self._gather()
                 stamp, carried = next_record(self._waiting)
                 if stamp.refused:
                     value = carried[0].value
                 else:
                     value = pack([each.value for each in carried])
                 await self._append(stamp, value, carried)
+
+    async def _gather(self) -> None:
+        """Wait for neighbours after a record just before: they share what a record costs."""
+        early_s = self._next_record_s - time.monotonic()
+        if early_s > 0 and len(self._waiting) < MANY:
+            await asyncio.sleep(early_s)
+        self._next_record_s = time.monotonic() + RECORD_EVERY_S
 
     async def settle_for_ever(self) -> None:
         """Settle what was appended, as progress covers it."""

@@ -19,6 +19,8 @@ from streams.errors import Fenced
 from streams.journal import Position
 
 TTL_S = 10.0
+FREE_FOR_TTLS = 1.5
+"""Times to live for which a lease must have been free before a worker that is not near has it."""
 _RELEASE_WITHIN_S = 2.0
 _log = structlog.get_logger(__name__)
 
@@ -36,18 +38,31 @@ class Progress:
     next: Position
 
 
+@dataclass(frozen=True)
+class Owner:
+    """A worker that takes leases: its name for people, and the partitions it is `near`.
+
+    The worker that decides a partition comes first: what it archives need not be read back, and
+    the work is spread as the partitions are. Who never decides is near them all.
+    """
+
+    name: str
+    near: Callable[[int], bool] = lambda _partition: True
+
+
 class Lease:
-    """One worker's claim to a role on a partition; `owner` names the worker for people."""
+    """One worker's claim to a role on a partition."""
 
     def __init__(
-        self, pool: asyncpg.Pool, role: str, partition: int, owner: str, *, ttl_s: float = TTL_S
+        self, pool: asyncpg.Pool, role: str, partition: int, owner: Owner, *, ttl_s: float = TTL_S
     ) -> None:
         self.role = role
         self.partition = partition
         self.ttl_s = ttl_s
         self._pool = pool
         # A restarted worker of the same name is somebody else.
-        self._owner = f"{owner}/{secrets.token_hex(6)}"
+        self._owner = f"{owner.name}/{secrets.token_hex(6)}"
+        self._is_near = owner.near
         self._valid_until = 0.0
 
     @property
@@ -55,12 +70,18 @@ class Lease:
         """Whether, by our own clock, nobody else can have it."""
         return time.monotonic() < self._valid_until
 
+    @property
+    def near(self) -> bool:
+        """Whether this worker comes first."""
+        return self._is_near(self.partition)
+
     async def acquire(self) -> Progress | None:
-        """Take or keep the lease; None while another worker has it."""
+        """Take or keep the lease; None while another worker has it, or may come first."""
         asked = time.monotonic()
+        free_for_s = 0.0 if self.near else FREE_FOR_TTLS * self.ttl_s
         await self._pool.execute(_ENTER, self.role, self.partition)
         row = await self._pool.fetchrow(
-            _ACQUIRE, self.role, self.partition, self._owner, self.ttl_s
+            _ACQUIRE, self.role, self.partition, self._owner, self.ttl_s, free_for_s
         )
         if row is None:
             return None
@@ -107,12 +128,17 @@ class Lease:
         await self._pool.execute(_RELEASE, self.role, self.partition, self._owner)
 
 
-_ENTER = "INSERT INTO progress (role, partition) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_ENTER = """
+    INSERT INTO progress (role, partition, lease_until) VALUES ($1, $2, clock_timestamp())
+    ON CONFLICT DO NOTHING
+"""
 _ACQUIRE = """
     UPDATE progress
     SET lease_owner = $3, lease_until = clock_timestamp() + make_interval(secs => $4)
     WHERE role = $1 AND partition = $2
-      AND (lease_owner IS NULL OR lease_owner = $3 OR lease_until < now())
+      AND (lease_owner = $3 OR lease_until IS NULL
+           OR (lease_owner IS NULL OR lease_until < now())
+              AND lease_until <= clock_timestamp() - make_interval(secs => $5))
     RETURNING seq, journal_offset, next_log, next_offset, next_index
 """
 _RENEW = """
@@ -125,7 +151,7 @@ _ADVANCE = """
     WHERE role = $1 AND partition = $2 AND lease_owner = $3 AND seq = $5 RETURNING seq
 """
 _RELEASE = """
-    UPDATE progress SET lease_owner = NULL, lease_until = NULL
+    UPDATE progress SET lease_owner = NULL, lease_until = clock_timestamp()
     WHERE role = $1 AND partition = $2 AND lease_owner = $3
 """
 
@@ -135,8 +161,8 @@ Work = Callable[[Progress], Awaitable[None]]
 async def run_leased(lease: Lease, work: Work) -> NoReturn:
     """Run `work` from the stored progress whenever the lease is ours, for ever.
 
-    Outages and a lost lease start it again; any other error of it is raised. On cancellation the
-    lease is released.
+    Outages and a lost lease start it again; any other error of it is raised. The lease is released
+    on cancellation, and when this worker is no longer near.
     """
     backoff = Backoff()
     log = _log.bind(role=lease.role, partition=lease.partition)
@@ -147,6 +173,7 @@ async def run_leased(lease: Lease, work: Work) -> NoReturn:
                 progress = await lease.acquire()
                 if progress is not None:
                     await _while_renewed(lease, work(progress))
+                    await _release(lease)
             except Fenced as error:
                 log.warning("lease lost", error=str(error))
                 await backoff.pause()
@@ -165,11 +192,16 @@ async def run_leased(lease: Lease, work: Work) -> NoReturn:
 
 async def _while_renewed(lease: Lease, work: Awaitable[None]) -> None:
     task = asyncio.ensure_future(uninterrupted(work))
+    was_near = lease.near
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=lease.ttl_s / 3)
-            if not task.done():
-                await _renew(lease)
+            if task.done():
+                break
+            if was_near and not lease.near:
+                return
+            was_near = lease.near
+            await _renew(lease)
         task.result()
     finally:
         task.cancel()

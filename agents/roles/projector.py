@@ -4,6 +4,7 @@ What Postgres cannot take is quarantined with an alarm, alone; the rest goes on.
 be rebuilt, so their commits do not wait for the disk.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -13,8 +14,9 @@ import structlog
 
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.explode import Exploded, Source, explode
-from agents.roles.follow import Archived, follow_archive
-from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.follow import follow_archive
+from agents.roles.lease import Lease, Owner, Progress, run_leased
+from agents.roles.tail import Archived
 from streams.journal import Batch
 from tables.postgres.read_models import (
     QuarantinedRow,
@@ -25,6 +27,8 @@ from tables.postgres.read_models import (
 )
 
 ROLE = "projector"
+GATHER_S = 0.25
+"""Pause after each transaction, so that a row which changes often is written once for many."""
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
@@ -39,7 +43,7 @@ _UNTAKEN = (
 class Projector:
     """Projects partitions; `run` one of it per partition."""
 
-    def __init__(self, pool: asyncpg.Pool, archived: ArchiveProgress, owner: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, archived: ArchiveProgress, owner: Owner) -> None:
         self._pool = pool
         self._archived = archived
         self._owner = owner
@@ -53,8 +57,10 @@ class Projector:
         seq = progress.seq
         records = follow_archive(self._pool, self._archived, lease.partition, seq)
         async for some in records:
-            await self._store(lease, seq, some)
-            seq = some[-1].seq
+            if some:
+                await self._store(lease, seq, some)
+                seq = some[-1].seq
+                await asyncio.sleep(GATHER_S)
         raise AssertionError("an archive has no end")
 
     async def _store(self, lease: Lease, seq: int, records: list[Archived]) -> None:

@@ -15,9 +15,9 @@ from nats.aio.client import Client
 
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.counters import RELAYED
-from agents.roles.follow import follow_archive
+from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.inlet import Inlet, abandon
-from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.lease import Lease, Owner, Progress, run_leased
 from agents.roles.outward import Outbound, Outward
 from streams.errors import Misconfigured
 from streams.inbound import Stamp, pack
@@ -36,7 +36,7 @@ class Relay:
         self,
         pool: asyncpg.Pool,
         archived: ArchiveProgress,
-        owner: str,
+        owner: Owner,
         *,
         client: Client,
         inlet: Inlet,
@@ -70,7 +70,11 @@ class Relay:
     async def _relay(
         self, lease: Lease, outward: Outward, producer: AIOKafkaProducer, seq: int
     ) -> None:
+        bookmark = Bookmark(self._pool, lease, seq)
         async for records in follow_archive(self._pool, self._archived, lease.partition, seq):
+            if not records:
+                await bookmark.store()
+                continue
             batches = [record for record in records if isinstance(record, Batch)]
             events = list(outbound(batches))
             try:
@@ -81,9 +85,7 @@ class Relay:
             RELAYED.labels("published").inc(len(events))
             await self._send_on(lease.partition, batches)
             crash_here("S12")
-            async with self._pool.acquire() as connection:
-                await lease.advance(connection, seq, records[-1].seq)
-            seq = records[-1].seq
+            await bookmark.move(records[-1].seq)
 
     async def _send_on(self, partition: int, batches: Iterable[Batch]) -> None:
         for batch in batches:

@@ -100,6 +100,10 @@ class Writers:
         """Whether Faust gave up; it says so in a log line and goes on idle."""
         return bool(self._app.crashed)
 
+    def decides(self, partition: int) -> bool:
+        """Whether the partition is assigned to this worker, be it still being taken over."""
+        return partition in self._assigned
+
     # -- Faust --------------------------------------------------------------------------------
 
     async def _pump(self, stream: Any) -> None:

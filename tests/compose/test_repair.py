@@ -5,7 +5,7 @@ import pytest
 import pytest_asyncio
 
 from agents.roles.archive import read_chunk
-from agents.roles.lease import Lease
+from agents.roles.lease import Lease, Owner
 from compose import repair
 from compose.local.broker import EmbeddedBroker
 from compose.repair import rebase, restore
@@ -42,7 +42,7 @@ class Ruin:
             found = [Record(offset, 0, (), data, None) for offset, data in enumerate(records)]
             chain = Chain()
             chunk = read_chunk(chain, journal.partition, found)
-            lease = Lease(self.pool, "archive", journal.partition, "test")
+            lease = Lease(self.pool, "archive", journal.partition, Owner("test"))
             await lease.acquire()
             async with self.pool.acquire() as connection, connection.transaction():
                 await lease.advance(

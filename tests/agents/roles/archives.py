@@ -1,7 +1,7 @@
 """Fills an archive without Kafka: what the archive role would have stored of a journal."""
 
 from agents.roles.archive import pieces, read_chunk
-from agents.roles.lease import Lease
+from agents.roles.lease import Lease, Owner
 from streams.journal import Chain
 from streams.kafka import Record
 from tables.postgres.archived import apply_images, insert_records
@@ -15,7 +15,7 @@ class Shelf:
         self._partition = partition
         self._chain = Chain()
         self._offset = 0
-        self._lease = Lease(self._pool, "archive", partition, "shelf", ttl_s=3600)
+        self._lease = Lease(self._pool, "archive", partition, Owner("shelf"), ttl_s=3600)
 
     async def put(self, *records: bytes) -> None:
         """Archive these journal records."""

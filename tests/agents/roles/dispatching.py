@@ -19,6 +19,7 @@ from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor, Gateway
 from agents.roles.dispatch import Dispatch
 from agents.roles.inlet import Inlet
+from agents.roles.lease import Owner
 from agents.roles.saying import Saying
 from connectors.http import open_session
 from connectors.registry import connect
@@ -141,7 +142,7 @@ async def dispatching(
     saying = Saying(inlet)
     times = {"longest_grant_ms": LONGEST_GRANT_MS, "final_after_s": FINAL_AFTER_S, **limits}
     conductor = Conductor(pool, saying, gateways, **times)
-    dispatch = Dispatch(pool, archived, saying, conductor, f"worker-{uuid4().hex[:6]}")
+    dispatch = Dispatch(pool, archived, saying, conductor, Owner(f"worker-{uuid4().hex[:6]}"))
     task = asyncio.create_task(dispatch.run(0))
     try:
         yield task

@@ -9,7 +9,7 @@ import pytest
 
 from agents.roles.archive import CHUNK_BYTES, ROLE, Archive, pieces
 from agents.roles.archive_progress import ArchiveProgress
-from agents.roles.lease import Lease
+from agents.roles.lease import Lease, Owner
 from compose.local.postgres import PostgresServer
 from streams.errors import JournalBroken, LogBetrayed
 from streams.journal import Position, hash_of
@@ -36,7 +36,7 @@ def journal() -> Journal:
 async def archiving(stack, database, topic):
     """The running archive of partition 0, and what it tells about its progress."""
     archived = ArchiveProgress(database.archiver)
-    archive = Archive(database.archiver, stack.kafka.bootstrap, topic, archived, "test")
+    archive = Archive(database.archiver, stack.kafka.bootstrap, topic, archived, Owner("test"))
     task = asyncio.create_task(archive.run(0))
     try:
         yield archived, task
@@ -190,11 +190,12 @@ WORKER = """
 import asyncio, sys
 from agents.roles.archive import Archive
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.lease import Owner
 from tables.postgres.pool import open_pool
 
 async def main(dsn, bootstrap, topic):
     pool = await open_pool(dsn)
-    await Archive(pool, bootstrap, topic, ArchiveProgress(pool), "crasher").run(0)
+    await Archive(pool, bootstrap, topic, ArchiveProgress(pool), Owner("crasher")).run(0)
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -224,7 +225,7 @@ class TestACrashBeforeTheCommit:
 
 class TestArchiveProgress:
     async def test_hears_of_an_archive_in_another_process(self, database):
-        lease = Lease(database.archiver, ROLE, 2, "elsewhere")
+        lease = Lease(database.archiver, ROLE, 2, Owner("elsewhere"))
         await lease.acquire()
         archived = ArchiveProgress(database.archiver)
         waiting = asyncio.create_task(archived.wait_for(2, Position(1, 5), WITHIN_S))
@@ -245,7 +246,7 @@ class TestArchiveProgress:
 
     async def test_wakes_those_who_waited_for_less(self, database):
         archived = ArchiveProgress(database.archiver)
-        with archived.told_here(0):
+        with archived.told_here(0, 2):
             less = asyncio.create_task(archived.wait_for(0, Position(1, 5), WITHIN_S))
             more = asyncio.create_task(archived.wait_for(0, Position(1, 6), WITHIN_S))
             past = asyncio.create_task(archived.wait_past(0, 3, WITHIN_S))

@@ -3,13 +3,13 @@ from asyncio import CancelledError
 
 import pytest
 
-from agents.roles.lease import Lease, Progress, run_leased
+from agents.roles.lease import Lease, Owner, Progress, run_leased
 from streams.errors import Fenced, JournalBroken, Unavailable
 from streams.journal import Position
 
 
 def lease(database, owner: str, **settings) -> Lease:
-    return Lease(database.archiver, "archive", 3, owner, **settings)
+    return Lease(database.archiver, "archive", 3, Owner(owner), **settings)
 
 
 async def run_out(database) -> None:
@@ -28,8 +28,8 @@ class TestLease:
 
     async def test_roles_and_partitions_are_apart(self, database):
         assert await lease(database, "a").acquire()
-        assert await Lease(database.archiver, "archive", 4, "b").acquire()
-        assert await Lease(database.archiver, "relay", 3, "b").acquire()
+        assert await Lease(database.archiver, "archive", 4, Owner("b")).acquire()
+        assert await Lease(database.archiver, "relay", 3, Owner("b")).acquire()
 
     async def test_a_restarted_worker_of_the_same_name_is_another(self, database):
         assert await lease(database, "a").acquire()
@@ -45,6 +45,19 @@ class TestLease:
         assert not first.held
         await second.release()
         assert await third.acquire()
+
+    async def test_who_is_not_near_takes_only_what_was_free_for_a_while(self, database):
+        far = Lease(database.archiver, "archive", 3, Owner("far", lambda _partition: False))
+        assert await far.acquire() is None
+        first = lease(database, "a")
+        assert await first.acquire()
+        await run_out(database)
+        assert await far.acquire() is None
+        await first.release()
+        assert await far.acquire() is None
+        await database.owner.execute("UPDATE progress SET lease_until = now() - interval '1 m'")
+        assert await far.acquire()
+        assert await first.acquire() is None
 
     async def test_progress_is_where_the_last_owner_left_it(self, database):
         first = lease(database, "a")
@@ -121,6 +134,26 @@ class TestRunLeased:
         await asyncio.wait_for(stopped.wait(), 30)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
+
+    async def test_passes_to_who_is_near_now(self, database):
+        where, began = ["a"], asyncio.Queue[str]()
+
+        async def work(name: str) -> None:
+            began.put_nowait(name)
+            await asyncio.Event().wait()
+
+        def run(name: str) -> asyncio.Task:
+            owner = Owner(name, lambda _partition: where == [name])
+            held = Lease(database.archiver, "archive", 3, owner, ttl_s=0.6)
+            return asyncio.create_task(run_leased(held, lambda _progress: work(name)))
+
+        runs = [run("b"), run("a")]
+        assert await asyncio.wait_for(began.get(), 30) == "a"
+        where[0] = "b"
+        assert await asyncio.wait_for(began.get(), 30) == "b"
+        for each in runs:
+            each.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
 
     async def test_an_outage_starts_the_work_again_from_the_stored_progress(self, database):
         seen: list[int] = []

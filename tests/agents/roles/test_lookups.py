@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.lease import Owner
 from agents.roles.projector import Projector
 from streams.journal import Call
 from tests.agents.roles.dispatching import PlayedWriter, reached, start
@@ -21,7 +22,7 @@ class TestLookups:
     @pytest_asyncio.fixture
     async def projecting(self, writer):
         archived = ArchiveProgress(writer.pool)
-        task = asyncio.create_task(Projector(writer.pool, archived, "test").run(0))
+        task = asyncio.create_task(Projector(writer.pool, archived, Owner("test")).run(0))
         yield
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -154,7 +155,7 @@ class TestLookups:
             await asyncio.sleep(0.5)
             assert writer.said(ANSWERED) == []
             archived = ArchiveProgress(writer.pool)
-            projector = asyncio.create_task(Projector(writer.pool, archived, "test").run(0))
+            projector = asyncio.create_task(Projector(writer.pool, archived, Owner("test")).run(0))
 
             async def answered() -> bool:
                 return [data["seen"] for _, data in writer.said(ANSWERED)] == [True]

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.lease import Owner
 from agents.roles.projector import ROLE, Projector
 from streams.errors import JournalBroken
 from streams.journal import Posting
@@ -37,7 +38,9 @@ class Projection:
     async def catch_up(self) -> None:
         """Run the projector until it is where the archive is."""
         archived = ArchiveProgress(self._database.archiver)
-        task = asyncio.create_task(Projector(self._database.archiver, archived, "test").run(0))
+        task = asyncio.create_task(
+            Projector(self._database.archiver, archived, Owner("test")).run(0)
+        )
         try:
             async with asyncio.timeout(WITHIN_S):
                 while not task.done() and await self._seq() != self.shelf.seq:

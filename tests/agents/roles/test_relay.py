@@ -18,6 +18,7 @@ from agents.roles import outward
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import OUTBOUND, ensure_stream, outbound_stream
+from agents.roles.lease import Owner
 from agents.roles.outward import WINDOW, Outbound, Outward
 from agents.roles.relay import ROLE, Relay
 from compose.local.nats import NatsServer
@@ -91,7 +92,7 @@ async def relaying(database, outside: Outside):
     relay = Relay(
         database.archiver,
         archived,
-        "test",
+        Owner("test"),
         client=client,
         inlet=inlet,
         bootstrap=outside.bootstrap,
@@ -295,6 +296,7 @@ import asyncio, sys
 import nats
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.inlet import Inlet
+from agents.roles.lease import Owner
 from agents.roles.relay import Relay
 from streams.inbound import Signer
 from streams.topics import Topics
@@ -302,7 +304,7 @@ from tables.postgres.pool import open_pool
 
 async def main(dsn, bootstrap, prefix, servers):
     pool, topics = await open_pool(dsn), Topics(prefix)
-    relay = Relay(pool, ArchiveProgress(pool), "crasher", client=await nats.connect(servers),
+    relay = Relay(pool, ArchiveProgress(pool), Owner("crasher"), client=await nats.connect(servers),
         inlet=Inlet(bootstrap, Signer(bytes(32)), topics), bootstrap=bootstrap,
         events_topic=topics.events.name, partitions=2)
     await relay.run(0)
