@@ -29,6 +29,8 @@ from tests.model.generator import Load, Message, Story, generate
 from tests.model.ledger import expected
 
 PATIENCE_S = 180.0
+LEASED_ROLES = 4  # archive, projector, relay, dispatch
+_AT_WORK = "SELECT count(*) FROM progress WHERE lease_owner IS NOT NULL AND lease_until > now()"
 
 
 def seed_of_run() -> int:
@@ -77,6 +79,7 @@ class Cluster:
         await self.running.__aenter__()
         try:
             await self.running.ready()
+            await self._all_at_work()
             self._fresh = await held(self.running.urls)
         except BaseException:
             await self.running.__aexit__()
@@ -178,6 +181,16 @@ class Cluster:
                 "UPDATE progress SET lease_until = now() WHERE lease_owner LIKE $1",
                 f"{self.running.settings(worker).worker}/%",
             )
+        finally:
+            await pool.close()
+
+    async def _all_at_work(self) -> None:
+        """Return when every role of every partition is some worker's."""
+        pool = await open_pool(self.settings.archiver_dsn, max_size=1)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while await pool.fetchval(_AT_WORK) < LEASED_ROLES * self.settings.partitions:
+                    await asyncio.sleep(0.05)
         finally:
             await pool.close()
 
