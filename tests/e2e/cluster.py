@@ -24,7 +24,7 @@ from compose.sending import Payers, publish
 from compose.topics import create_topics
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
-from tests.e2e.watch import ProgressWatch, held, nothing_held, stopped_in_time
+from tests.e2e.watch import ProgressWatch, nothing_held, settled, stopped_in_time
 from tests.model.generator import Load, Message, Story, generate
 from tests.model.ledger import expected
 
@@ -80,7 +80,7 @@ class Cluster:
         try:
             await self.running.ready()
             await self._all_at_work()
-            self._fresh = await held(self.running.urls)
+            self._fresh = await settled(self.running.urls)
         except BaseException:
             await self.running.__aexit__()
             raise

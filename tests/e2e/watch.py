@@ -22,6 +22,7 @@ from compose.local.supervisor import STOP_WITHIN_S, Supervisor
 SAMPLE_S = 0.1
 STOPS_WITHIN_S = 30.0
 MORE_TASKS, MORE_FILES = 20, 40
+SETTLED_S = 2.0
 QUIET_WITHIN_S = 30.0
 TASKS, FILES = "treasury_asyncio_tasks", "process_open_fds"
 
@@ -101,6 +102,17 @@ async def held(urls: Iterable[str]) -> Counter[str]:
             pairs = [line.split() for line in lines if line.startswith((TASKS, FILES))]
             found.update({name: int(float(value)) for name, value in pairs})
     return found
+
+
+async def settled(urls: Sequence[str]) -> Counter[str]:
+    """What they hold once that has not grown for a while: all their work has begun."""
+    fresh, since = await held(urls), time.monotonic()
+    while time.monotonic() - since < SETTLED_S:
+        await asyncio.sleep(0.25)
+        now = await held(urls)
+        if now[TASKS] > fresh[TASKS]:
+            fresh, since = now, time.monotonic()
+    return fresh
 
 
 async def nothing_held(findings: Findings, urls: Sequence[str], fresh: Counter[str]) -> None:
