@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from streams.errors import Fenced, JournalBroken, LogBetrayed
+from streams.journal import CODEC as JOURNAL
 from streams.journal import NO_HASH, Batch, Chain, Claim, Genesis, Image, hash_of
 from streams.kafka import PartitionReader
 from streams.signals import crash_here
@@ -129,14 +130,14 @@ async def _start(checkpoint: Checkpoint | None, reader: PartitionReader) -> tupl
 async def _from_genesis(reader: PartitionReader) -> tuple[Chain, int]:
     first, end = await reader.bounds()
     record = await reader.read_one(0) if first == 0 and end > 0 else None
-    if record is None:
+    # After a loss of all of Kafka, our own claim is the first record of a new journal.
+    if record is None or not isinstance(JOURNAL.decode(record.value), Genesis):
         raise ChangelogLost(
             "no checkpoint was found and the journal does not begin with its genesis record; run"
             " `treasury topics` on a new cluster, `treasury restore` on one that lost its data"
         )
     chain = Chain()
-    if not isinstance(chain.accept(record.value), Genesis):
-        raise JournalBroken("the first record of the journal is not a genesis record")
+    chain.accept(record.value)
     return chain, 1
 
 

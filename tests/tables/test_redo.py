@@ -5,7 +5,7 @@ import pytest
 from streams.errors import Fenced, LogBetrayed
 from streams.journal import Chain
 from tables.checkpoint import CODEC, checkpoint_of
-from tables.recovery import redo
+from tables.recovery import ChangelogLost, redo
 from tables.store import CHECKPOINT_KEY, PartitionStore, stored_value
 from tests.journals import Journal, entry
 from tests.tables.logs import Log
@@ -37,3 +37,11 @@ async def test_the_journal_was_cut_if_it_has_not(store, written):
     # Said at once: one claim a start would reach the lost place after thousands of them.
     with pytest.raises(LogBetrayed, match="treasury restore"):
         await redo(store, Log(*written[:2]), claim_offset=1)
+
+
+async def test_a_journal_that_begins_with_our_claim_is_a_new_one(tmp_path):
+    # Its older records are gone: the archive may know them, and says what to run.
+    with pytest.raises(ChangelogLost, match="treasury restore"):
+        await redo(
+            PartitionStore(open_table(tmp_path), 0), Log(Journal().claim("us")), claim_offset=0
+        )
