@@ -47,6 +47,11 @@ class Mailbox:
         if self._bytes >= self._limit_bytes:
             self._room.clear()
 
+    def add_first(self, mails: list[Mail]) -> None:
+        """Take records that have to be decided before all others."""
+        self._mail.extendleft(reversed(mails))
+        self._bytes += sum(len(mail.value) for mail in mails)
+
     def over(self) -> None:
         """The first record is decided."""
         self._bytes -= len(self._mail.popleft().value)

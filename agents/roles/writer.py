@@ -18,15 +18,15 @@ from agents.registry import RULES_VERSION
 from agents.roles.answers import Answering, Answers
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.counters import DECIDED
+from agents.roles.gaps import read_back
 from agents.roles.journal_writer import JournalWriter
 from agents.roles.mailbox import Mail, Mailbox
 from agents.roles.opening import Opener
 from agents.roles.process import Die
 from agents.roles.unarchived import Unarchived
-from streams.errors import LogBetrayed, OutcomeUnknown, TreasuryError
+from streams.errors import OutcomeUnknown, TreasuryError
 from streams.inbound import Signer
 from streams.journal import CODEC, Batch, Chain, Position, hash_of
-from streams.kafka import PartitionReader
 from streams.signals import crash_here
 from streams.topics import JOURNAL_MAX_BYTES
 from tables.recovery import Recovered
@@ -256,7 +256,8 @@ class PartitionWriter:
             mail.done()
             return
         if mail.offset > self.next.offset:
-            await self._step_over(mail.offset)
+            await self._fill_gap(mail)
+            return
         opened = self._opener.open(
             self.next.log, mail.offset, mail.received_ms, mail.headers, mail.value
         )
@@ -275,22 +276,15 @@ class PartitionWriter:
         self._mailbox.over()
         batch.done.append(mail.done)
 
-    async def _step_over(self, offset: int) -> None:
-        """Go on at `offset` if the log holds no record before it: a transaction left its marks.
-
-        Raises `LogBetrayed` if it does hold one, or no longer could: then something was lost.
-        """
-        bootstrap, topic = self._inbound
-        async with PartitionReader(bootstrap, topic, self.partition) as reader:
-            first, _ = await reader.bounds()
-            missed = first > self.next.offset
-            async for _ in reader.read_range(max(first, self.next.offset), offset):
-                missed = True
+    async def _fill_gap(self, mail: Mail) -> None:
+        """Take what the log holds before `mail`, or go on with it if that is nothing."""
+        missed = await read_back(self._inbound, self.partition, self.next.offset, mail.offset)
+        if self._mailbox.first is not mail:
+            return  # dropped while we read: all of it comes again
         if missed:
-            raise LogBetrayed(
-                f"inbound[{self.partition}]: offset {offset} came, {self.next.offset} did not"
-            )
-        self.next = Position(self.next.log, offset, 0)
+            self._mailbox.add_first(missed)
+        else:
+            self.next = Position(self.next.log, mail.offset, 0)
 
     # -- committing ---------------------------------------------------------------------------
 
