@@ -28,7 +28,7 @@ from tables.postgres.archived import (
     raw_record,
 )
 from tables.postgres.pool import open_pool
-from tables.recovery import check_inbound
+from tables.recovery import beginning, check_inbound
 from tables.store import CHECKPOINT_KEY, stored_value
 
 Told = Callable[[str], None]
@@ -39,7 +39,8 @@ async def restore(settings: Settings, tell: Told) -> None:
 
     Rows come from the archive's last images, numbers and hashes go on where the archive ends; the
     inbound log starts anew. May be repeated: it leaves a partition alone that it has restored, and
-    refuses every other journal that is not empty, and a changelog that is ahead of the archive.
+    refuses every other journal that holds more than claims, and a changelog that is ahead of the
+    archive.
     """
     if not settings.embedded:
         await create_topics(settings)
@@ -71,8 +72,9 @@ async def _restore(
         raise Misconfigured(f"inbound {partition} does not begin at offset 0")
     genesis = _genesis(settings, Chain.after(latest.bytes), partition, first_offset=0)
     await _must_not_be_ahead(settings, genesis)
-    rows = await _rows_to_changelog(settings, pool, producer, genesis)
-    await _begin_log(settings, pool, producer, genesis, expected=0)
+    _, end = await _bounds(settings, settings.topics.journal.name, partition)
+    rows = await _rows_to_changelog(settings, pool, producer, genesis, journal_offset=end)
+    await _begin_log(settings, pool, producer, genesis, expected=end)
     tell(f"partition {partition}: {rows} rows, goes on at seq {genesis.seq} as log {genesis.log}")
 
 
@@ -81,18 +83,16 @@ async def _goes_on(
 ) -> bool:
     """Whether the journal goes on from the archive already; raises if it holds anything else."""
     async with PartitionReader(settings.kafka, settings.topics.journal.name, partition) as reader:
-        first, end = await reader.bounds()
-        if end == 0:
+        begun = await beginning(reader)
+        if begun is None:
             return False
         archived = await reader.read_one(await archived_offset(pool, partition))
         if archived is not None and hash_of(archived.value) == latest.hash:
             return True
-        begun = await reader.read_one(first)
-    if begun is not None:
-        genesis = CODEC.decode(begun.value)
-        if isinstance(genesis, Genesis) and genesis.previous_hash == latest.hash:
-            await archive_genesis(pool, _raw(genesis, begun.offset, begun.value))
-            return True
+    genesis = CODEC.decode(begun.value)
+    if isinstance(genesis, Genesis) and genesis.previous_hash == latest.hash:
+        await archive_genesis(pool, _raw(genesis, begun.offset, begun.value))
+        return True
     raise Misconfigured(
         f"journal {partition} is not empty: restore is for a Kafka that lost everything;"
         " delete the topic first if this one is to be given up"
@@ -116,7 +116,12 @@ async def _must_not_be_ahead(settings: Settings, genesis: Genesis) -> None:
 
 
 async def _rows_to_changelog(
-    settings: Settings, pool: asyncpg.Pool, producer: AIOKafkaProducer, genesis: Genesis
+    settings: Settings,
+    pool: asyncpg.Pool,
+    producer: AIOKafkaProducer,
+    genesis: Genesis,
+    *,
+    journal_offset: int,
 ) -> int:
     """All rows, then the checkpoint at the genesis record, which does not stand yet.
 
@@ -129,7 +134,7 @@ async def _rows_to_changelog(
     count = await changelog.append_all(
         (key, stored_value(seq, value)) async for key, seq, value in images_of(pool, partition)
     )
-    checkpoint = checkpoint_of(Chain.after(CODEC.encode(genesis)), 0)
+    checkpoint = checkpoint_of(Chain.after(CODEC.encode(genesis)), journal_offset)
     row = stored_value(genesis.seq, CHECKPOINTS.encode(checkpoint))
     await changelog.append({CHECKPOINT_KEY: row})
     return count

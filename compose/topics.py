@@ -25,6 +25,7 @@ from streams.kafka import PartitionReader, open_producer
 from streams.topics import Topic
 from tables.postgres.archived import fix_partitions, last_record, require_partitions
 from tables.postgres.pool import open_pool
+from tables.recovery import beginning
 
 
 async def prepare_topics(settings: Settings) -> list[str]:
@@ -136,9 +137,8 @@ async def _begin(
 ) -> bool:
     """Write the genesis record of a journal that never was."""
     async with PartitionReader(settings.kafka, settings.topics.journal.name, partition) as reader:
-        _, end = await reader.bounds()
-    if end > 0:
-        return False
+        if await beginning(reader) is not None:
+            return False
     latest = await last_record(pool, partition)
     if latest is not None:
         raise LogBetrayed(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from streams.errors import Fenced, JournalBroken, LogBetrayed
 from streams.journal import CODEC as JOURNAL
 from streams.journal import NO_HASH, Batch, Chain, Claim, Genesis, Image, hash_of
-from streams.kafka import PartitionReader
+from streams.kafka import PartitionReader, Record
 from streams.signals import crash_here
 from tables.checkpoint import CODEC, Checkpoint
 from tables.memory import SYSTEM, SeenSegment
@@ -127,10 +127,20 @@ async def _start(checkpoint: Checkpoint | None, reader: PartitionReader) -> tupl
     return chain, checkpoint.journal_offset + 1
 
 
+async def beginning(reader: PartitionReader) -> Record | None:
+    """The first record of a journal that is no claim, if there is one.
+
+    Where Kafka lost its data, those who tried to take over have left claims on nothing.
+    """
+    async for records in reader.read_range(*await reader.bounds()):
+        for record in records:
+            if not isinstance(JOURNAL.decode(record.value), Claim):
+                return record
+    return None
+
+
 async def _from_genesis(reader: PartitionReader) -> tuple[Chain, int]:
-    first, end = await reader.bounds()
-    record = await reader.read_one(0) if first == 0 and end > 0 else None
-    # After a loss of all of Kafka, our own claim is the first record of a new journal.
+    record = await beginning(reader)
     if record is None or not isinstance(JOURNAL.decode(record.value), Genesis):
         raise ChangelogLost(
             "no checkpoint was found and the journal does not begin with its genesis record; run"
@@ -138,7 +148,7 @@ async def _from_genesis(reader: PartitionReader) -> tuple[Chain, int]:
         )
     chain = Chain()
     chain.accept(record.value)
-    return chain, 1
+    return chain, record.offset + 1
 
 
 async def _digest(store: PartitionStore) -> int:

@@ -128,6 +128,18 @@ class TestRestore:
             assert checkpoint.record_hash == hash_of(genesis.value)
             assert checkpoint.seq == int.from_bytes(last.value[:8], "big") == 2
 
+    async def test_takes_a_journal_of_claims_for_empty(self, ruin):
+        # Workers that started on the empty Kafka left them before they refused to go on.
+        for name in ("first", "second"):
+            claim = Journal(0, PARTITIONS).claim(name)
+            await ruin.append(ruin.settings.topics.journal.name, 0, claim)
+        for _ in range(2):
+            await restore(ruin.settings, print)
+            *_, genesis = await ruin.journal(0)
+            assert await ruin.progress(0) == (2, genesis.offset, 2, 0, 0)
+            last = (await ruin.read(ruin.settings.topics.changelog.name, 0))[-1]
+            assert CHECKPOINTS.decode(last.value[8:]).journal_offset == genesis.offset == 2
+
     async def test_leaves_the_archive_in_the_new_log(self, ruin):
         await restore(ruin.settings, print)
         for partition in range(PARTITIONS):

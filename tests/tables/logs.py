@@ -1,5 +1,7 @@
 """A log in memory, read as a partition of Kafka is."""
 
+from collections.abc import AsyncIterator
+
 from streams.kafka import Record
 
 
@@ -14,6 +16,9 @@ class Log:
 
     async def bounds(self) -> tuple[int, int]:
         return self.first, self.first + len(self.records)
+
+    async def read_range(self, start: int, end: int) -> AsyncIterator[list[Record]]:
+        yield [self.records[offset] for offset in range(start, end)]
 
     async def read_one(self, offset: int) -> Record | None:
         return self.records.get(offset)
