@@ -7,11 +7,11 @@ product's core.
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 
 from agents.commands import CONFIRM, CREATE_INTENT
 from agents.decide import Arrival
-from streams.journal import Entry
 from streams.partitioner import partition_of
 from tables.balances import Balance
 from tables.invoices import Invoice as InvoiceRow
@@ -40,7 +40,7 @@ class Played:
     ) -> None:
         self._sizes, self._watch = sizes, watch
         self.cores = [Core(partition=number, partitions=partitions) for number in range(partitions)]
-        self._dice = random.Random(seed)
+        self._dice, self._numbers = random.Random(seed), count()
 
     def messages(self, messages: Sequence[Message]) -> None:
         """What NATS carries, through the bridge's door."""
@@ -65,19 +65,15 @@ class Played:
 
     def stories(self, stories: Iterable[Story]) -> None:
         """Payments over HTTP; each ends before the next begins."""
-        for number, story in enumerate(stories):
-            self._story(number, story)
+        for story in stories:
+            self._story(next(self._numbers), story)
 
     def _story(self, number: int, story: Story) -> None:
         tenant_id = story.tenant_id
         core = self.cores[partition_of(tenant_id, len(self.cores))]
         since = len(core.entries)
-        wish = {"order_id": story.order_id}
-        if story.amount:
-            wish["amount"] = story.amount
-        created = self._command(core, story, f"intent-{number}", CREATE_INTENT, wish)
-        payment_id = json.loads(created)["payment_id"]
-        confirm = {"payment_id": payment_id, "method": "instant"}
+        created = self._command(core, story, f"intent-{number}", CREATE_INTENT, wish_of(story))
+        confirm = confirm_of(created)
         self._command(core, story, f"confirm-{number}", CONFIRM, confirm)
         if story.doubled:
             core.event(CONFIRM, tenant_id, confirm, event_id=f"again-{number}", ingress="http")
@@ -98,20 +94,37 @@ class Played:
         """Grant and answer the calls wished since then, and say each thing twice."""
         for entry in core.entries[since:]:
             for call in entry.calls:
-                self._answer(core, entry, call.call_id, json.loads(call.request))
+                for word in words_of_gateway(call.call_id, json.loads(call.request)):
+                    for _ in range(2):
+                        event_type, event_id, data = word
+                        core.event(
+                            event_type, entry.tenant_id, data, event_id=event_id, ingress="internal"
+                        )
 
-    def _answer(self, core: Core, entry: Entry, call_id: str, request: dict[str, str]) -> None:
-        tenant_id = entry.tenant_id
-        grant = {"call_id": call_id, "nonce": f"nonce-{call_id}", "valid_for_ms": 5_000}
-        answer = {"call_id": call_id, "nonce": f"nonce-{call_id}", "outcome": "succeeded"}
-        if int(request["amount"].replace(".", "")) % 100 == DECLINED:
-            answer |= {"outcome": "failed", "failure": "declined"}
-        else:
-            answer |= {"provider_reference": f"IN-{call_id}", "amount": request["amount"]}
-        for kind, data in (("granted", grant), ("completed", answer)):
-            event_type, event_id = f"treasury.call.{kind}", f"{kind}-{call_id}"
-            for _ in range(2):
-                core.event(event_type, tenant_id, data, event_id=event_id, ingress="internal")
+
+def wish_of(story: Story) -> dict[str, str]:
+    """The data of the command that begins the story's payment."""
+    amount = {"amount": story.amount} if story.amount else {}
+    return {"order_id": story.order_id, **amount}
+
+
+def confirm_of(created: bytes) -> dict[str, str]:
+    """The data of the command that confirms it, from the answer to the first."""
+    return {"payment_id": json.loads(created)["payment_id"], "method": "instant"}
+
+
+def words_of_gateway(
+    call_id: str, request: dict[str, str]
+) -> Iterator[tuple[str, str, dict[str, object]]]:
+    """(event type, event id, data) of what dispatch says of a call: it may go out, it ended so."""
+    about = {"call_id": call_id, "nonce": f"nonce-{call_id}"}
+    yield "treasury.call.granted", f"granted-{call_id}", about | {"valid_for_ms": 5_000}
+    answer = about | {"outcome": "succeeded"}
+    if int(request["amount"].replace(".", "")) % 100 == DECLINED:
+        answer |= {"outcome": "failed", "failure": "declined"}
+    else:
+        answer |= {"provider_reference": f"IN-{call_id}", "amount": request["amount"]}
+    yield "treasury.call.completed", f"completed-{call_id}", answer
 
 
 def play(load: Load, order: Sequence[Message], *, partitions: int = 1) -> Played:
