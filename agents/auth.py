@@ -1,13 +1,15 @@
-"""What the auth service tells: tenants and outlets. Nothing is posted."""
+"""What the auth service tells of tenants and outlets, and the end of a freeze; no postings."""
 
 import msgspec
 
 from agents.effects import Effects, Put, Refuse
-from agents.registry import PLATFORM, Event, View, handles
+from agents.registry import INTERNAL, PLATFORM, Event, View, handles
 from agents.words import Code, Country, Id, Text
 from streams.money import UnknownAsset, exponent_of
 from streams.timestamps import local_date
 from tables.tenants import Outlet, Tenant
+
+THAW = "treasury.tenant.thaw_requested"
 
 
 class Settings(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +27,10 @@ class TenantCreated(msgspec.Struct, frozen=True, gc=False):
     currency: Code = "KES"
     time_zone: Text = "Africa/Nairobi"
     settings: Settings = Settings()
+
+
+class ThawRequested(msgspec.Struct, frozen=True, gc=False):
+    """An operator says that what made its handlers raise is mended."""
 
 
 class OutletCreated(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +65,17 @@ def tenant_created(event: Event[TenantCreated], view: View) -> Effects:
         payment_terms_days=data.settings.payment_terms_days,
     )
     return [Put(tenant)]
+
+
+@handles(THAW, ThawRequested, ingress=INTERNAL, needs_tenant=False)
+def thaw_requested(event: Event[ThawRequested], view: View) -> Effects:
+    """Let a tenant whose handlers kept raising go on; what waited is decided in its order."""
+    tenant = view.row(Tenant, event.tenant_id)
+    if tenant is None:
+        return [Refuse("tenant_unknown")]
+    if tenant.status != "frozen":
+        return []
+    return [Put(tenant.replaced(status="active"))]
 
 
 @handles("auth.outlet.created", OutletCreated, ingress=PLATFORM)

@@ -69,9 +69,13 @@ class Fold:
         return self._page.size_bytes
 
     @property
-    def failing(self) -> set[str]:
-        """Tenants whose handlers raised, without a success since: a note, no part of the log."""
+    def failing(self) -> dict[str, Exception]:
+        """Tenants whose handlers raised, without a success since, and what: no part of the log."""
         return self._judge.failing
+
+    def raised(self, places: dict[tuple[int, int, int], str]) -> None:
+        """Of a replay's next record: where handlers raised when it was decided, and what."""
+        self._judge.raised = places
 
     # -- a micro-batch ------------------------------------------------------------------------
 

@@ -35,6 +35,8 @@ from tables.working_set import Changes, Overlay
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 FAILURES_BEFORE_FREEZE = 5
+RAISED = "internal"
+"""The reason of what a handler raised on; the name of the error follows."""
 
 
 def door(arrival: Arrival, envelope: Envelope, handled: Handled | None) -> str:
@@ -51,12 +53,15 @@ def door(arrival: Arrival, envelope: Envelope, handled: Handled | None) -> str:
 class Judge:
     """Judges events of one partition on the rows of its page.
 
-    `failing` are the tenants whose handlers raised, without a success since. It is a note for
-    whoever runs the fold, and decides nothing: a replay begins with other notes.
+    `failing` are the tenants whose handlers raised, without a success since, and the last error of
+    each. It is a note for whoever runs the fold, and decides nothing: a replay has other notes.
+    `raised` is for a replay: where (offset, index, step) handlers raised, and what. That a release
+    was bad is a fact of the log, which a better one cannot find out by itself.
     """
 
     def __init__(self, page: Page, parking: Parking, partition: int, partitions: int) -> None:
-        self.failing: set[str] = set()
+        self.failing: dict[str, Exception] = {}
+        self.raised: dict[tuple[int, int, int], str] = {}
         self._page, self._parking = page, parking
         self._partition, self._partitions = partition, partitions
 
@@ -130,6 +135,8 @@ class Judge:
         """Let the handler decide; what it wants happens whole or not at all."""
         overlay, draft = Overlay(self._page.working), Draft()
         try:
+            if self.raised:
+                self._raise_again((arrival.offset, arrival.index, step))
             effects = handled.handler(event, View(overlay))
             stopped = apply(event, effects, overlay, draft)
         except (BadAmount, UnknownAsset) as error:
@@ -145,7 +152,7 @@ class Judge:
         changes = Changes(overlay.changes)
         if draft.size_bytes + changes.size_bytes > MAX_ENTRY_BYTES:
             return rejected(arrival.ingress, "too_large", "", 413)
-        self.failing.discard(event.tenant_id)
+        self.failing.pop(event.tenant_id, None)
         self._page.working.merge(changes)
         if self._parking.burdened(event.tenant_id):
             self._wake(event.tenant_id, changes.rows, arrival.order(step))
@@ -155,14 +162,20 @@ class Judge:
         self._parking.forget_failures(tenant_id)
         self._parking.wake(tenant_id, keys, order)
 
+    def _raise_again(self, place: tuple[int, int, int]) -> None:
+        """Of a replay: raise what a handler raised there."""
+        name = self.raised.get(place)
+        if name is not None:
+            raise type(name, (Exception,), {})
+
     def _failed(self, tenant_id: str, ingress: str, error: Exception) -> Outcome:
         """A handler raised: its fault, not the event's; often in a row, the tenant must wait."""
-        self.failing.add(tenant_id)
+        self.failing[tenant_id] = error
         failures = self._parking.count_failure(tenant_id)
         tenant = self._page.working.get(Tenant.key_of(tenant_id))
         if failures >= FAILURES_BEFORE_FREEZE and isinstance(tenant, Tenant):
             self._page.working.put(tenant.key, tenant.replaced(status="frozen"))
-        return rejected(ingress, "internal", type(error).__name__, 500)
+        return rejected(ingress, RAISED, type(error).__name__, 500)
 
     def _park(self, arrival: Arrival, envelope: Envelope, step: int, park: Park) -> Outcome:
         there_is_room = self._parking.park(

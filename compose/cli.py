@@ -261,6 +261,14 @@ def rebase(
     _run(go(settings, partition or list(range(settings.partitions)), _tell))
 
 
+@app.command()
+def thaw(tenant: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    """Let a tenant go on that was frozen because its handlers kept raising."""
+    from compose.inspect import thaw as ask
+
+    _show(_run(ask(_settings(), tenant)), as_json=as_json)
+
+
 @dead_letters_app.command("list")
 def dead_letters_list(
     tenant: Annotated[str | None, typer.Option()] = None,

@@ -1,6 +1,7 @@
 """What operators look at and send: dead letters, one event's life, outbound events, envelopes."""
 
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TextIO
@@ -9,6 +10,7 @@ import asyncpg
 import nats
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from agents.auth import THAW
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import INBOUND_SUBJECTS, OUTBOUND
 from compose.settings import Settings
@@ -86,6 +88,20 @@ async def redrive(settings: Settings, letter_id: str) -> dict[str, Any]:
     finally:
         await inlet.close()
     return {"redrive": event_id, "attempt": attempt, "partition": partition, "offset": offset}
+
+
+async def thaw(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    """Ask the owner to let a frozen tenant go on; decides nothing for one that is not frozen."""
+    partition = partition_of(tenant_id, settings.partitions)
+    inlet = Inlet(settings.kafka, Signer(settings.derived_key("inbound")), settings.topics)
+    event_id = str(uuid.uuid4())  # each request is one of its own
+    try:
+        offset = await inlet.say(
+            partition, tenant_id=tenant_id, event_type=THAW, event_id=event_id, data={}
+        )
+    finally:
+        await inlet.close()
+    return {"thaw": event_id, "partition": partition, "offset": offset}
 
 
 async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from msgspec import Raw
 from agents.audit.invariants import Findings
 from agents.audit.journal import Audit
 from agents.decide import Arrival, Fold
+from agents.judge import RAISED
 from agents.registry import RULES_VERSION
 from streams.codec import Codec
 from streams.errors import JournalBroken
@@ -26,6 +27,7 @@ from tables.seen import Seen
 from tables.working_set import WorkingSet, row_hash
 
 _DIGEST_MASK = (1 << 128) - 1
+_RAISED = RAISED.encode()
 
 
 class MemoryStore:
@@ -153,6 +155,7 @@ class Replay:
         """The record as the fold makes it of the same envelopes, in the same place."""
         log, count = record.next.log, 0
         self.fold.begin(record.seq)
+        self.fold.raised(_raised(record.entries))
         for told in record.entries:
             if told.step == 0:
                 count += 1
@@ -251,6 +254,17 @@ class Replay:
                 yield f"the archive keeps {_name(key)} as {decode(key, value)}, it is {row}"
         for key in ours:
             yield f"the archive does not keep the row {_name(key)}"
+
+
+def _raised(entries: list[_Told]) -> dict[tuple[int, int, int], str]:
+    """By place, the errors that handlers raised: of these, what a journal says is believed."""
+    found = {}
+    for told in entries:
+        if _RAISED in bytes(told.reason):
+            reason = msgspec.msgpack.decode(told.reason, type=str)
+            if reason.startswith(f"{RAISED}: "):
+                found[told.offset, told.index, told.step] = reason.removeprefix(f"{RAISED}: ")
+    return found
 
 
 def _words(entry: Entry) -> str:

@@ -129,6 +129,7 @@ class PartitionWriter:
         self._changed = asyncio.Condition()
         self._pausing = False
         self._alarmed_s = -PRESSED_ALARM_S
+        self._told: dict[str, Exception] = {}
         self._next_record_s = 0.0
 
     # -- life ---------------------------------------------------------------------------------
@@ -232,6 +233,10 @@ class PartitionWriter:
 
     def _look_at_handlers(self) -> None:
         failing = self.fold.failing
+        for tenant_id, error in failing.items():
+            if self._told.get(tenant_id) is not error:
+                log.error("handler_raised", tenant_id=tenant_id, exc_info=error)
+        self._told = dict(failing)
         if len(failing) >= FAILING_TENANTS_BEFORE_EXIT:
             raise BadDeploy(f"handlers fail for {len(failing)} tenants")
 

@@ -1,8 +1,12 @@
 """Handlers that raise, and stores that do: what is a rejection, what freezes, what must exit."""
 
 import pytest
+from msgspec.structs import replace
 
+from agents import registry
+from agents.auth import THAW
 from agents.judge import FAILURES_BEFORE_FREEZE
+from agents.roles.verify import Replay
 from streams.errors import TreasuryError
 from tables.memory import TenantLoad
 from tests.agents.core import Core
@@ -54,24 +58,54 @@ class TestAHandlerThatRaises:
         entries = core.event("test.thaws", "t")
         assert [entry.event_type for entry in entries] == ["test.thaws", "cafe.order.created"]
 
+    def test_an_operator_ends_the_freeze_and_what_waited_goes_on(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE)
+        core.order("t", "o")
+        entries = core.event(THAW, "t", ingress="internal")
+        assert [entry.event_type for entry in entries] == [THAW, "cafe.order.created"]
+        assert tenant_of(core, "t").status == "active"
+        assert core.rows(TenantLoad) == []
+        assert [entry.status for entry in core.event(THAW, "t", ingress="internal")] == ["applied"]
+
+    def test_nobody_else_ends_it(self, core):
+        fail(core, "t", FAILURES_BEFORE_FREEZE)
+        for ingress in ("nats", "kafka", "http"):
+            [entry] = core.event(THAW, "t", ingress=ingress)
+            assert entry.reason == "ingress_not_allowed"
+        [entry] = core.event(THAW, "stranger", ingress="internal")
+        assert entry.reason == "tenant_unknown"
+        assert tenant_of(core, "t").status == "frozen"
+
     def test_notes_its_tenant_until_a_handler_succeeds_for_it(self, core):
         for tenant_id in ("u", "v", "w"):
             core.tenant(tenant_id)
             fail(core, tenant_id)
-        assert core.fold.failing == {"u", "v", "w"}
+        assert set(core.fold.failing) == {"u", "v", "w"}
         core.order("v", "o")
-        assert core.fold.failing == {"u", "w"}
+        assert set(core.fold.failing) == {"u", "w"}
 
     def test_is_decided_the_same_whatever_another_process_had_noted(self, core):
         for tenant_id in ("u", "v", "w"):
             core.tenant(tenant_id)
             fail(core, tenant_id)
         other = core.restarted()
-        assert other.fold.failing == set()
+        assert other.fold.failing == {}
         for each in (core, other):
             fail(each, "t")
         assert core.entries == other.entries
         assert core.images[-1] == other.images[-1]
+
+    def test_is_believed_by_the_replay_of_a_better_release(self, core, monkeypatch):
+        fail(core, "t", FAILURES_BEFORE_FREEZE)
+        core.event(THAW, "t", ingress="internal")
+        core.event("test.schedules", "t", {"text": "raise", "minor": 1})
+        core.tick(pass_ms=1)
+        assert core.entries[-1].reason == "internal: RuntimeError"
+        mended = replace(registry.HANDLED["test.raises"], handler=lambda *_: [])
+        monkeypatch.setitem(registry._handled, "test.raises", mended)
+        monkeypatch.setitem(registry._due, "test", lambda *_: [])
+        replay = Replay(0, 1)
+        assert [replay.take(record) for record in core.journal()] == [None] * len(core.journal())
 
 
 class TestAStoreThatFails:
