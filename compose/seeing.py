@@ -130,10 +130,11 @@ async def _resources(pool: asyncpg.Pool, kind: str) -> list[dict[str, Any]]:
 
 
 async def _dead_letters(pool: asyncpg.Pool) -> Counter[str]:
-    """By the first word of the reason; bytes that came twice count once."""
+    """Those that are left, by the first word of the reason; bytes that came twice count once."""
     rows = await pool.fetch(
         """SELECT split_part(reason, ':', 1) AS reason, count(DISTINCT raw) AS letters
-           FROM dead_letters GROUP BY 1"""
+           FROM dead_letters WHERE redrive_status IS DISTINCT FROM 'applied'
+             AND redrive_status IS DISTINCT FROM 'duplicate' GROUP BY 1"""
     )
     return Counter({row["reason"]: row["letters"] for row in rows})
 

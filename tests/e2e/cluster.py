@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
@@ -56,6 +57,8 @@ class Altered(Running):
 class Cluster:
     """Workers under supervisors, and everything that was sent to them so far."""
 
+    installation = Altered
+
     def __init__(
         self,
         home: Path,
@@ -65,10 +68,11 @@ class Cluster:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         local = Local(home, "apache", partitions=partitions, workers=workers, port=0)
-        self.running = Altered(local, environment or {})
+        self.running = self.installation(local, environment or {})
         self.load: Load | None = None
         self._sent: list[Message] = []
         self._late: list[Message] = []
+        self._forged: list[Message] = []
         self._played: list[Story] = []
         self._answered: dict[tuple[str, str], int] = {}
         self._kafka_complete = True
@@ -114,9 +118,12 @@ class Cluster:
         self.remember(now)
         self._late += [message for message in messages if message.after is not None]
 
-    def remember(self, messages: Sequence[Message]) -> None:
-        """These were sent in some other way than by `publish`."""
-        self._sent += messages
+    def remember(self, messages: Sequence[Message], *, over_nats: bool = True) -> None:
+        """These were sent in some other way than by `publish`: as the bridge would, or not."""
+        if over_nats:
+            self._sent += messages
+        else:
+            self._forged += messages
 
     async def pay(self, stories: Sequence[Story], url: str | None = None) -> None:
         """Play stories once what was sent is decided: an order has to have its invoice."""
@@ -143,9 +150,9 @@ class Cluster:
             payers = self._payers(session, self.running.urls[0])
             return (await payers.get(tenant_id, f"payments/intents/{payment_id}"))["status"]
 
-    async def begin(self, seed: int, events: int) -> Load:
+    async def begin(self, seed: int, events: int, **shape: float) -> Load:
         """Publish the first half of a generated load and wait until it is decided."""
-        load = self.generate(seed, events)
+        load = self.generate(seed, events, **shape)
         await self.publish(load.messages[: len(load.messages) // 2])
         await self.settled()
         return load
@@ -208,6 +215,15 @@ class Cluster:
             plain, environment={**plain.environment, **environment}
         )
 
+    async def release(self, faults: Mapping[str, str]) -> None:
+        """Run a release with these faults (tests/e2e/faulty.py) until `use` or `restart`."""
+        supervisor = self.running.supervisors[0]
+        await supervisor.stop()
+        self.use(faults)
+        arguments = [sys.executable, "-m", "tests.e2e.faulty", "worker"]
+        supervisor.command = replace(supervisor.command, arguments=arguments)
+        await supervisor.start()
+
     async def lose_local_folder(self) -> None:
         """Start the first worker again with nothing on its own disk; return when it serves."""
         supervisor = self.running.supervisors[0]
@@ -218,11 +234,16 @@ class Cluster:
 
     async def lose_kafka(self) -> None:
         """A new and empty Kafka in place of the old one; workers are stopped already."""
-        kafka, self._kafka_complete = self.running.stack.kafka, False
+        kafka = self.running.stack.kafka
+        self.kafka_lost()
         await kafka.stop()
         shutil.rmtree(kafka.data_dir)
         await kafka.start()
         await create_topics(self.settings)
+
+    def kafka_lost(self) -> None:
+        """Kafka no longer holds all that was ever decided."""
+        self._kafka_complete = False
 
     async def delete_topic(self, name: str) -> None:
         """Return when Kafka has forgotten it."""
@@ -265,7 +286,7 @@ class Cluster:
                     self._payers(session, self.running.urls[-1]),
                     load=self.load,
                     sent=[message.raw for message in self._sent],
-                    books=expected(self._sent, self._played),
+                    books=expected([*self._sent, *self._forged], self._played),
                     within_s=PATIENCE_S,
                     kafka_complete=self._kafka_complete,
                 )

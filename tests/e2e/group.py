@@ -1,13 +1,15 @@
-"""Who serves which partitions, and workers that are frozen or told to end."""
+"""The workers as a group: who serves what, what they have committed, who is frozen or ends."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Final
 
 import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.e2e.cluster import PATIENCE_S, Cluster
 
@@ -66,3 +68,29 @@ async def told_to_end_where_it_sleeps(cluster: Cluster, worker: int) -> int | No
         os.kill(cluster.pid(worker), number)
     await supervisor.stop()
     return supervisor._process.exit_code
+
+
+@asynccontextmanager
+async def group_of(
+    cluster: Cluster,
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """The workers' group as an onlooker sees it, and the partitions of the inbound log."""
+    settings = cluster.settings
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=settings.prefix, enable_auto_commit=False
+    )
+    name = settings.topics.inbound.name
+    partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
+    await consumer.start()
+    consumer.assign(partitions)
+    try:
+        yield consumer, partitions
+    finally:
+        await consumer.stop()
+
+
+async def committed_offsets(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """The offset the group would go on at, of each partition."""
+    return {each: await consumer.committed(each) or 0 for each in partitions}

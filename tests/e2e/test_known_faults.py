@@ -2,10 +2,7 @@
 
 import asyncio
 import random
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -19,6 +16,7 @@ from agents.roles.inlet import Inlet
 from streams.inbound import Signer, Stamp, pack
 from streams.kafka import PartitionReader
 from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
+from tests.e2e.group import committed_offsets, group_of
 from tests.model.generator import Message
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
@@ -84,21 +82,15 @@ async def _handler_that_never_ends(cluster: Cluster, messages: Sequence[Message]
     event_id = _new_order(cluster, messages)
     supervisor = cluster.running.supervisors[0]
     before = len(supervisor.codes)
-    await supervisor.stop()
-    cluster.use(
-        {"TREASURY_TEST_NEVER_ENDS": event_id, "TREASURY_STALL_TIMEOUT_S": str(STALL_S)},
+    await cluster.release(
+        {"TREASURY_TEST_NEVER_ENDS": event_id, "TREASURY_STALL_TIMEOUT_S": str(STALL_S)}
     )
-    faulty = replace(
-        supervisor.command, arguments=[sys.executable, "-m", "tests.e2e.never_ending", "worker"]
-    )
-    supervisor.command = faulty
-    await supervisor.start()
     cluster.use({})
     await cluster.running.ready()
     await cluster.publish(messages)
     await cluster.died(0, since=before)
     assert supervisor.codes[before] == EXIT_BLOCKED
-    assert "in computes_for_ever" in cluster.log()
+    assert "faulty.py" in cluster.log()
     await cluster.end_leases()
     await cluster.running.ready()
 
@@ -119,14 +111,14 @@ async def _group_that_has_committed_too_much(cluster: Cluster, messages: Sequenc
     supervisor = cluster.running.supervisors[0]
     await supervisor.stop()
     await _append(cluster, messages)
-    async with _group(cluster) as (consumer, partitions):
+    async with group_of(cluster) as (consumer, partitions):
         ends = await consumer.end_offsets(partitions)
-        decided = await _committed(consumer, partitions)
+        decided = await committed_offsets(consumer, partitions)
         assert any(ends[each] > decided[each] for each in partitions)
         async with asyncio.timeout(PATIENCE_S):
             while not await _commits(consumer, ends):  # until the worker's session is over
                 await asyncio.sleep(0.2)
-        assert await _committed(consumer, partitions) == ends
+        assert await committed_offsets(consumer, partitions) == ends
     await cluster.running.stack.nats.kill()
     await supervisor.start()
     await cluster.running.ready()  # what needs no NATS does not wait for it
@@ -154,36 +146,13 @@ async def _commits(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int
     return True
 
 
-async def _committed(
-    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
-    return {each: await consumer.committed(each) or 0 for each in partitions}
-
-
 async def _caught_up(cluster: Cluster) -> None:
     """Return when all of the inbound log is decided and the group says so, too."""
-    async with _group(cluster) as (consumer, partitions), asyncio.timeout(PATIENCE_S):
-        while await _committed(consumer, partitions) != await consumer.end_offsets(partitions):
+    async with group_of(cluster) as (consumer, partitions), asyncio.timeout(PATIENCE_S):
+        while await committed_offsets(consumer, partitions) != await consumer.end_offsets(
+            partitions
+        ):
             await asyncio.sleep(0.1)
-
-
-@asynccontextmanager
-async def _group(
-    cluster: Cluster,
-) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
-    """The workers' group as an onlooker sees it, and the partitions of the inbound log."""
-    settings = cluster.settings
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, group_id=settings.prefix, enable_auto_commit=False
-    )
-    name = settings.topics.inbound.name
-    partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
-    await consumer.start()
-    consumer.assign(partitions)
-    try:
-        yield consumer, partitions
-    finally:
-        await consumer.stop()
 
 
 # -- a changelog of which only the last version of every row is left -------------------------------

@@ -5,8 +5,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
@@ -14,11 +13,12 @@ import pytest
 
 from agents.roles.process import EXIT_FENCED
 from tests.e2e.cluster import Cluster, seed_of_run
+from tests.e2e.flow import flowing
 from tests.e2e.group import QUICK, frozen, serves, share, told_to_end_where_it_sleeps
 
 pytestmark = pytest.mark.kafka
 
-EVENTS_A_ROUND, TENANTS, SLICE, PACE_S = 5_000, 40, 60, 0.5
+EVENTS_A_ROUND, TENANTS = 12_000, 40
 Step = Callable[[Cluster, random.Random], Awaitable[None]]
 
 
@@ -96,31 +96,12 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-@asynccontextmanager
-async def _flowing(cluster: Cluster) -> AsyncIterator[None]:
-    """Events come all the time while the block runs, and what is left of the load after it."""
-    assert cluster.load is not None
-    messages, over = list(cluster.load.messages), asyncio.Event()
-
-    async def flow() -> None:
-        while messages and not over.is_set():
-            some, messages[:SLICE] = messages[:SLICE], []
-            await cluster.publish(some)
-            await asyncio.sleep(PACE_S)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(flow())
-        yield
-        over.set()
-    await cluster.publish(messages)
-
-
 async def _moves(home: Path, rounds: int) -> None:
     seed = seed_of_run()
     dice = random.Random(seed)
     async with Cluster(home, workers=3, environment=QUICK) as cluster:
         load = cluster.generate(seed, EVENTS_A_ROUND * rounds, tenants=TENANTS)
-        async with _flowing(cluster):
+        async with flowing(cluster):
             for step in STEPS * rounds:
                 began = time.monotonic()
                 await step(cluster, dice)

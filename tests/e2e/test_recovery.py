@@ -9,9 +9,8 @@ from agents.roles.jetstream import OUTBOUND
 from agents.roles.process import EXIT_REFUSED
 from compose.repair import rebase, restore
 from compose.topics import prepare_topics
-from tables.postgres.archived import last_record
-from tables.postgres.pool import open_pool
 from tests.e2e.cluster import Cluster, seed_of_run
+from tests.e2e.flow import archived_seqs
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
 
@@ -22,15 +21,6 @@ async def _outbound_count(cluster: Cluster) -> int:
         return (await client.jetstream().stream_info(OUTBOUND)).state.last_seq
     finally:
         await client.close()
-
-
-async def _seqs(cluster: Cluster) -> list[int]:
-    pool = await open_pool(cluster.settings.archiver_dsn, max_size=1)
-    try:
-        partitions = range(cluster.settings.partitions)
-        return [(await last_record(pool, partition)).seq for partition in partitions]
-    finally:
-        await pool.close()
 
 
 class TestRecovery:
@@ -81,14 +71,16 @@ class TestRecovery:
             await supervisor.start()
             async with asyncio.timeout(90):
                 assert "treasury rebase" in await _refusal(cluster)
-            before = await _seqs(cluster)
+            before = await archived_seqs(cluster)
             await rebase(cluster.settings, list(range(cluster.settings.partitions)), print)
             await supervisor.stop()
             await supervisor.start()
             await cluster.running.ready()
             await cluster.finish()
             assert await cluster.differences() == []
-            assert all(after > seq for after, seq in zip(await _seqs(cluster), before, strict=True))
+            assert all(
+                after > seq for after, seq in zip(await archived_seqs(cluster), before, strict=True)
+            )
 
 
 async def _refusal(cluster: Cluster) -> str:

@@ -49,6 +49,14 @@ class TestProgress:
         assert (violation.invariant, violation.partition) == ("I10", 0)
         assert violation.words.startswith(words)
 
+    def test_may_go_back_with_a_database_that_crashed_if_it_did_not_wait_for_its_disk(self):
+        seen, projector = ProgressWatch(""), ("projector", 0, 5, 0, 0, 0)
+        seen.see([ARCHIVE, RELAY, projector])
+        seen.reconnected()
+        seen.see([ARCHIVE, ("relay", 0, 4, 0, 0, 0), ("projector", 0, 4, 0, 0, 0)])
+        [violation] = seen.findings.violations
+        assert violation.words.startswith("relay went from")
+
 
 class TestStops:
     @pytest.mark.parametrize(

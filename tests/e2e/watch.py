@@ -24,6 +24,8 @@ STOPS_WITHIN_S = 30.0
 MORE_TASKS, MORE_FILES = 20, 40
 SETTLED_S = 2.0
 QUIET_WITHIN_S = 30.0
+COMMITS_LATER = "projector"
+"""Its rows and its progress are of one transaction, and are lost together."""
 TASKS, FILES = "treasury_asyncio_tasks", "process_open_fds"
 
 
@@ -53,6 +55,7 @@ class ProgressWatch:
 
     async def _sample_while_connected(self) -> None:
         connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=5)
+        self.reconnected()
         try:
             while True:
                 self.see(
@@ -64,6 +67,10 @@ class ProgressWatch:
                 await asyncio.sleep(SAMPLE_S)
         finally:
             connection.terminate()
+
+    def reconnected(self) -> None:
+        """The database may have crashed: who commits without waiting for its disk begins anew."""
+        self._last = {key: seq for key, seq in self._last.items() if key[0] != COMMITS_LATER}
 
     def see(self, rows: Iterable[tuple]) -> None:
         """Judge one sample: (role, partition, seq, position…) of everybody at one moment."""

@@ -89,14 +89,17 @@ class Hostile:
         """Another tenant of the same currency says something under the same id: its own matter."""
         mine = next(t for t in self._load.tenants if t.tenant_id == message.tenant_id)
         others = [
-            tenant.tenant_id
+            tenant
             for tenant in self._load.tenants
             if tenant.currency == mine.currency and tenant is not mine
         ]
         if not others:
             return None
         other = self._dice.choice(others)
-        return self._new(message, to_json(_body(message) | {"tenant_id": other}), tenant_id=other)
+        raw = to_json(_body(message) | {"tenant_id": other.tenant_id})
+        for outlet, own in zip(mine.outlets, other.outlets, strict=True):
+            raw = raw.replace(outlet.encode(), own.encode())
+        return self._new(message, raw, tenant_id=other.tenant_id)
 
     def _contradiction(self, message: Message) -> Message:
         spoiled = spoil(CONFLICT, message.subject, message.raw, self._dice)
