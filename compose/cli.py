@@ -5,7 +5,6 @@ wrong usage, 70 failed, 75 another worker owns it, 78 an operator must act, 130 
 """
 
 import asyncio
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -344,5 +343,4 @@ def _tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -23,6 +23,8 @@ class Proxy:
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
         self.delay_s = 0.0
+        self.taken = 0
+        """Connections so far."""
         self._target_port = target_port
         self._open = {UP: asyncio.Event(), DOWN: asyncio.Event()}
         self._writers: set[asyncio.StreamWriter] = set()
@@ -68,6 +70,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()  # the service itself is not there
             return
+        self.taken += 1
         self._writers |= {writer, far[1]}
         for pipe in ((reader, far[1], UP), (far[0], writer, DOWN)):
             task = asyncio.create_task(self._carry(*pipe))

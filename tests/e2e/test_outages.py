@@ -10,6 +10,7 @@ from typing import Self
 
 import pytest
 
+from agents.roles.process import EXIT_FATAL, EXIT_FENCED
 from compose.local.kafka import ApacheKafka
 from compose.local.processes import Command, free_port
 from compose.up import Local
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.kafka
 TENANTS = 40  # so that every partition has some
 EVENTS_A_MINUTE = 8_000
 SLOW_S = 0.3
+MAY_END = {EXIT_FATAL, EXIT_FENCED}
+"""A worker that cannot know what became of an append ends, and finds out when it comes back."""
 
 
 # -- a service is away -----------------------------------------------------------------------------
@@ -69,6 +72,7 @@ async def _outages(home: Path, plan: Sequence[tuple[str, float]]) -> None:
                 await AWAY[name](cluster, seconds)
                 await goes_on(cluster)
                 print(f"{name} away for {seconds} s, all is well {time.monotonic() - began:.1f} s")
+        assert set(cluster.running.supervisors[0].codes) <= MAY_END
         await cluster.pay(load.stories)
         assert await cluster.differences() == []
 
@@ -198,6 +202,9 @@ async def _faults(home: Path, seconds: Sequence[float], rounds: int) -> None:
                 await goes_on(cluster)
                 all_s = time.monotonic() - began
                 print(f"{name} {fault.__name__} for {each_s} s, all is well {all_s:.1f} s")
+        print({name: proxy.taken for name, proxy in proxies.items()}, "connections")
+        assert all(proxy.taken for proxy in proxies.values())
+        assert set(cluster.running.supervisors[0].codes) <= MAY_END
         await cluster.pay(load.stories)
         assert await cluster.differences() == []
 
