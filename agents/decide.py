@@ -59,11 +59,6 @@ class Fold:
         return self._page.entries
 
     @property
-    def changed(self) -> set[bytes]:
-        """Keys of the rows that changed since the last record."""
-        return set(self.working.changed)
-
-    @property
     def size_bytes(self) -> int:
         """About the bytes of the record so far, entries and images."""
         return self._page.size_bytes

@@ -93,7 +93,7 @@ class Seat:
         checkpoint = checkpoint_of(writer.committed, writer.committed_offset)
         await write_checkpoint(self._store, self._changelog, images, checkpoint)
         self.checkpoint = checkpoint
-        unchanged = images.keys() - writer.unflushed.keys() - writer.pending_keys
+        unchanged = (images.keys() - writer.unflushed.keys()).difference(*writer.uncommitted())
         writer.fold.working.stored({key: value for key, (_, value) in images.items()}, unchanged)
 
     async def _checkpoint_for_ever(self) -> None:

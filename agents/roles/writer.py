@@ -7,8 +7,9 @@ record that does not come back as expected ends the process: nothing of it was a
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -77,6 +78,11 @@ class _Closed:
     data: bytes
     hash: bytes
     done: list[Callable[[], Any]]
+
+    @cached_property
+    def keys(self) -> frozenset[bytes]:
+        """Of the rows it changes."""
+        return frozenset(image.key for image in self.record.images)
 
 
 class PartitionWriter:
@@ -149,13 +155,11 @@ class PartitionWriter:
         """Whether as many ids are remembered as may be: intake must stop, time must go on."""
         return len(self.fold.seen) > self._limits.seen_ids
 
-    @property
-    def pending_keys(self) -> set[bytes]:
-        """Keys of rows that changed after the last committed record."""
-        keys = set(self.fold.changed)
+    def uncommitted(self) -> Iterator[Collection[bytes]]:
+        """Keys of rows that changed after the last committed record, record by record."""
+        yield self.fold.working.changed
         for closed in self._pending:
-            keys.update(image.key for image in closed.record.images)
-        return keys
+            yield closed.keys
 
     def start(self) -> None:
         """Start deciding; call again only after `pause`."""

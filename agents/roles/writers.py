@@ -26,6 +26,7 @@ from agents.roles.inlet import Inlet
 from agents.roles.journal_writer import JournalWriter
 from agents.roles.mailbox import Mail
 from agents.roles.process import Die
+from agents.roles.reading import committed_view
 from agents.roles.seat import Seat
 from agents.roles.takeover import Sources, correct_changelog, take_over
 from agents.roles.trimming import trimmable
@@ -347,8 +348,8 @@ class Writers:
         """The tenant's rows; leaving the block waits until all that was read is committed."""
         writer = self._writer(tenant_id)
         self._must_be_owner(writer.partition)
-        yield View(writer.fold.working)
-        await writer.settled()
+        async with committed_view(writer) as view:
+            yield view
         self._must_be_owner(writer.partition)
         if not writer.serving:
             raise NotServing(f"partition {writer.partition} moved while it was read")
