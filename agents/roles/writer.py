@@ -32,7 +32,8 @@ from streams.signals import crash_here
 from streams.topics import JOURNAL_MAX_BYTES
 from tables.recovery import Recovered
 
-YIELD_EVERY = 128
+YIELD_EVERY = 4
+"""Events between two looks at what else waits: above all queries, each of which takes several."""
 RECORD_EVERY_S = 0.04
 """Small records follow each other no faster: whatever a record costs on its way, it costs once."""
 FAILING_TENANTS_BEFORE_EXIT = 3
@@ -137,6 +138,7 @@ class PartitionWriter:
         self._alarmed_s = -PRESSED_ALARM_S
         self._told: dict[str, Exception] = {}
         self._next_record_s = 0.0
+        self._unlooked = 0
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -277,7 +279,9 @@ class PartitionWriter:
             crash_here("S5")
             self.fold.decide(arrival, checked=opened.checked)
             self.next = Position(self.next.log, mail.offset, arrival.index + 1)
-            if arrival.index % YIELD_EVERY == YIELD_EVERY - 1:
+            self._unlooked += 1
+            if self._unlooked >= YIELD_EVERY:
+                self._unlooked = 0
                 await asyncio.sleep(0)
         if self._mailbox.first is not mail:
             return  # dropped while we yielded: the rest of the record comes again
