@@ -1,6 +1,6 @@
 """Turns the effects of one event into row changes and the parts of its journal entry.
 
-The rule of money is here: postings balance per asset or nothing of the event happens.
+All of them happen, or none: the rule of money itself is in agents/posting.py.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from agents.effects import (
+    AdvanceClock,
     Answer,
     CallGateway,
     Delete,
+    DryRun,
     Effects,
     Emit,
     EndHold,
@@ -22,14 +24,19 @@ from agents.effects import (
     Redrive,
     Refuse,
     Schedule,
+    Unschedule,
 )
+from agents.moments import advance, schedule, unschedule
+from agents.posting import balanced, crossed, days_of, move
 from agents.registry import Event
 from streams.journal import Call, Emitted, Posting, Reply
+from streams.money import json_number
 from streams.timestamps import format_ms
 from tables import balances
 from tables.balances import Balance
 from tables.memory import Due
 from tables.payments import GatewayCall
+from tables.tenants import Tenant
 from tables.working_set import Overlay
 
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
@@ -55,6 +62,9 @@ class Draft(msgspec.Struct, gc=False):
     redrive: Redrive | None = None
     ordinals: dict[str, int] = {}
     size_bytes: int = 0
+    day: str = ""
+    booked: str = ""
+    advances: bool = False
 
     def post(self, postings: list[Posting]) -> None:
         """Add postings, which balance."""
@@ -79,52 +89,55 @@ class Draft(msgspec.Struct, gc=False):
 
 def apply(
     event: Event[Any], effects: Effects, overlay: Overlay, draft: Draft
-) -> Refuse | Park | None:
-    """Apply all effects; a `Refuse` or `Park` among them is returned and the rest is void."""
+) -> Refuse | Park | DryRun | None:
+    """Apply all effects; a `Refuse`, `Park` or `DryRun` is returned, and the rest is void."""
     for effect in effects:
         kind = type(effect)
         if kind is Put:
             overlay.put(effect.row)  # type: ignore[union-attr]
         elif kind is Post:
-            _post(event.tenant_id, effect.postings, overlay, draft)  # type: ignore[union-attr]
+            _post(event, effect, overlay, draft)  # type: ignore[arg-type]
         elif kind is Emit:
             _emit(event, effect, draft)  # type: ignore[arg-type]
-        elif kind is Refuse or kind is Park:
+        elif kind is Refuse or kind is Park or kind is DryRun:
             return effect  # type: ignore[return-value]
         else:
             _OTHERS[kind](event, effect, overlay, draft)
     return None
 
 
-def _post(tenant_id: str, postings: list[Posting], overlay: Overlay, draft: Draft) -> None:
-    if len(postings) < 2:
-        raise ValueError("an entry needs at least two postings")
-    sums: dict[str, int] = {}
+def _post(event: Event[Any], effect: Post, overlay: Overlay, draft: Draft) -> None:
+    postings, tenant_id = effect.postings, event.tenant_id
+    balanced(postings)
+    tenant = overlay.get(b"tn\x00" + tenant_id.encode())
+    assert isinstance(tenant, Tenant)
+    day, booked = days_of(event, effect, tenant)
+    if draft.day not in {"", day}:
+        raise ValueError("all postings of an entry are of one day")
+    draft.day, draft.booked = day, booked
     for posting in postings:
-        sums[posting.asset] = sums.get(posting.asset, 0) + posting.minor
-    if any(sums.values()):
-        raise ValueError(f"postings do not balance: {sums}")
-    for posting in postings:
-        _move(tenant_id, posting, overlay)
+        move(tenant_id, posting, overlay)
     draft.post(postings)
+    if tenant.watched:
+        _watch(event, tenant, postings, overlay, draft)
 
 
-def _move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:
-    account, asset, minor = posting.account, posting.asset, posting.minor
-    key = f"ba\x00{tenant_id}\x00{account}\x00{asset}".encode()  # as Balance.key, made once
-    row = overlay.get(key)
-    if not isinstance(row, Balance):
-        row = Balance(tenant_id, account, asset)
-    overlay.changes[key] = Balance(
-        tenant_id,
-        account,
-        asset,
-        row.debits + minor if minor > 0 else row.debits,
-        row.credits - minor if minor < 0 else row.credits,
-        row.pending_debits,
-        row.pending_credits,
-        row.version + 1,
-    )
+def _watch(
+    event: Event[Any], tenant: Tenant, postings: list[Posting], overlay: Overlay, draft: Draft
+) -> None:
+    """Tell of thresholds that were passed."""
+    for account, asset in dict.fromkeys((leg.account, leg.asset) for leg in postings):
+        if account in tenant.watched:
+            row = crossed(tenant.tenant_id, account, asset, overlay)
+            if row is not None:
+                said = {
+                    "account": account,
+                    "currency": asset,
+                    "amount": json_number(row.minor, asset),
+                    "passed": "below" if row.below else "above",
+                    "sequence": row.version,
+                }
+                _emit(event, Emit("treasury.balance.threshold", said), draft)
 
 
 def _emit(event: Event[Any], effect: Emit, draft: Draft) -> None:
@@ -169,7 +182,7 @@ def _hold(event: Event[Any], effect: Hold, overlay: Overlay, _draft: Draft) -> N
     if effect.minor == 0 or overlay.get(row.key) is not None:
         raise ValueError("a hold is for an amount and has an id of its own")
     overlay.put(row)
-    overlay.put(Due(effect.expires_ms, "hold", event.tenant_id, effect.hold_id))
+    schedule(event, Schedule(effect.expires_ms, "hold", effect.hold_id), overlay)
     _reserve(row, 1, overlay)
 
 
@@ -181,7 +194,7 @@ def _end_hold(event: Event[Any], effect: EndHold, overlay: Overlay, _draft: Draf
         raise ValueError("more cannot be captured than was held")
     status = "expired" if effect.expired else "captured" if effect.captured else "released"
     overlay.put(row.replaced(status=status, captured=effect.captured))
-    overlay.delete(Due(row.expires_ms, "hold", event.tenant_id, row.hold_id).key)
+    unschedule(event, Unschedule(row.expires_ms, "hold", row.hold_id), overlay)
     _reserve(row, -1, overlay)
 
 
@@ -195,7 +208,16 @@ def _reserve(hold: balances.Hold, sign: int, overlay: Overlay) -> None:
 
 
 def _schedule(event: Event[Any], effect: Schedule, overlay: Overlay, _draft: Draft) -> None:
-    overlay.put(Due(effect.at_ms, effect.kind, event.tenant_id, effect.subject))
+    schedule(event, effect, overlay)
+
+
+def _unschedule(event: Event[Any], effect: Unschedule, overlay: Overlay, _draft: Draft) -> None:
+    unschedule(event, effect, overlay)
+
+
+def _advance(event: Event[Any], effect: AdvanceClock, overlay: Overlay, draft: Draft) -> None:
+    advance(event, effect, overlay)
+    draft.advances = True
 
 
 def _redrive(_event: Event[Any], effect: Redrive, _overlay: Overlay, draft: Draft) -> None:
@@ -217,6 +239,8 @@ _OTHERS: Mapping[type, Any] = {
     Hold: _hold,
     EndHold: _end_hold,
     Schedule: _schedule,
+    Unschedule: _unschedule,
+    AdvanceClock: _advance,
     Redrive: _redrive,
     Answer: _answer,
 }

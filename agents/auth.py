@@ -1,8 +1,14 @@
-"""What the auth service tells of tenants and outlets, and the end of a freeze; no postings."""
+"""What the auth service tells of tenants and outlets, and the end of a freeze; no postings.
+
+Of two events about the same thing the newer one counts, by its own time, whichever comes first.
+"""
+
+from typing import Literal
 
 import msgspec
 
-from agents.effects import Effects, Put, Refuse
+from agents.accounting.settings import SettingsGiven, chosen
+from agents.effects import Effects, Park, Put, Refuse
 from agents.registry import INTERNAL, PLATFORM, Event, View, handles
 from agents.words import Code, Country, Id, Text
 from streams.money import UnknownAsset, exponent_of
@@ -12,21 +18,29 @@ from tables.tenants import Outlet, Tenant
 THAW = "treasury.tenant.thaw_requested"
 
 
-class Settings(msgspec.Struct, frozen=True, gc=False):
-    """Choices of a tenant that decisions depend on."""
-
-    tax_registered: bool = False
-    payment_terms_days: int = 0
-
-
 class TenantCreated(msgspec.Struct, frozen=True, gc=False):
-    """A new tenant; country ISO 3166, currency ISO 4217, time zone IANA."""
+    """A new tenant; country ISO 3166, currency ISO 4217, time zone IANA.
+
+    A tenant in sandbox mode has a clock that can be put forward; the mode never changes.
+    """
 
     name: Text = ""
     country: Country = "KE"
     currency: Code = "KES"
     time_zone: Text = "Africa/Nairobi"
-    settings: Settings = Settings()
+    mode: Literal["live", "sandbox"] = "live"
+    settings: SettingsGiven = SettingsGiven()
+
+
+class TenantUpdated(msgspec.Struct, frozen=True, gc=False):
+    """What changed of a tenant; what is not said stays. Country and currency never change."""
+
+    name: Text | None = None
+    country: Country | None = None
+    currency: Code | None = None
+    time_zone: Text | None = None
+    status: Literal["active", "suspended"] | None = None
+    settings: SettingsGiven = SettingsGiven()
 
 
 class ThawRequested(msgspec.Struct, frozen=True, gc=False):
@@ -40,31 +54,78 @@ class OutletCreated(msgspec.Struct, frozen=True, gc=False):
     name: Text = ""
 
 
+class OutletUpdated(msgspec.Struct, frozen=True, gc=False):
+    """What changed of an outlet; what is not said stays."""
+
+    outlet_id: Id
+    name: Text | None = None
+    status: Literal["active", "closed"] | None = None
+
+
 @handles("auth.tenant.created", TenantCreated, ingress=PLATFORM, needs_tenant=False)
 def tenant_created(event: Event[TenantCreated], view: View) -> Effects:
     """Initialise a tenant; what waited for it goes on in the same place."""
     data = event.data
     if view.row(Tenant, event.tenant_id) is not None:
         return [Refuse("tenant_exists")]
-    try:
-        exponent_of(data.currency)
-        local_date(event.timestamp_ms, data.time_zone)
-    except UnknownAsset:
-        return [Refuse("unknown_currency", data.currency[:16], 422)]
-    except (LookupError, ValueError):
-        return [Refuse("unknown_time_zone", data.time_zone[:64], 422)]
-    if not 0 <= data.settings.payment_terms_days <= 366:
-        return [Refuse("payment_terms_out_of_bounds", "0 to 366 days", 422)]
+    refusal = _currency(data.currency) or _time_zone(data.time_zone, event.timestamp_ms)
+    if refusal is not None:
+        return [refusal]
     tenant = Tenant(
         event.tenant_id,
         data.name or event.tenant_id,
         data.country,
         data.currency,
         data.time_zone,
-        tax_registered=data.settings.tax_registered,
-        payment_terms_days=data.settings.payment_terms_days,
+        sandbox=data.mode == "sandbox",
+        told_ms=event.timestamp_ms,
     )
-    return [Put(tenant)]
+    return [Put(chosen(tenant, data.settings))]
+
+
+@handles("auth.tenant.updated", TenantUpdated, ingress=PLATFORM, needs_tenant=False)
+def tenant_updated(event: Event[TenantUpdated], view: View) -> Effects:
+    """Change what is said of a tenant, unless something newer is known; it waits for its tenant."""
+    data, tenant = event.data, view.row(Tenant, event.tenant_id)
+    if tenant is None:
+        return [Park(Tenant.key_of(event.tenant_id), "tenant_unknown_or_frozen")]
+    if data.currency not in {None, tenant.currency}:
+        return [Refuse("currency_never_changes", http_status=422)]
+    if data.country not in {None, tenant.country}:
+        return [Refuse("country_never_changes", http_status=422)]
+    time_zone = data.time_zone or tenant.time_zone
+    refusal = _time_zone(time_zone, event.timestamp_ms)
+    if refusal is not None:
+        return [refusal]
+    if event.timestamp_ms < tenant.told_ms:
+        return []
+    status = tenant.status
+    if data.status is not None and status != "frozen":
+        status = data.status
+    after = chosen(tenant, data.settings).replaced(
+        name=data.name or tenant.name,
+        time_zone=time_zone,
+        status=status,
+        told_ms=event.timestamp_ms,
+        version=tenant.version + 1,
+    )
+    return [Put(after)]
+
+
+def _currency(code: str) -> Refuse | None:
+    try:
+        exponent_of(code)
+    except UnknownAsset:
+        return Refuse("unknown_currency", code[:16], 422)
+    return None
+
+
+def _time_zone(name: str, at_ms: int) -> Refuse | None:
+    try:
+        local_date(at_ms, name)
+    except (LookupError, ValueError):
+        return Refuse("unknown_time_zone", name[:64], 422)
+    return None
 
 
 @handles(THAW, ThawRequested, ingress=INTERNAL, needs_tenant=False)
@@ -84,4 +145,23 @@ def outlet_created(event: Event[OutletCreated], view: View) -> Effects:
     data = event.data
     if view.row(Outlet, event.tenant_id, data.outlet_id) is not None:
         return [Refuse("outlet_exists")]
-    return [Put(Outlet(event.tenant_id, data.outlet_id, data.name or data.outlet_id))]
+    name = data.name or data.outlet_id
+    return [Put(Outlet(event.tenant_id, data.outlet_id, name, told_ms=event.timestamp_ms))]
+
+
+@handles("auth.outlet.updated", OutletUpdated, ingress=PLATFORM)
+def outlet_updated(event: Event[OutletUpdated], view: View) -> Effects:
+    """Change what is said of an outlet, unless something newer is known; it waits for it."""
+    data = event.data
+    outlet = view.row(Outlet, event.tenant_id, data.outlet_id)
+    if outlet is None:
+        return [Park(Outlet.key_of(event.tenant_id, data.outlet_id), "outlet_unknown")]
+    if event.timestamp_ms < outlet.told_ms:
+        return []
+    after = outlet.replaced(
+        name=data.name or outlet.name,
+        status=data.status or outlet.status,
+        told_ms=event.timestamp_ms,
+        version=outlet.version + 1,
+    )
+    return [Put(after)]

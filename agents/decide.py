@@ -100,29 +100,34 @@ class Fold:
         if isinstance(envelope, Refusal):
             page.write(arrival, 0, BARE, Outcome("rejected", str(envelope)))
             return
-        self._envelope(arrival, envelope)
+        advances = self._envelope(arrival, envelope)
         tick = envelope.event_type == "treasury.clock.ticked" and arrival.ingress == "internal"
+        tick = tick or advances
         if tick or self.parking.releasing:
             self._steps.follow(arrival, tick=tick, until_bytes=spent_bytes + STEPS_BYTES)
 
-    def _envelope(self, arrival: Arrival, envelope: Envelope) -> None:
+    def _envelope(self, arrival: Arrival, envelope: Envelope) -> bool:
+        """Decide it; whether a tenant's clock is put forward by it."""
         page, handled = self._page, HANDLED.get(envelope.event_type)
         refusal = door(arrival, envelope, handled)
         if refusal:
             page.write(arrival, 0, envelope, Outcome("rejected", refusal))
-            return
+            return False
         assert handled is not None
         known = identity(envelope.tenant_id, envelope.event_id)
         payload = payload_hash(envelope.event_type, envelope.data)
         before = self.seen.find(known)
         if before is not None:
             page.write(arrival, 0, envelope, self._again(known, before.payload_hash == payload))
-            return
+            return False
         outcome = self._judge.first_time(arrival, envelope, handled, step=0)
         page.remember(known, payload, arrival.ingress, outcome)
         page.write(arrival, 0, envelope, outcome)
-        if outcome.draft is not None and outcome.draft.redrive is not None:
+        if outcome.draft is None:
+            return False
+        if outcome.draft.redrive is not None:
             self._steps.redrive(arrival, outcome.draft.redrive)
+        return outcome.draft.advances
 
     def _again(self, known: bytes, same_payload: bool) -> Outcome:
         if not same_payload:

@@ -13,9 +13,14 @@ from tables.row import Row
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
-    """Postings that sum to zero per asset; at least two."""
+    """Postings that sum to zero per asset; at least two.
+
+    `day` is when they are effective (ISO), by default the tenant-local day of the event. All
+    postings of an event are of one day.
+    """
 
     postings: list[Posting]
+    day: str = ""
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
@@ -70,11 +75,30 @@ class EndHold(msgspec.Struct, frozen=True, gc=False):
 
 
 class Schedule(msgspec.Struct, frozen=True, gc=False):
-    """Look at (kind, subject) again when log time passes `at_ms`."""
+    """Look at (kind, subject) again when the tenant's clock passes `at_ms`.
+
+    `log_time`: by the log's clock, which a sandbox tenant cannot put forward.
+    """
 
     at_ms: int
     kind: str
     subject: str
+    log_time: bool = False
+
+
+class Unschedule(msgspec.Struct, frozen=True, gc=False):
+    """Do not look again: the opposite of the same `Schedule`."""
+
+    at_ms: int
+    kind: str
+    subject: str
+    log_time: bool = False
+
+
+class AdvanceClock(msgspec.Struct, frozen=True, gc=False):
+    """Put a sandbox tenant's clock forward to `until_ms`, through every moment before it."""
+
+    until_ms: int
 
 
 class Park(msgspec.Struct, frozen=True, gc=False):
@@ -99,6 +123,20 @@ class Refuse(msgspec.Struct, frozen=True, gc=False):
     http_status: int = 409
 
 
+class DryRun(msgspec.Struct, frozen=True, gc=False):
+    """Nothing happens; the caller is told what would have."""
+
+    body: Mapping[str, Any]
+
+
+class Unfit(ValueError):
+    """Raised by who reads a body and finds that it cannot be: the event is refused (422)."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """The reply to an HTTP command."""
 
@@ -115,9 +153,12 @@ Effect = (
     | Hold
     | EndHold
     | Schedule
+    | Unschedule
+    | AdvanceClock
     | Park
     | Redrive
     | Refuse
+    | DryRun
     | Answer
 )
 Effects = Iterable[Effect]

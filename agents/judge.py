@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from agents.apply import Draft, apply
-from agents.effects import Park, Refuse
+from agents.apply import Draft, apply, json_reply
+from agents.effects import DryRun, Park, Refuse, Unfit
 from agents.outcomes import (
     FUTURE_MS,
     SYSTEM_TENANT,
@@ -29,12 +29,15 @@ from streams.ids import derive
 from streams.journal import Call
 from streams.money import BadAmount, UnknownAsset
 from streams.partitioner import partition_of
+from streams.timestamps import BadTimestamp
 from tables.memory import Looked
 from tables.tenants import Tenant
 from tables.working_set import Changes, Overlay
 
 MAX_ENTRY_BYTES = 4 * 1024 * 1024
 FAILURES_BEFORE_FREEZE = 5
+UNFIT = (Unfit, BadAmount, UnknownAsset, BadTimestamp)
+"""What a handler may raise about a body: its sender's matter."""
 RAISED = "internal"
 """The reason of what a handler raised on; the name of the error follows."""
 
@@ -48,6 +51,13 @@ def door(arrival: Arrival, envelope: Envelope, handled: Handled | None) -> str:
     if envelope.tenant_id == SYSTEM_TENANT and arrival.ingress != "internal":
         return "reserved_tenant"
     return ""
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """(reason, detail) of what a handler found unfit."""
+    if isinstance(error, Unfit):
+        return error.reason, error.detail
+    return "bad_date" if isinstance(error, BadTimestamp) else "bad_amount", str(error)
 
 
 class Judge:
@@ -86,6 +96,7 @@ class Judge:
             outcome = self._too_old(arrival, envelope, step)
             if outcome is not None:
                 return outcome
+        ahead_ms = tenant.ahead_ms if isinstance(tenant, Tenant) else 0
         try:
             data = handled.decode(envelope.data)
         except (ValueError, RecursionError) as error:
@@ -94,9 +105,10 @@ class Judge:
             envelope.event_id,
             envelope.event_type,
             tenant_id,
-            envelope.timestamp_ms,
-            now_ms,
+            envelope.timestamp_ms + ahead_ms,
+            now_ms + ahead_ms,
             data,
+            now_ms,
         )
         return self.handle(arrival, envelope, handled, event, step)
 
@@ -139,16 +151,14 @@ class Judge:
                 self._raise_again((arrival.offset, arrival.index, step))
             effects = handled.handler(event, View(overlay))
             stopped = apply(event, effects, overlay, draft)
-        except (BadAmount, UnknownAsset) as error:
-            return refused(arrival.ingress, "bad_amount", str(error), 422)
+        except UNFIT as error:
+            return refused(arrival.ingress, *_why(error), 422)
         except TreasuryError:
             raise
         except Exception as error:
             return self._failed(event.tenant_id, arrival.ingress, error)
-        if isinstance(stopped, Park):
-            return self._park(arrival, envelope, step, stopped)
-        if isinstance(stopped, Refuse):
-            return refused(arrival.ingress, stopped.reason, stopped.detail, stopped.http_status)
+        if stopped is not None:
+            return self._stopped(arrival, envelope, step, stopped)
         changes = Changes(overlay.changes)
         if draft.size_bytes + changes.size_bytes > MAX_ENTRY_BYTES:
             return rejected(arrival.ingress, "too_large", "", 413)
@@ -157,6 +167,16 @@ class Judge:
         if self._parking.burdened(event.tenant_id):
             self._wake(event.tenant_id, changes.rows, arrival.order(step))
         return Outcome("applied", "", draft, draft.reply)
+
+    def _stopped(
+        self, arrival: Arrival, envelope: Envelope, step: int, effect: Park | Refuse | DryRun
+    ) -> Outcome:
+        """What a handler decided instead of doing something."""
+        if isinstance(effect, Park):
+            return self._park(arrival, envelope, step, effect)
+        if isinstance(effect, DryRun):
+            return Outcome("refused", "dry_run", reply=json_reply(200, effect.body))
+        return refused(arrival.ingress, effect.reason, effect.detail, effect.http_status)
 
     def _wake(self, tenant_id: str, keys: Iterable[bytes], order: str) -> None:
         self._parking.forget_failures(tenant_id)

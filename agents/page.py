@@ -107,5 +107,7 @@ class Page:
                 draft.calls,
                 reply,
                 arrival.refused,
+                draft.day,
+                draft.booked,
             )
         )

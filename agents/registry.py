@@ -31,7 +31,10 @@ M = TypeVar("M")
 
 
 class Event(msgspec.Struct, Generic[M], frozen=True, gc=False):
-    """What a handler sees of one event; `now_ms` is log time, the only clock there is."""
+    """What a handler sees of one event. `now_ms` is the tenant's clock, the only one there is.
+
+    It is log time (`log_ms`), or ahead of it for a sandbox tenant; so is the event's own time.
+    """
 
     event_id: str
     event_type: str
@@ -39,6 +42,7 @@ class Event(msgspec.Struct, Generic[M], frozen=True, gc=False):
     timestamp_ms: int
     now_ms: int
     data: M
+    log_ms: int
 
     def derive(self, kind: str, ordinal: int = 0) -> str:
         """A deterministic id for the `ordinal`-th thing of this kind that the event makes."""
@@ -51,8 +55,8 @@ class Rows(Protocol):
     def get(self, key: bytes) -> Row | None:
         """The row under `key`, or None."""
 
-    def scan(self, prefix: bytes, limit: int) -> list[Row]:
-        """At most `limit` rows whose keys begin with `prefix`, in key order."""
+    def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
 
 
 class View:
@@ -63,9 +67,16 @@ class View:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def scan(self, prefix: bytes, limit: int) -> list[Row]:
-        """At most `limit` rows whose keys begin with `prefix`, in key order."""
-        return self._rows.scan(prefix, limit)
+    def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on.
+
+        A handler sees those that were there before its event.
+        """
+        return self._rows.scan(prefix, limit, start)
+
+    def get(self, key: bytes) -> Row | None:
+        """The row under `key`, or None."""
+        return self._rows.get(key)
 
     def row(self, kind: type["R"], tenant_id: str, *parts: str) -> "R | None":
         """The row of this kind with these identifying members, or None."""

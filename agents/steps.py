@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from agents.effects import Redrive
 from agents.judge import Judge, door
+from agents.moments import CLOCK
 from agents.outcomes import BARE, WINDOW_MS, Arrival, Outcome, refused
 from agents.page import Page
 from agents.parking import Parking
@@ -17,7 +18,8 @@ from agents.registry import DUE, HANDLED, Event, Handled
 from streams import strict_json
 from streams.envelope import Envelope, Refusal, read
 from streams.ids import derive, identity, payload_hash
-from tables.memory import SYSTEM, Due, Looked, Parked
+from tables.memory import SYSTEM, ClockAdvance, ClockDue, Due, Looked, Parked
+from tables.tenants import Tenant
 
 STEPS_PER_EVENT = 1_000
 STEPS_BYTES = 1024 * 1024
@@ -46,24 +48,75 @@ class Steps:
         page, parking = self._page, self._parking
         due = page.working.scan(Due.prefix_of(SYSTEM), STEPS_PER_EVENT // 2)
         parking.more_due = False
-        for row, step in zip(due, steps, strict=False):
+        for row in due:
             assert isinstance(row, Due)
             if row.at_ms > page.now_ms:
                 return
-            if page.spent_bytes >= until_bytes:
+            step = next(steps, 0)
+            if not step or page.spent_bytes >= until_bytes:
                 parking.more_due = True
                 return
             page.working.put(row.key, None)
-            self._moment(arrival, row, step)
-        parking.more_due = len(due) == STEPS_PER_EVENT // 2
+            if row.kind == "parked":
+                self._deadline(arrival, row, step)
+            elif row.kind == CLOCK:
+                self._clock(arrival, row.tenant_id, steps, until_bytes)
+            else:
+                self._moment(arrival, row, row.at_ms, step)
+        parking.more_due = parking.more_due or len(due) == STEPS_PER_EVENT // 2
 
-    def _moment(self, arrival: Arrival, row: Due, step: int) -> None:
+    def _clock(
+        self, arrival: Arrival, tenant_id: str, steps: Iterator[int], until_bytes: int
+    ) -> None:
+        """Moments of a sandbox tenant by its own clock, which stands at each while it is due."""
+        page = self._page
+        advance = page.working.get(ClockAdvance.key_of(tenant_id))
+        until_ms = page.now_ms + self._ahead_ms(tenant_id)
+        if isinstance(advance, ClockAdvance):
+            until_ms = max(until_ms, advance.until_ms)
+        for step in steps:
+            found = page.working.scan(ClockDue.prefix_of(tenant_id), 1)
+            if not found or found[0].at_ms > until_ms:  # type: ignore[attr-defined]
+                break
+            if page.spent_bytes >= until_bytes:
+                self._clock_later(tenant_id)
+                return
+            row = found[0]
+            assert isinstance(row, ClockDue)
+            page.working.put(row.key, None)
+            self._set_clock(tenant_id, row.at_ms)
+            self._moment(arrival, row, row.at_ms - self._ahead_ms(tenant_id), step)
+        else:
+            self._clock_later(tenant_id)
+            return
+        self._set_clock(tenant_id, until_ms)
+        if advance is not None:
+            page.working.put(advance.key, None)
+
+    def _clock_later(self, tenant_id: str) -> None:
+        """There is more than one place in the log may do."""
+        due = Due(self._page.now_ms, CLOCK, tenant_id, "")
+        self._page.working.put(due.key, due)
+        self._parking.more_due = True
+
+    def _ahead_ms(self, tenant_id: str) -> int:
+        tenant = self._page.working.get(Tenant.key_of(tenant_id))
+        return tenant.ahead_ms if isinstance(tenant, Tenant) else 0
+
+    def _set_clock(self, tenant_id: str, clock_ms: int) -> None:
+        """Put the tenant's clock forward to this, never back."""
+        tenant = self._page.working.get(Tenant.key_of(tenant_id))
+        ahead_ms = clock_ms - self._page.now_ms
+        if isinstance(tenant, Tenant) and ahead_ms > tenant.ahead_ms:
+            self._page.working.put(tenant.key, tenant.replaced(ahead_ms=ahead_ms))
+
+    def _moment(self, arrival: Arrival, row: Due | ClockDue, log_ms: int, step: int) -> None:
+        """What was due at `log_ms` of log time."""
         event_id = derive(row.tenant_id, row.subject, f"due.{row.kind}", row.at_ms)
         event_type = f"treasury.due.{row.kind}"
-        if row.kind == "parked":
-            self._deadline(arrival, row, step)
-            return
-        event = Event(event_id, event_type, row.tenant_id, row.at_ms, self._page.now_ms, row)
+        now_ms, ahead_ms = self._page.now_ms, self._ahead_ms(row.tenant_id)
+        times = log_ms + ahead_ms, now_ms + ahead_ms
+        event = Event(event_id, event_type, row.tenant_id, *times, row, now_ms)
         envelope = Envelope(event_id, event_type, row.tenant_id, "", row.at_ms, b"{}")
         handled = Handled(event_type, Due, DUE[row.kind], frozenset(), False, bytes)
         outcome = self._judge.handle(arrival, envelope, handled, event, step)

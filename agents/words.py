@@ -21,6 +21,22 @@ Text = Annotated[str, msgspec.Meta(max_length=200)]
 """A name a person wrote."""
 Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 """A date, tenant-local (ISO 8601)."""
+Account = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_. -]+){0,4}$", max_length=160)
+]
+"""The name of an account."""
+Method = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,32}$")]
+"""A way to pay."""
+Phone = Annotated[str, msgspec.Meta(pattern=r"^(\+?[0-9]{6,15})?$")]
+"""A telephone number in international form, or empty."""
+Metadata = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=40)],
+        Annotated[str, msgspec.Meta(max_length=500)],
+    ],
+    msgspec.Meta(max_length=50),
+]
+"""A caller's own words, kept as they are."""
 
 _WORDS: Final = frozenset({Id, OptionalId, Code, Country, Text})
 _control = re.compile(r"[\x00-\x1f\x7f]").search

@@ -173,7 +173,7 @@ class Payers:
         return {"Authorization": f"Bearer {self._tokens[tenant_id]}"}
 
     async def _ended(self, story: Story, payment_id: str) -> None:
-        wanted = "requires_confirmation" if story.declined else "succeeded"
+        wanted = "requires_action" if story.declined else "succeeded"
         while True:
             payment = await self.get(story.tenant_id, f"payments/intents/{payment_id}")
             if payment["status"] == wanted and (payment["failure"] or not story.declined):

@@ -125,6 +125,62 @@ def local_date(ms: int, tz_name: str) -> date:
     return _day_of_second(ms // 1000, tz_name)
 
 
+_days: dict[str, tuple[int, int, str]] = {}
+
+
+def local_day(ms: int, tz_name: str) -> str:
+    """As `local_date`, as ISO text, and quick for an instant of the day that was asked for last.
+
+    Raises UnknownTimeZone.
+    """
+    known = _days.get(tz_name)
+    if known is not None and known[0] <= ms < known[1]:
+        return known[2]
+    day = local_date(ms, tz_name)
+    text = day.isoformat()
+    _days[tz_name] = (instant_of(day, tz_name), instant_of(day + timedelta(days=1), tz_name), text)
+    return text
+
+
+@lru_cache(maxsize=8192)
+def instant_of(day: date, tz_name: str, minutes: int = 0) -> int:
+    """Milliseconds since 1970 of the moment so many minutes after a day begins in a time zone.
+
+    A day that begins with a gap (clocks go forward at midnight) begins where the gap ends. Raises
+    UnknownTimeZone.
+    """
+    zone = _zone(tz_name)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    begins = midnight.astimezone(UTC)
+    if begins.astimezone(zone).replace(tzinfo=None) != midnight.replace(tzinfo=None):
+        # In a gap the offset from before it is used, which is as long after its end as midnight
+        # lies in it: step back to the end of the gap.
+        begins = _first_of_day(day, begins, zone)
+    return (begins - _EPOCH) // _MILLISECOND + minutes * 60_000
+
+
+def _first_of_day(day: date, begins: datetime, zone: ZoneInfo) -> datetime:
+    while (begins - timedelta(minutes=1)).astimezone(zone).date() >= day:
+        begins -= timedelta(minutes=1)
+    while begins.astimezone(zone).date() < day:
+        begins += timedelta(minutes=1)
+    return begins
+
+
+@lru_cache(maxsize=1024)
+def next_day(text: str) -> str:
+    """The day after one like 2026-01-31."""
+    return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
+
+
+def parse_day(text: str) -> date:
+    """A day like 2026-01-31. Raises BadTimestamp for one that no calendar has."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadTimestamp("no_such_day") from None
+
+
 @lru_cache(maxsize=8192)
 def _day_of_second(second: int, tz_name: str) -> date:
     return datetime.fromtimestamp(second, _zone(tz_name)).date()

@@ -1,15 +1,35 @@
 """Invoices and the orders behind them.
 
-States: open → partially_paid → paid; void; uncollectible. Guarantees: `paid` never exceeds
-`total`; receivable equals the sum of open amounts at all times.
+States: draft → open → partially_paid → paid; void (before any payment); credited (by credit notes
+alone); uncollectible (written off). `overdue` and `disputed` are said besides. Guarantees: what is
+paid, credited, withheld and written off never exceeds `total`; receivable equals the sum of
+outstanding amounts at all times. Constraints: amount, currency, customer and tax never change;
+what is paid or has a tax document is corrected by a credit note, never voided.
 """
+
+import msgspec
 
 from tables.row import Row, register
 
 
+class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One line: `net` and `tax` in minor units; `treatment` is standard, zero or exempt."""
+
+    description: str
+    quantity: str
+    net: int
+    tax: int
+    treatment: str = "standard"
+    prior_period: bool = False
+
+
 @register
 class Invoice(Row, frozen=True):
-    """A claim on a customer; amounts in minor units of `asset`, dates tenant-local, ISO 8601."""
+    """A claim on a customer; amounts in minor units of `asset`, dates tenant-local, ISO 8601.
+
+    `levies` are other taxes by account. `to_withhold` is what the customer will pay to the tax
+    authority instead of us. `dunned` is the last reminder sent, in days from the due date.
+    """
 
     KIND = "iv"
     KEY = ("tenant_id", "invoice_id")
@@ -28,11 +48,27 @@ class Invoice(Row, frozen=True):
     due_date: str = ""
     outlet_id: str = ""
     version: int = 1
+    credited: int = 0
+    withheld: int = 0
+    written_off: int = 0
+    to_withhold: int = 0
+    overdue: bool = False
+    disputed: bool = False
+    dunned: int | None = None
+    project_id: str = ""
+    reference: str = ""
+    lines: tuple[Line, ...] = ()
+    levies: dict[str, int] = {}
+    metadata: dict[str, str] = {}
+    link_token: str = ""
+    created_ms: int = 0
 
     @property
     def outstanding(self) -> int:
         """What is still to be paid, minor units."""
-        return self.total - self.paid if self.status in {"open", "partially_paid"} else 0
+        if self.status not in {"open", "partially_paid"}:
+            return 0
+        return self.total - self.paid - self.credited - self.withheld - self.written_off
 
 
 @register
@@ -56,3 +92,20 @@ class Order(Row, frozen=True):
     sold_asset: str = ""
     sold_outlet: str = ""
     unapplied: list[str] = []
+    sold_levies: dict[str, int] = {}
+
+
+@register
+class PaymentLink(Row, frozen=True):
+    """A public page for one invoice, found by its token; it ends with the invoice.
+
+    Constraints: one per invoice; the token is the secret, and names no tenant.
+    """
+
+    KIND = "ln"
+    KEY = ("tenant_id", "token")
+
+    tenant_id: str
+    token: str
+    invoice_id: str
+    created_ms: int = 0

@@ -130,3 +130,31 @@ class Looked(Row, frozen=True):
     tenant_id: str
     event_id: str
     seen: bool
+
+
+@register
+class ClockDue(Row, frozen=True):
+    """As `Due`, on the own clock of a sandbox tenant, which may run ahead of log time."""
+
+    KIND = "cd"
+
+    tenant_id: str
+    at_ms: int
+    kind: str
+    subject: str
+
+    @property
+    def key(self) -> bytes:
+        """(tenant, time in order, kind, subject)."""
+        return self.key_of(self.tenant_id, f"{self.at_ms:013d}", self.kind, self.subject)
+
+
+@register
+class ClockAdvance(Row, frozen=True):
+    """A sandbox tenant's clock is on its way to `until_ms`, from moment to moment."""
+
+    KIND = "ck"
+    KEY = ("tenant_id",)
+
+    tenant_id: str
+    until_ms: int

@@ -1,16 +1,28 @@
 """Payments, the gateway calls they make, and the references that keep one payment from two homes.
 
-Payment: requires_confirmation → processing → succeeded | requires_confirmation (attempt failed);
-expired; canceled. Call: requested → granted → done | unknown. Money counts once per
-(provider, direction, provider reference), by whichever route it is reported first.
+Payment: requires_action → processing → succeeded | requires_action (attempt failed); expired;
+cancelled. Call: requested → granted → done | unknown. Guarantees: money counts once per (provider,
+direction, provider reference), by whichever route it is reported first; a terminal payment is
+overwritten by proven money alone. Constraints: refunded, pending and disputed money never exceed
+what was received.
 """
+
+import msgspec
 
 from tables.row import Row, register
 
 
+class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Where received money went: to an invoice, a customer's credit, or a case, by its id."""
+
+    kind: str  # invoice | credit | case
+    subject: str
+    amount: int
+
+
 @register
 class Payment(Row, frozen=True):
-    """A payment intent; `amount` in minor units of `asset`."""
+    """A payment intent; `amount` in minor units of `asset`, `received` of what truly came."""
 
     KIND = "pi"
     KEY = ("tenant_id", "payment_id")
@@ -22,7 +34,7 @@ class Payment(Row, frozen=True):
     order_id: str = ""
     invoice_id: str = ""
     customer_id: str = ""
-    status: str = "requires_confirmation"
+    status: str = "requires_action"
     method: str = ""
     attempt: int = 0
     call_id: str = ""
@@ -33,6 +45,18 @@ class Payment(Row, frozen=True):
     expires_ms: int = 0
     metadata: dict[str, str] = {}
     version: int = 1
+    received: int = 0
+    account: str = ""
+    placements: tuple[Placement, ...] = ()
+    refunded: int = 0
+    refund_pending: int = 0
+    disputed: int = 0
+    settlement_id: str = ""
+
+    @property
+    def refundable(self) -> int:
+        """What may still be given back, minor units."""
+        return self.received - self.refunded - self.refund_pending - self.disputed
 
 
 @register
@@ -69,7 +93,10 @@ class Reference(Row, frozen=True):
 
 @register
 class Case(Row, frozen=True):
-    """Money without a home, for a person or a later event to place; suspense = Σ open cases."""
+    """Money without a home, for a person or a later event to place; suspense = Σ open cases.
+
+    States: open → closed. `resolution` says how: applied, refunded, credited, or written_off.
+    """
 
     KIND = "cs"
     KEY = ("tenant_id", "case_id")
@@ -83,6 +110,7 @@ class Case(Row, frozen=True):
     order_id: str = ""
     status: str = "open"
     opened_ms: int = 0
+    resolution: str = ""
 
 
 @register
@@ -96,4 +124,65 @@ class Credit(Row, frozen=True):
     customer_id: str
     asset: str
     amount: int
+    version: int = 1
+
+
+class Taken(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a refund took from one account, and whose it was; all of it goes back if it fails."""
+
+    account: str
+    amount: int
+    kind: str
+    subject: str
+
+
+@register
+class Refund(Row, frozen=True):
+    """Money on its way back to who paid it; refund:pending = Σ refunds in flight.
+
+    States: submitted → completed | failed (what was taken goes back). Guarantees: of one payment
+    never more is given back than is refundable; a fee stays where it is. Constraints: the amount
+    never changes; cash is given back at once.
+    """
+
+    KIND = "re"
+    KEY = ("tenant_id", "refund_id")
+
+    tenant_id: str
+    refund_id: str
+    payment_id: str
+    asset: str
+    amount: int
+    taken: tuple[Taken, ...]
+    status: str = "submitted"
+    reason: str = ""
+    provider: str = ""
+    provider_reference: str = ""
+    call_id: str = ""
+    failure: str = ""
+    created_ms: int = 0
+    version: int = 1
+    settlement_id: str = ""
+
+
+@register
+class Dispute(Row, frozen=True):
+    """A payer's bank takes money back until it is decided whose it is.
+
+    States: opened → won | lost. Guarantees: what is disputed is held once and cannot be refunded.
+    """
+
+    KIND = "di"
+    KEY = ("tenant_id", "dispute_id")
+
+    tenant_id: str
+    dispute_id: str
+    payment_id: str
+    asset: str
+    amount: int
+    account: str
+    status: str = "opened"
+    reason: str = ""
+    fee: int = 0
+    created_ms: int = 0
     version: int = 1

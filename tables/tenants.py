@@ -1,15 +1,45 @@
-"""Tenants and outlets, as the auth service announces them.
+"""Tenants and outlets, as the auth service announces them, and what their decisions depend on.
 
-Guarantees: a tenant's partition, currency and rows never mix with another's. A tenant that is
-not `active` holds its events (they park) until it is.
+States of a tenant: active ⇄ frozen, suspended. Guarantees: a tenant's partition, currency and rows
+never mix with another's; a tenant that is not `active` holds its events (they park) until it is.
+Constraints: country, currency and `sandbox` never change; `closed_through` only moves forward.
 """
 
+import msgspec
+
 from tables.row import Row, register
+
+DUNNING_DAYS = (-3, 0, 3, 7, 14, 30)
+
+
+class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A tenant's choices. Limits are minor units of its currency; -1 is no limit.
+
+    `taxes` are what comes on top of VAT, by name; percentages are basis points (1/100 %).
+    `dunning_days` are counted from the due date. `cut_off_minutes` after local midnight end a
+    settlement's day. An expense up to `expense_limit` needs nobody's approval, a payout above
+    `payout_limit` needs somebody's. A bill may differ from what was received by the greater of the
+    two tolerances.
+    """
+
+    taxes: list[str] = []
+    service_charge_bp: int = 0
+    dunning_days: tuple[int, ...] = DUNNING_DAYS
+    payment_links: bool = False
+    expense_limit: int = 0
+    payout_limit: int = -1
+    tolerance_bp: int = 200
+    tolerance_minor: int = 0
+    cut_off_minutes: int = 0
 
 
 @register
 class Tenant(Row, frozen=True):
-    """One tenant of the platform; `settings` holds what its decisions depend on."""
+    """One tenant of the platform.
+
+    `closed_through` is the last day (ISO) of closed books, empty if none are. The clock of a
+    sandbox tenant is `ahead_ms` ahead of log time. `watched` are the accounts with a threshold.
+    """
 
     KIND = "tn"
     KEY = ("tenant_id",)
@@ -23,11 +53,17 @@ class Tenant(Row, frozen=True):
     tax_registered: bool = False
     payment_terms_days: int = 0
     version: int = 1
+    settings: Settings = Settings()
+    closed_through: str = ""
+    sandbox: bool = False
+    ahead_ms: int = 0
+    watched: tuple[str, ...] = ()
+    told_ms: int = 0  # of the newest event that told of it
 
 
 @register
 class Outlet(Row, frozen=True):
-    """A place of sale of a tenant."""
+    """A place of sale of a tenant; the newest event that told of it counts."""
 
     KIND = "ol"
     KEY = ("tenant_id", "outlet_id")
@@ -36,4 +72,24 @@ class Outlet(Row, frozen=True):
     outlet_id: str
     name: str
     status: str = "active"
+    version: int = 1
+    told_ms: int = 0
+
+
+@register
+class Threshold(Row, frozen=True):
+    """Tell when an account's balance, on its normal side, passes `minor`: `below` or above it.
+
+    States: armed ⇄ passed. It tells once each time the line is crossed.
+    """
+
+    KIND = "th"
+    KEY = ("tenant_id", "account", "asset")
+
+    tenant_id: str
+    account: str
+    asset: str
+    minor: int
+    below: bool = True
+    passed: bool = False
     version: int = 1

@@ -231,10 +231,10 @@ class Overlay:
         """Delete a row."""
         self.changes[key] = None
 
-    def scan(self, prefix: bytes, limit: int) -> list[Row]:
+    def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
         """As the working set's; sees only rows that were there before this event."""
         return [
             row
-            for row in self._base.scan(prefix, limit + len(self.changes))
+            for row in self._base.scan(prefix, limit + len(self.changes), start)
             if self.changes.get(row.key, row) is row
         ][:limit]

@@ -1,28 +1,35 @@
 """The rules of invoices: raising one, and what a payment does to it and to what it leaves over.
 
-Guarantee: receivable = Σ outstanding, suspense = Σ open cases, customer:credit = Σ credits,
-after every entry.
+Guarantee: receivable = Σ outstanding, customer:credit = Σ credits, after every entry.
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Generator, Iterator
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from agents.accounting import chart, tax
+from agents.accounting import chart, dunning, tax
+from agents.accounting.cases import close_case, dimensions, give_credit, open_case
+from agents.accounting.links import link, token_of
+from agents.accounting.tax import Parts
 from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
-from streams.timestamps import local_date
-from tables.invoices import Invoice, Order
-from tables.payments import Case, Credit
+from streams.timestamps import local_day
+from tables.invoices import Invoice, Line, Order
+from tables.payments import Case, Payment, Placement
 from tables.tenants import Tenant
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """What is to be invoiced; `total` gross, minor units of `asset`; `due_date` ISO or empty."""
+    """What is to be invoiced; `total` gross, minor units of `asset`; `due_date` ISO or empty.
+
+    Without `parts`, the total is gross and all of it taxed at the standard rate. `income` is the
+    account credited with the net amount, by default the revenue of the source.
+    """
 
     order_id: str
     customer_id: str
@@ -31,34 +38,88 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     asset: str
     total: int
     due_date: str = ""
+    parts: Parts | None = None
+    lines: tuple[Line, ...] = ()
+    project_id: str = ""
+    reference: str = ""
+    to_withhold: int = 0
+    metadata: dict[str, str] = {}
+    income: str = ""
+    draft: bool = False
 
 
-def raise_invoice(event: Event[Any], tenant: Tenant, claim: Claim) -> tuple[Invoice, list[Effect]]:
-    """An open invoice for the claim: receivable / revenue + tax:output, and its event."""
-    day = local_date(event.timestamp_ms, tenant.time_zone)
-    net, vat = tax.of_total(tenant, claim.total, day)
-    due = claim.due_date or (day + timedelta(days=tenant.payment_terms_days)).isoformat()
+@lru_cache(maxsize=4096)
+def days_later(day: str, days: int) -> str:
+    """A day so many days after another, ISO."""
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+
+
+def raise_invoice(
+    event: Event[Any], tenant: Tenant, claim: Claim, ordinal: int = 0
+) -> tuple[Invoice, list[Effect]]:
+    """An invoice for the claim: receivable / revenue + tax:output, and its event.
+
+    A draft posts nothing and tells nobody until it is issued.
+    """
+    day = local_day(event.timestamp_ms, tenant.time_zone)
+    parts = claim.parts or tax.of_total(tenant, claim.total, day)
+    linked = tenant.settings.payment_links and not claim.draft
     invoice = Invoice(
         event.tenant_id,
-        event.derive("invoice"),
+        event.derive("invoice", ordinal),
         claim.order_id,
         claim.customer_id,
         claim.source,
         claim.asset,
         claim.total,
-        vat,
-        issued_date=day.isoformat(),
-        due_date=due,
+        parts.vat,
+        issued_date=day,
+        due_date=claim.due_date or days_later(day, tenant.payment_terms_days),
         outlet_id=claim.outlet_id,
+        to_withhold=claim.to_withhold,
+        project_id=claim.project_id,
+        reference=claim.reference,
+        lines=claim.lines,
+        levies=parts.levies,
+        metadata=claim.metadata,
+        link_token=token_of(event) if linked else "",
+        created_ms=event.now_ms,
+        status="draft" if claim.draft else "open",
     )
-    where = dimensions(order=claim.order_id, party=claim.customer_id, outlet=claim.outlet_id)
+    if claim.draft:
+        return invoice, [Put(invoice)]
+    return invoice, [*issue(event, tenant, invoice, claim.income)]
+
+
+def issue(
+    event: Event[Any], tenant: Tenant, invoice: Invoice, income: str = ""
+) -> Iterator[Effect]:
+    """What makes an open invoice of a prepared one."""
+    where = of_invoice(invoice)
+    net = invoice.total - invoice.tax - sum(invoice.levies.values())
     postings = [
-        Posting(chart.RECEIVABLE, claim.asset, claim.total, where),
-        Posting(chart.revenue(claim.source), claim.asset, -net, where),
+        Posting(chart.RECEIVABLE, invoice.asset, invoice.total, where),
+        Posting(income or chart.revenue(invoice.source), invoice.asset, -net, where),
     ]
-    if vat:
-        postings.append(Posting(chart.TAX_OUTPUT, claim.asset, -vat, where))
-    return invoice, [Post(postings), Put(invoice), Emit("treasury.invoice.created", told(invoice))]
+    if invoice.tax:
+        postings.append(Posting(chart.TAX_OUTPUT, invoice.asset, -invoice.tax, where))
+    for account, minor in invoice.levies.items():
+        postings.append(Posting(account, invoice.asset, -minor, where))
+    yield Post([leg for leg in postings if leg.minor])
+    yield Put(invoice)
+    yield Emit("treasury.invoice.created", told(invoice))
+    yield from dunning.next_moment(invoice, tenant, event.now_ms)
+    yield from link(event, tenant, invoice)
+
+
+def of_invoice(invoice: Invoice) -> dict[str, str]:
+    """Posting dimensions of an invoice."""
+    return dimensions(
+        order=invoice.order_id,
+        party=invoice.customer_id,
+        outlet=invoice.outlet_id,
+        project=invoice.project_id,
+    )
 
 
 def told(invoice: Invoice) -> dict[str, Any]:
@@ -80,26 +141,47 @@ def settle(
 ) -> tuple[Invoice, list[Effect], int]:
     """Pay up to `amount` of what is outstanding from `account` (debited).
 
-    Returns the invoice after it, the effects, and what the invoice did not need.
+    When all that is left is what the customer withholds for the tax authority, that is posted too:
+    tax:wht_receivable / receivable. Returns the invoice after it, the effects, and what the
+    invoice did not need.
     """
     used = min(amount, invoice.outstanding)
     if not used:
         return invoice, [], amount
-    paid = invoice.paid + used
-    status = "paid" if paid == invoice.total else "partially_paid"
-    after = invoice.replaced(paid=paid, status=status, version=invoice.version + 1)
-    effects: list[Effect] = [
-        Post(
-            [
-                Posting(account, invoice.asset, used, where),
-                Posting(chart.RECEIVABLE, invoice.asset, -used, where),
-            ]
-        ),
-        Put(after),
+    legs = [
+        Posting(account, invoice.asset, used, where),
+        Posting(chart.RECEIVABLE, invoice.asset, -used, where),
     ]
-    if status == "paid":
+    after = invoice.replaced(paid=invoice.paid + used, version=invoice.version + 1)
+    left = after.outstanding
+    if left and left == after.to_withhold:
+        legs.append(Posting(chart.WITHHELD_FROM_US, invoice.asset, left, where))
+        legs.append(Posting(chart.RECEIVABLE, invoice.asset, -left, where))
+        after = after.replaced(withheld=after.withheld + left, to_withhold=0)
+    return *reduced(after, legs), amount - used
+
+
+def reduced(invoice: Invoice, legs: list[Posting]) -> tuple[Invoice, list[Effect]]:
+    """The invoice in the status that its amounts say, the postings that led there, its event."""
+    after = stated(invoice)
+    effects: list[Effect] = [Post(legs), Put(after)]
+    if after.status == "paid":
         effects.append(Emit("treasury.invoice.paid", _paid(after)))
-    return after, effects, amount - used
+    return after, effects
+
+
+def stated(invoice: Invoice) -> Invoice:
+    """The invoice in the status that its amounts say."""
+    reduced_by = invoice.paid + invoice.credited + invoice.withheld + invoice.written_off
+    if reduced_by < invoice.total:
+        status = "partially_paid" if invoice.paid or invoice.withheld else "open"
+        return invoice.replaced(status=status)
+    status = "paid"
+    if invoice.written_off:
+        status = "uncollectible"
+    elif invoice.credited and not invoice.paid and not invoice.withheld:
+        status = "credited"
+    return invoice.replaced(status=status, overdue=False)
 
 
 def _paid(invoice: Invoice) -> dict[str, Any]:
@@ -115,7 +197,7 @@ def _paid(invoice: Invoice) -> dict[str, Any]:
 
 def overpaid(
     event: Event[Any], view: View, invoice: Invoice, account: str, amount: int
-) -> Iterator[Effect]:
+) -> Generator[Effect, None, Placement]:
     """Money beyond an invoice: the customer's credit, or a case when no customer is known."""
     where = dimensions(order=invoice.order_id, party=invoice.customer_id)
     if not invoice.customer_id:
@@ -127,86 +209,53 @@ def overpaid(
             amount=amount,
             order_id=invoice.order_id,
         )
-        return
-    credit = view.row(Credit, event.tenant_id, invoice.customer_id, invoice.asset)
-    if credit is None:
-        credit = Credit(event.tenant_id, invoice.customer_id, invoice.asset, 0, version=0)
+        return Placement("case", event.derive("case"), amount)
     yield Post(
         [
             Posting(account, invoice.asset, amount, where),
             Posting(chart.CUSTOMER_CREDIT, invoice.asset, -amount, where),
         ]
     )
-    yield Put(credit.replaced(amount=credit.amount + amount, version=credit.version + 1))
-
-
-def open_case(
-    event: Event[Any],
-    *,
-    kind: str,
-    account: str,
-    asset: str,
-    amount: int,
-    payment_id: str = "",
-    order_id: str = "",
-) -> Iterator[Effect]:
-    """Money whose home is not known: account / suspense, and a case for it."""
-    case = Case(
-        event.tenant_id,
-        event.derive("case"),
-        kind,
-        asset,
-        amount,
-        payment_id,
-        order_id,
-        opened_ms=event.now_ms,
-    )
-    where = dimensions(order=order_id, case=case.case_id)
-    yield Post(
-        [Posting(account, asset, amount, where), Posting(chart.SUSPENSE, asset, -amount, where)]
-    )
-    yield Put(case)
-    told_case = {
-        "case_id": case.case_id,
-        "kind": kind,
-        "amount": json_number(amount, asset),
-        "currency": asset,
-        "payment_id": payment_id,
-        "order_id": order_id,
-    }
-    yield Emit("treasury.reconciliation.exception", told_case)
+    yield from give_credit(event, view, invoice.customer_id, invoice.asset, amount)
+    return Placement("credit", invoice.customer_id, amount)
 
 
 def apply_waiting(
     event: Event[Any], view: View, order: Order, invoice: Invoice, *, final: bool
-) -> tuple[Order, Invoice, list[Effect]]:
+) -> Generator[Effect, None, tuple[Order, Invoice]]:
     """Money that came before its invoice: suspense / receivable, its cases closed.
 
     What a final invoice does not need is its customer's credit, as if it had come later. Without
     a customer, or while the order's own invoice may still come, it stays under its case.
     """
-    effects: list[Effect] = []
     left = []
     stays = not (final and invoice.customer_id)
-    over = 0
     for case_id in order.unapplied:
         case = view.row(Case, event.tenant_id, case_id)
         if case is None or case.status != "open" or case.asset != invoice.asset:
             continue
         where = dimensions(order=order.order_id, case=case_id)
         invoice, paid, rest = settle(invoice, chart.SUSPENSE, case.amount, where)
-        effects += paid
+        yield from paid
+        placements = [Placement("invoice", invoice.invoice_id, case.amount - rest)]
         if rest and stays:
             left.append(case_id)
-            effects.append(Put(case.replaced(amount=rest)))
-            continue
-        over += rest
-        effects.append(Put(case.replaced(status="closed")))
-    if over:
-        effects += overpaid(event, view, invoice, chart.SUSPENSE, over)
-    return order.replaced(unapplied=left), invoice, effects
+            placements.append(Placement("case", case_id, rest))
+            yield Put(case.replaced(amount=rest))
+        else:
+            if rest:
+                placed = yield from overpaid(event, view, invoice, chart.SUSPENSE, rest)
+                placements.append(placed)
+            yield close_case(case, "applied")
+        yield from replaced_case(view, case, placements)
+    return order.replaced(unapplied=left), invoice
 
 
-def dimensions(**names: str) -> dict[str, str]:
-    """Posting dimensions without the empty ones."""
-    return {name: value for name, value in names.items() if value}
+def replaced_case(view: View, case: Case, placements: list[Placement]) -> Iterator[Effect]:
+    """The payment whose money the case was learns where it is now."""
+    payment = view.row(Payment, case.tenant_id, case.payment_id) if case.payment_id else None
+    if payment is None:
+        return
+    kept = [p for p in payment.placements if (p.kind, p.subject) != ("case", case.case_id)]
+    found = (*kept, *(p for p in placements if p.amount))
+    yield Put(payment.replaced(placements=found, version=payment.version + 1))

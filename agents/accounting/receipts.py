@@ -4,17 +4,22 @@ gateway / receivable while its invoice is open; the rest is the customer's credi
 home, suspense and a case.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
 
-from agents.accounting.invoicing import dimensions, open_case, overpaid, settle
+from agents.accounting import chart, drawers, settlements
+from agents.accounting.cases import dimensions, open_case
+from agents.accounting.invoicing import overpaid, settle
 from agents.effects import Effect, Emit, Put
 from agents.registry import Event, View
 from streams.money import json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Payment, Reference
+from tables.payments import Payment, Placement, Reference
+
+OVER = frozenset({"succeeded", "expired", "cancelled"})
+"""States in which money that comes is late."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
@@ -33,34 +38,59 @@ def counted_for(event: Event[Any], view: View, receipt: Receipt) -> str:
     return known.payment_id if known else ""
 
 
-def receive(event: Event[Any], view: View, payment: Payment, receipt: Receipt) -> list[Effect]:
-    """All effects of a proven receipt; none if its reference was counted before."""
+def receive(
+    event: Event[Any], view: View, payment: Payment, receipt: Receipt
+) -> Generator[Effect, None, Payment]:
+    """All effects of a proven receipt, none if its reference was counted before; the payment."""
     if counted_for(event, view, receipt):
-        return []
-    late = payment.status in {"succeeded", "expired", "canceled"}
-    effects: list[Effect] = [
-        Put(
-            Reference(
-                event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id
-            )
-        ),
-        *_place(event, view, payment, receipt),
-    ]
-    if payment.status == "succeeded":
-        # A second success of one payment: its money has a home now, its first success stands.
-        return effects
+        return payment
+    late = payment.status in OVER
+    yield Put(
+        Reference(event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id)
+    )
+    placements = yield from _place(event, view, payment, receipt)
+    settlement_id = yield from _banked(event, view, receipt)
     after = payment.replaced(
-        status="succeeded",
-        provider=receipt.provider,
-        provider_reference=receipt.reference,
-        failure="",
+        received=payment.received + receipt.amount,
+        placements=(*payment.placements, *placements),
         version=payment.version + 1,
     )
-    said = _told(after, receipt, late=late)
-    return [*effects, Put(after), Emit("treasury.payment.success", said)]
+    if payment.status != "succeeded":
+        # A second success of one payment has a home now too, but its first success stands.
+        after = after.replaced(
+            status="succeeded",
+            provider=receipt.provider,
+            provider_reference=receipt.reference,
+            account=receipt.account,
+            failure="",
+            settlement_id=settlement_id,
+        )
+        yield Emit("treasury.payment.success", _told(after, receipt, late=late))
+    yield Put(after)
+    return after
 
 
-def _place(event: Event[Any], view: View, payment: Payment, receipt: Receipt) -> Iterator[Effect]:
+def _banked(event: Event[Any], view: View, receipt: Receipt) -> Generator[Effect, None, str]:
+    """Cash is in a drawer; anything else is in its provider's settlement."""
+    outlet = chart.outlet_of(receipt.account)
+    if outlet is not None:
+        yield from drawers.moved(event, view, outlet, receipt.asset, receipt.amount)
+        return ""
+    return (
+        yield from settlements.collect(
+            event,
+            view,
+            provider=receipt.provider,
+            account=receipt.account,
+            asset=receipt.asset,
+            gross=receipt.amount,
+        )
+    )
+
+
+def _place(
+    event: Event[Any], view: View, payment: Payment, receipt: Receipt
+) -> Generator[Effect, None, list[Placement]]:
     order = None
     if payment.order_id:
         order = view.row(Order, event.tenant_id, payment.order_id)
@@ -68,14 +98,18 @@ def _place(event: Event[Any], view: View, payment: Payment, receipt: Receipt) ->
     invoice = _invoice(view, payment, order)
     if invoice is None or invoice.asset != receipt.asset:
         yield from _suspend(event, payment, receipt, order)
-        return
+        return [Placement("case", event.derive("case"), receipt.amount)]
     where = dimensions(
         order=invoice.order_id, party=invoice.customer_id, payment=payment.payment_id
     )
     after, effects, rest = settle(invoice, receipt.account, receipt.amount, where)
     yield from effects
+    placed = []
+    if rest < receipt.amount:
+        placed.append(Placement("invoice", invoice.invoice_id, receipt.amount - rest))
     if rest:
-        yield from overpaid(event, view, after, receipt.account, rest)
+        placed.append((yield from overpaid(event, view, after, receipt.account, rest)))
+    return placed
 
 
 def _invoice(view: View, payment: Payment, order: Order | None) -> Invoice | None:
@@ -83,7 +117,7 @@ def _invoice(view: View, payment: Payment, order: Order | None) -> Invoice | Non
     for invoice_id in (payment.invoice_id, order.invoice_id if order else ""):
         if invoice_id:
             invoice = view.row(Invoice, payment.tenant_id, invoice_id)
-            if invoice is not None and invoice.status != "void":
+            if invoice is not None and invoice.status not in {"void", "draft"}:
                 return invoice
     return None
 

@@ -4,33 +4,40 @@ Whether the order's own service invoices before or after the till completes it, 
 same: one invoice, paid by what the till took; revenue under the order's own service.
 """
 
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
 
-from agents.accounting import chart
-from agents.accounting.invoicing import apply_waiting, dimensions, overpaid, settle, told
+from agents.accounting import chart, drawers
+from agents.accounting.cases import dimensions
+from agents.accounting.invoicing import apply_waiting, overpaid, settle, told
+from agents.accounting.tax import Parts
 from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
-from streams.money import json_number
-from streams.timestamps import local_date
+from streams.money import half_up, json_number
+from streams.timestamps import local_day
 from tables.invoices import Invoice, Order
 from tables.tenants import Tenant
 
 
 class Sale(msgspec.Struct, frozen=True, gc=False):
-    """A completed till order in minor units; `cash` and `electronic` sum to net + tax."""
+    """A completed till order in minor units; `cash` and `electronic` sum to all its parts."""
 
     order_id: str
     customer_id: str
     outlet_id: str
     asset: str
-    net: int
-    tax: int
+    parts: Parts
     cash: int
     electronic: int
     tip: int
+
+    @property
+    def total(self) -> int:
+        """All of it, without the tip."""
+        return self.cash + self.electronic
 
     @property
     def where(self) -> dict[str, str]:
@@ -38,41 +45,48 @@ class Sale(msgspec.Struct, frozen=True, gc=False):
         return dimensions(order=self.order_id, party=self.customer_id, outlet=self.outlet_id)
 
 
-def sell(event: Event[Any], view: View, order: Order, sale: Sale) -> list[Effect]:
+def sell(event: Event[Any], view: View, order: Order, sale: Sale) -> Iterator[Effect]:
     """A sale no invoice exists for: cash and receivable / revenue:pos + tax:output.
 
     The electronic share becomes an open invoice until its payment succeeds.
     """
-    where = sale.where
+    where, parts = sale.where, sale.parts
     postings = []
     if sale.cash:
         postings.append(Posting(chart.drawer(sale.outlet_id), sale.asset, sale.cash, where))
     if sale.electronic:
         postings.append(Posting(chart.RECEIVABLE, sale.asset, sale.electronic, where))
-    postings.append(Posting(chart.revenue("pos"), sale.asset, -sale.net, where))
-    if sale.tax:
-        postings.append(Posting(chart.TAX_OUTPUT, sale.asset, -sale.tax, where))
-    effects: list[Effect] = [Post(postings)]
+    postings.append(Posting(chart.revenue("pos"), sale.asset, -parts.net, where))
+    if parts.vat:
+        postings.append(Posting(chart.TAX_OUTPUT, sale.asset, -parts.vat, where))
+    for account, minor in parts.levies.items():
+        if minor:
+            postings.append(Posting(account, sale.asset, -minor, where))
+    yield Post(postings)
     order = order.replaced(
         sold=True,
-        sold_net=sale.net,
-        sold_tax=sale.tax,
+        sold_net=parts.net,
+        sold_tax=parts.vat,
+        sold_levies=parts.levies,
         sold_asset=sale.asset,
         sold_outlet=sale.outlet_id,
     )
     if sale.electronic:
-        invoice, opened = _open_share(event, view.tenant(event.tenant_id), sale)
-        order, _, waited = apply_waiting(event, view, order, invoice, final=False)
+        invoice = _open_share(event, view.tenant(event.tenant_id), sale)
+        yield Put(invoice)
+        yield Emit("treasury.invoice.created", told(invoice))
+        order, _ = yield from apply_waiting(event, view, order, invoice, final=False)
         order = order.replaced(invoice_id=invoice.invoice_id)
-        effects += [*opened, *waited]
-    effects.append(Put(order))
-    return effects
+    yield Put(order)
 
 
-def _open_share(event: Event[Any], tenant: Tenant, sale: Sale) -> tuple[Invoice, list[Effect]]:
-    """An open invoice for what the till left unpaid; its tax stands with the sale."""
-    day = local_date(event.timestamp_ms, tenant.time_zone).isoformat()
-    invoice = Invoice(
+def _open_share(event: Event[Any], tenant: Tenant, sale: Sale) -> Invoice:
+    """An open invoice for what the till left unpaid.
+
+    Its tax stands with the sale; `levies` are its share of that, for whoever gives money back.
+    """
+    day = local_day(event.timestamp_ms, tenant.time_zone)
+    return Invoice(
         event.tenant_id,
         event.derive("invoice"),
         sale.order_id,
@@ -84,73 +98,91 @@ def _open_share(event: Event[Any], tenant: Tenant, sale: Sale) -> tuple[Invoice,
         issued_date=day,
         due_date=day,
         outlet_id=sale.outlet_id,
+        levies={
+            account: half_up(minor * sale.electronic, sale.total)
+            for account, minor in {chart.TAX_OUTPUT: sale.parts.vat, **sale.parts.levies}.items()
+            if minor
+        },
+        created_ms=event.now_ms,
     )
-    return invoice, [Put(invoice), Emit("treasury.invoice.created", told(invoice))]
 
 
 def sell_invoiced(
     event: Event[Any], view: View, order: Order, invoice: Invoice, sale: Sale
-) -> list[Effect]:
+) -> Iterator[Effect]:
     """A sale of an order that is invoiced: its cash pays the invoice, revenue is not posted twice.
 
     The electronic share is what the invoice stays open for.
     """
     drawer = chart.drawer(sale.outlet_id)
-    effects: list[Effect] = []
     if sale.cash:
         invoice, effects, rest = settle(invoice, drawer, sale.cash, sale.where)
+        yield from effects
         if rest:
-            effects += overpaid(event, view, invoice, drawer, rest)
-    return [*effects, Put(order.replaced(sold=True))]
+            yield from overpaid(event, view, invoice, drawer, rest)
+    yield Put(order.replaced(sold=True))
 
 
-def take_tip(sale: Sale) -> list[Effect]:
-    """A tip in cash: drawer / tips."""
-    if not sale.tip:
-        return []
-    drawer = Posting(chart.drawer(sale.outlet_id), sale.asset, sale.tip, sale.where)
-    return [Post([drawer, Posting(chart.TIPS, sale.asset, -sale.tip, sale.where)])]
-
-
-def told_cash(event: Event[Any], sale: Sale) -> list[Effect]:
-    """The success event of the cash a till took."""
-    if not sale.cash:
-        return []
-    said = {
-        "payment_id": event.derive("payment"),
-        "order_id": sale.order_id,
-        "amount": json_number(sale.cash, sale.asset),
-        "provider_reference": "cash",
-        "currency": sale.asset,
-        "provider": "cash",
-    }
-    return [Emit("treasury.payment.success", said)]
+def take_cash(event: Event[Any], view: View, sale: Sale) -> Iterator[Effect]:
+    """What the sale leaves in the drawer, its tip (drawer / tips), and the success of its cash."""
+    if sale.tip:
+        drawer = Posting(chart.drawer(sale.outlet_id), sale.asset, sale.tip, sale.where)
+        yield Post([drawer, Posting(chart.TIPS, sale.asset, -sale.tip, sale.where)])
+    if sale.cash or sale.tip:
+        yield from drawers.moved(event, view, sale.outlet_id, sale.asset, sale.cash + sale.tip)
+    if sale.cash:
+        said = {
+            "payment_id": event.derive("payment"),
+            "order_id": sale.order_id,
+            "amount": json_number(sale.cash, sale.asset),
+            "provider_reference": "cash",
+            "currency": sale.asset,
+            "provider": "cash",
+        }
+        yield Emit("treasury.payment.success", said)
 
 
 def sale_becomes_payment(
     event: Event[Any], view: View, order: Order, invoice: Invoice
-) -> tuple[Order, Invoice, list[Effect]]:
+) -> Generator[Effect, None, tuple[Order, Invoice]]:
     """The till was first: undo its revenue and tax, and let what it took pay the invoice."""
     if not order.sold_asset:
-        return order, invoice, []
+        return order, invoice
     where = dimensions(order=order.order_id, outlet=order.sold_outlet)
     open_share = view.row(Invoice, event.tenant_id, order.invoice_id)
-    owed = open_share.outstanding if open_share else 0
-    took = order.sold_net + order.sold_tax - owed
+    levies = sum(order.sold_levies.values())
+    owed = 0
+    if open_share is not None and open_share.status != "void":
+        # What the share was paid, credited or written off meanwhile is not owed, nor is it cash.
+        owed = open_share.outstanding
+    gone = _not_cash(open_share)
+    took = order.sold_net + order.sold_tax + levies - owed - gone
     pos = chart.revenue("pos")
     invoice, effects, rest = settle(invoice, pos, took, where)
+    yield from effects
     if rest:
-        effects += overpaid(event, view, invoice, pos, rest)
+        yield from overpaid(event, view, invoice, pos, rest)
     legs = [
-        Posting(pos, invoice.asset, order.sold_net - took, where),
+        Posting(pos, invoice.asset, order.sold_net - took - gone, where),
         Posting(chart.TAX_OUTPUT, invoice.asset, order.sold_tax, where),
+        *(Posting(name, invoice.asset, minor, where) for name, minor in order.sold_levies.items()),
         Posting(chart.RECEIVABLE, invoice.asset, -owed, where),
     ]
     legs = [leg for leg in legs if leg.minor]
     if legs:
-        effects.append(Post(legs))
-    if open_share:
+        yield Post(legs)
+    if open_share is not None and open_share.status != "void":
         void = open_share.replaced(status="void", version=open_share.version + 1)
-        effects += [Put(void), Emit("treasury.invoice.void", told(void))]
-    cleared = order.replaced(sold_net=0, sold_tax=0, sold_asset="", sold_outlet="")
-    return cleared, invoice, effects
+        yield Put(void)
+        yield Emit("treasury.invoice.void", told(void))
+    cleared = order.replaced(sold_net=0, sold_tax=0, sold_asset="", sold_outlet="", sold_levies={})
+    return cleared, invoice
+
+
+def _not_cash(share: Invoice | None) -> int:
+    """Of a till's unpaid share, what nobody paid and nobody will: credited, written off, void."""
+    if share is None:
+        return 0
+    if share.status == "void":
+        return share.total
+    return share.credited + share.written_off

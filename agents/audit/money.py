@@ -10,10 +10,9 @@ from typing import TypeAlias
 
 from agents.accounting import chart
 from agents.audit.invariants import Findings
+from agents.audit.items import ITEMS
 from streams.journal import Batch, Entry
 from tables.balances import Balance, Hold
-from tables.invoices import Invoice
-from tables.payments import Case, Credit
 from tables.row import Row
 
 Account: TypeAlias = tuple[str, str, str]
@@ -59,6 +58,9 @@ class Money:
             else:
                 both[1] -= minor
             self._touched.add(account)
+        if not entry.day or entry.booked < entry.day:
+            words = f"{entry.event_id} of {tenant_id}: of {entry.day!r} in {entry.booked!r}"
+            self._breaks("I2", words)
         if len(entry.postings) < 2 or any(totals.values()):
             words = f"{entry.event_id} of {tenant_id}: {len(entry.postings)} legs sum to {totals}"
             self._breaks("I2", words)
@@ -76,7 +78,7 @@ class Money:
         elif kind is Hold:
             self._hold(before, -1)
             self._hold(after, 1)
-        elif kind in (Invoice, Case, Credit):
+        elif kind in ITEMS:
             self._item(before, -1)
             self._item(after, 1)
 
@@ -86,13 +88,9 @@ class Money:
             pending[0 if row.minor > 0 else 1] += sign * abs(row.minor)
 
     def _item(self, row: Row | None, sign: int) -> None:
-        if isinstance(row, Invoice):
-            account = (row.tenant_id, chart.RECEIVABLE, row.asset)
-            self._items[account] += sign * row.outstanding
-        elif isinstance(row, Case) and row.status == "open":
-            self._items[row.tenant_id, chart.SUSPENSE, row.asset] -= sign * row.amount
-        elif isinstance(row, Credit):
-            self._items[row.tenant_id, chart.CUSTOMER_CREDIT, row.asset] -= sign * row.amount
+        if row is not None:
+            account, asset, minor = ITEMS[type(row)](row)
+            self._items[row.tenant_id, account, asset] += sign * minor  # type: ignore[attr-defined]
 
     def balance(self) -> None:
         """Compare the balance rows of the record with the sums, once all its rows were taken."""
@@ -115,6 +113,16 @@ class Money:
 
     # -- the end ------------------------------------------------------------------------------
 
+    def tie(self) -> None:
+        """Control accounts equal their items, now."""
+        controls = {account for account in self.sums if account[1] in chart.CONTROL_ACCOUNTS}
+        accounts = controls | set(self._items)
+        for account in accounts:
+            balance, items = self._balance(account), self._items[account]
+            if balance != items:
+                self._breaks("I5", f"{account} is {balance}, its items sum to {items}")
+        self._findings.checked["I5"] += len(accounts)
+
     def finish(self) -> None:
         """What must hold of all accounts together."""
         totals: Counter[tuple[str, str]] = Counter()
@@ -125,13 +133,7 @@ class Money:
             if minor:
                 self._breaks("I1", f"the accounts of {tenant_id} sum to {minor} {asset}")
         self._findings.checked["I1"] += len(totals)
-        controls = {account for account in self.sums if account[1] in chart.CONTROL_ACCOUNTS}
-        accounts = controls | set(self._items)
-        for account in accounts:
-            balance, items = self._balance(account), self._items[account]
-            if balance != items:
-                self._breaks("I5", f"{account} is {balance}, its items sum to {items}")
-        self._findings.checked["I5"] += len(accounts)
+        self.tie()
 
     def _balance(self, account: Account) -> int:
         both = self.sums.get(account)

@@ -1,115 +1,59 @@
-"""I12: the steps that rows may take between one record and the next.
-
-A record holds the last image of a row only: a step here is any sequence of legal ones.
-"""
+"""I12: what each kind of row keeps, from one record to the next: amounts, statuses, members."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
+from agents.audit import documents
+from agents.audit.keeping import kept, newer
+from agents.audit.steps import broken_status
 from tables.balances import Balance, Hold
 from tables.invoices import Invoice
-from tables.payments import Case, Credit, GatewayCall, Payment, Reference
+from tables.journals import Conversion, Journal
+from tables.payables import Bill, Expense
+from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Reference, Refund
+from tables.payouts import Payout
+from tables.purchases import Purchase
 from tables.row import Row
-
-R = TypeVar("R", bound=Row)
-Steps = Mapping[str, frozenset[str]]
-
-
-def _closed(steps: Mapping[str, str]) -> Steps:
-    """Every status that can be reached from each, itself included; `steps` name the next ones."""
-    reached = {status: {status, *after.split()} for status, after in steps.items()}
-    for _ in steps:
-        for status, found in reached.items():
-            reached[status] = found.union(*(reached[other] for other in found))
-    return {status: frozenset(found) for status, found in reached.items()}
-
-
-INVOICE = _closed(
-    {
-        "open": "partially_paid paid void uncollectible",
-        "partially_paid": "paid void uncollectible",
-        "paid": "void",  # a till's share only: its order's own invoice takes its place
-        "void": "",
-        "uncollectible": "",
-    }
-)
-PAYMENT = _closed(
-    {
-        "requires_confirmation": "processing succeeded expired canceled",
-        "processing": "requires_confirmation succeeded expired",
-        "expired": "succeeded",  # late money counts
-        "canceled": "succeeded",
-        "succeeded": "",
-    }
-)
-CALL = _closed(
-    {
-        "requested": "granted done",
-        "granted": "done unknown",
-        "unknown": "done",
-        "done": "",
-    }
-)
-HOLD = _closed({"held": "captured released expired", "captured": "", "released": "", "expired": ""})
-CASE = _closed({"open": "closed", "closed": ""})
-
-
-def _status(before: str | None, after: str, steps: Steps, first: str) -> str:
-    """Why a status may not come after another (None: the row is new); empty if it may."""
-    if after in steps.get(first if before is None else before, ()):
-        return ""
-    return f"from {before or 'nothing'} to {after}"
-
-
-def _kept(before: Row | None, after: Row, *names: str) -> str:
-    """The members among `names` that changed although they never may; empty if none did."""
-    if before is None:
-        return ""
-    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
-    return f"{', '.join(changed)} changed" if changed else ""
-
-
-def _newer(before: Invoice | Payment | None, after: Invoice | Payment) -> str:
-    if before is None or after.version > before.version or after == before:
-        return ""
-    return f"version {before.version} is followed by {after.version}"
-
-
-def _invoice(before: Invoice | None, after: Invoice) -> str:
-    paid, total, status = after.paid, after.total, after.status
-    if not 0 <= paid <= total:
-        return f"{paid} paid of {total}"
-    fits = {"open": paid == 0, "partially_paid": 0 < paid < total, "paid": paid == total}
-    if not fits.get(status, True):
-        return f"{status} with {paid} of {total}"
-    if before is not None and paid < before.paid:
-        return f"paid fell from {before.paid} to {paid}"
-    if before is not None and (before.status, status) == ("paid", "void") and after.source != "pos":
-        return "void after it was paid"
-    return (
-        _status(before.status if before else None, status, INVOICE, "open")
-        or _kept(before, after, "order_id", "customer_id", "source", "asset", "total", "tax")
-        or _newer(before, after)
-    )
+from tables.settlements import Settlement
+from tables.subscriptions import Subscription
 
 
 def _payment(before: Payment | None, after: Payment) -> str:
     if after.amount <= 0:
         return f"an amount of {after.amount}"
-    if after.status == "succeeded" and not after.provider_reference:
+    return (
+        _proven(after)
+        or _placed(after)
+        or (
+            (_attempts(before, after) if before is not None else "")
+            or kept(before, after, "asset", "amount", "order_id", "invoice_id", "created_ms")
+            or newer(before, after)
+        )
+    )
+
+
+def _proven(after: Payment) -> str:
+    if after.status == "succeeded" and not (after.provider_reference and after.received):
         return "succeeded without a provider's reference"
     if after.status == "processing" and not after.call_id:
         return "processing without a call"
-    if before is not None:
-        if after.attempt < before.attempt:
-            return f"attempt {before.attempt} is followed by {after.attempt}"
-        if (after.attempt == before.attempt) != (after.call_id == before.call_id):
-            return f"attempt {after.attempt} has the call of another"
-    return (
-        _status(before.status if before else None, after.status, PAYMENT, "requires_confirmation")
-        or _kept(before, after, "asset", "amount", "order_id", "invoice_id", "created_ms")
-        or _newer(before, after)
-    )
+    return ""
+
+
+def _placed(after: Payment) -> str:
+    if min(after.refunded, after.refund_pending, after.disputed, after.refundable) < 0:
+        return f"{after.refundable} refundable of {after.received}"
+    placed = sum(placement.amount for placement in after.placements)
+    if placed != after.received - after.refunded - after.refund_pending:
+        return f"{placed} placed of {after.received}"
+    return ""
+
+
+def _attempts(before: Payment, after: Payment) -> str:
+    if after.attempt < before.attempt:
+        return f"attempt {before.attempt} is followed by {after.attempt}"
+    if (after.attempt == before.attempt) != (after.call_id == before.call_id):
+        return f"attempt {after.attempt} has the call of another"
+    return "less was received than before" if after.received < before.received else ""
 
 
 def _call(before: GatewayCall | None, after: GatewayCall) -> str:
@@ -120,31 +64,23 @@ def _call(before: GatewayCall | None, after: GatewayCall) -> str:
             return "granted twice"
         if before.outcome == "succeeded" and after.outcome != "succeeded":
             return f"succeeded, then {after.outcome}"
-    return _status(before.status if before else None, after.status, CALL, "requested") or _kept(
-        before, after, "gateway", "operation", "subject_id"
-    )
+    return kept(before, after, "gateway", "operation", "subject_id")
 
 
 def _hold(before: Hold | None, after: Hold) -> str:
     if not 0 <= after.captured <= abs(after.minor):
         return f"{after.captured} captured of {abs(after.minor)}"
-    return _status(before.status if before else None, after.status, HOLD, "held") or _kept(
-        before, after, "account", "asset", "minor"
-    )
+    return kept(before, after, "account", "asset", "minor")
 
 
 def _case(before: Case | None, after: Case) -> str:
     if after.amount <= 0:
         return f"an amount of {after.amount}"
-    if before is not None and after.amount > before.amount:
-        return f"grew from {before.amount} to {after.amount}"
-    return _status(before.status if before else None, after.status, CASE, "open") or _kept(
-        before, after, "kind", "asset", "payment_id", "order_id"
-    )
+    return kept(before, after, "kind", "asset", "payment_id", "order_id")
 
 
 def _reference(before: Reference | None, after: Reference) -> str:
-    return _kept(before, after, "payment_id")
+    return kept(before, after, "payment_id")
 
 
 def _credit(_before: Credit | None, after: Credit) -> str:
@@ -159,8 +95,30 @@ def _balance(before: Balance | None, after: Balance) -> str:
     return ""
 
 
+def _subscription(before: Subscription | None, after: Subscription) -> str:
+    if not 0 <= after.deferred <= after.deferred_total:
+        return f"{after.deferred} deferred of {after.deferred_total}"
+    if before is not None and after.period < before.period:
+        return f"period {before.period} is followed by {after.period}"
+    return kept(before, after, "customer_id", "asset", "began")
+
+
+def _settlement(before: Settlement | None, after: Settlement) -> str:
+    if before is not None and before.status != "collecting" and before.net != after.net:
+        return f"its net changed from {before.net} to {after.net} after its day"
+    return kept(before, after, "account", "asset", "day", "provider")
+
+
 _RULES: Mapping[type[Row], Callable[..., str]] = {
-    Invoice: _invoice,
+    Invoice: documents.invoice,
+    Bill: documents.bill,
+    Expense: documents.expense,
+    Payout: documents.payout,
+    Refund: documents.refund,
+    Dispute: documents.dispute,
+    Purchase: documents.purchase,
+    Journal: documents.journal,
+    Conversion: documents.conversion,
     Payment: _payment,
     GatewayCall: _call,
     Hold: _hold,
@@ -168,10 +126,12 @@ _RULES: Mapping[type[Row], Callable[..., str]] = {
     Reference: _reference,
     Credit: _credit,
     Balance: _balance,
+    Subscription: _subscription,
+    Settlement: _settlement,
 }
 _MAY_GO: Mapping[type[Row], frozenset[str]] = {
-    Invoice: frozenset({"paid", "void", "uncollectible"}),
-    Payment: frozenset({"succeeded", "expired", "canceled"}),
+    Invoice: frozenset({"paid", "void", "uncollectible", "credited"}),
+    Payment: frozenset({"succeeded", "expired", "cancelled"}),
     GatewayCall: frozenset({"done"}),
     Hold: frozenset({"captured", "released", "expired"}),
     Case: frozenset({"closed"}),
@@ -189,4 +149,4 @@ def broken_step(before: Row | None, after: Row | None) -> str:
         if before is None or status in _MAY_GO.get(type(before), ()):
             return ""
         return f"gone while {status}" if status else "gone"
-    return _RULES[type(after)](before, after)
+    return broken_status(before, after) or _RULES[type(after)](before, after)

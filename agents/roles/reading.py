@@ -25,10 +25,10 @@ class Reading:
         self._keys.add(key)
         return self._rows.get(key)
 
-    def scan(self, prefix: bytes, limit: int) -> list[Row]:
-        """At most `limit` rows whose keys begin with `prefix`, in key order."""
+    def scan(self, prefix: bytes, limit: int, start: bytes = b"") -> list[Row]:
+        """At most `limit` rows whose keys begin with `prefix`, in key order, from `start` on."""
         self._prefixes.append(prefix)
-        return self._rows.scan(prefix, limit)
+        return self._rows.scan(prefix, limit, start)
 
     def saw(self, keys: Collection[bytes]) -> bool:
         """Whether one of these rows was, or could have been, among what was read."""

@@ -90,6 +90,8 @@ class _Told(msgspec.Struct, array_like=True, gc=False):
     calls: Raw
     reply: Raw
     refused: str
+    day: str = ""
+    booked: str = ""
 
 
 class _Record(msgspec.Struct, array_like=True, tag="batch"):

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from agents.commands import CALL_DEADLINE_MS, CONFIRM, CREATE_INTENT, INTENT_LIFETIME_MS
+from agents.commands.payments import (
+    CALL_DEADLINE_MS,
+    CONFIRM,
+    CREATE_INTENT,
+    INTENT_LIFETIME_MS,
+)
 from agents.gateways import CASE_AFTER_MS
 from agents.steps import STEPS_PER_EVENT
 from tables.balances import Balance, Hold
@@ -129,7 +134,7 @@ class TestPaymentsAndTheClock:
     def test_a_call_nobody_asks_for_fails_and_can_be_tried_again(self, core):
         self.confirmed(core)
         entries = core.tick(CALL_DEADLINE_MS)
-        assert core.rows(Payment)[0].status == "requires_confirmation"
+        assert core.rows(Payment)[0].status == "requires_action"
         assert [item.event_type for item in entries[1].emitted] == ["treasury.payment.failed"]
 
     def test_a_call_is_granted_to_one_only(self, core):

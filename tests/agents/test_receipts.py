@@ -65,7 +65,7 @@ class TestReceipts:
         assert (said["counted_for"], said["provider_reference"]) == (first, "IN-1")
         assert told[1]["data"]["reason"] == "duplicate_reference"
         payments = {row.payment_id: row.status for row in core.rows(Payment)}
-        assert payments == {first: "succeeded", second: "requires_confirmation"}
+        assert payments == {first: "succeeded", second: "requires_action"}
         assert posted(core)["gateway:instant:collection"] == 500
         assert cash(core, "e", second, "slip-1").status == "applied"
 

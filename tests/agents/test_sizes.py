@@ -4,7 +4,7 @@ rest goes on, in order, with the next tick. A replay cuts at the same places.
 
 import pytest
 
-from agents.commands import CREATE_INTENT, INTENT_LIFETIME_MS
+from agents.commands.payments import CREATE_INTENT, INTENT_LIFETIME_MS
 from agents.judge import MAX_ENTRY_BYTES
 from agents.parking import DEADLINE_MS
 from agents.steps import STEPS_BYTES

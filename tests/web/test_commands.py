@@ -22,7 +22,7 @@ class TestCreateIntent:
         assert answer.status == 201
         assert answer.json["amount"] == "1500.00"
         assert answer.json["currency"] == "KES"
-        assert answer.json["status"] == "requires_confirmation"
+        assert answer.json["status"] == "requires_action"
         assert REPLAYED not in answer.headers
 
     @pytest.mark.parametrize("amount", ["1500.00", '"1500.00"', "1500", '"1500"'])

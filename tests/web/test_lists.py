@@ -111,7 +111,7 @@ class TestFilters:
         async def count(query):
             return len((await filled.get(f"{INTENTS}?{query}")).json["data"])
 
-        assert await count("status=requires_confirmation") == 7
+        assert await count("status=requires_action") == 7
         assert await count("status=succeeded") == 0
         assert await count("order_id=o1") == 3
         assert await count("customer_id=c1&order_id=o0") == 4

@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from agents.commands import CONFIRM, CREATE_INTENT, told
+from agents.commands import CONFIRM, CREATE_INTENT
+from agents.shown import shown
 from streams.money import plain
 from tables.payments import Payment
 from tables.postgres.lists import ResourceFilter, microseconds_of, resource, resources
@@ -40,7 +41,7 @@ async def get_intent(call: Call) -> web.StreamResponse:
         if body is None:
             raise not_found()
         payment = Payment(**plain(body))
-    return json_response(told(payment))
+    return json_response(shown(payment))
 
 
 async def list_intents(call: Call) -> web.StreamResponse:
@@ -62,9 +63,9 @@ async def list_intents(call: Call) -> web.StreamResponse:
             after=page.time_and_id,
             limit=page.limit + 1,
         )
-    shown = rows[: page.limit]
+    some = rows[: page.limit]
     last = None
     if len(rows) > page.limit:
-        last = [microseconds_of(shown[-1]["created_at"]), shown[-1]["id"]]
-    found = [told(Payment(**plain(row["body"]))) for row in shown]
+        last = [microseconds_of(some[-1]["created_at"]), some[-1]["id"]]
+    found = [shown(Payment(**plain(row["body"]))) for row in some]
     return page_response(call, page, found, last)

@@ -80,7 +80,7 @@ ILLEGAL = [
     (INVOICE, None, "gone while open"),
     (PART, None, "gone while partially_paid"),
     (DONE, DONE.replaced(status="processing", version=4), "from succeeded to processing"),
-    (DONE, DONE.replaced(status="requires_confirmation", version=4), "from succeeded to requires_"),
+    (DONE, DONE.replaced(status="requires_action", version=4), "from succeeded to requires_"),
     (PAYMENT, PAYMENT.replaced(amount=99, version=2), "amount changed"),
     (None, PAYMENT.replaced(amount=0), "an amount of 0"),
     (TRIED, TRIED.replaced(status="succeeded", version=3), "without a provider's reference"),

@@ -1,15 +1,12 @@
-"""Commands of our own HTTP layer: payment intents and their confirmation.
-
-A confirmation starts an attempt; it never marks anything paid without the provider's proof.
-"""
-
-import msgspec
+"""Payment intents: create, confirm, cancel. A confirmation starts an attempt."""
 
 from agents.accounting import chart
-from agents.accounting.receipts import Receipt, receive
-from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule
+from agents.accounting.receipts import Receipt, counted_for, receive
+from agents.commands.base import Command, answered, unknown
+from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule, Unschedule
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Code, Id, OptionalId
+from agents.shown import shown
+from agents.words import Code, Id, Metadata, Method, OptionalId, Phone
 from streams.money import Amount, exponent_of, format_minor
 from tables.invoices import Invoice, Order
 from tables.payments import Payment
@@ -19,29 +16,37 @@ CALL_DEADLINE_MS = 60 * 1000
 
 CREATE_INTENT = "treasury.command.payment_intent.create"
 CONFIRM = "treasury.command.payment.confirm"
+CANCEL = "treasury.command.payment.cancel"
 
 GATEWAYS = {"instant": "instant"}
 """Method of a confirmation to the gateway that serves it; later gateways add their methods."""
 
 
-class CreateIntent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Wish to be paid. Without an amount, what its invoice has outstanding."""
+class CreateIntent(Command, frozen=True):
+    """Wish to be paid: an amount, or an order or invoice whose outstanding amount it is."""
 
     amount: Amount | None = None
     currency: Code = ""
     order_id: OptionalId = ""
     invoice_id: OptionalId = ""
     customer_id: OptionalId = ""
-    metadata: dict[str, str] = {}
+    metadata: Metadata = {}
 
 
-class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Start an attempt by `method`; `phone` and the like go to the gateway as they are."""
+class Confirm(Command, frozen=True):
+    """Start an attempt by `method`; `cash` says that a person took the money at an outlet."""
 
     payment_id: Id
-    method: str
-    phone: str = ""
+    method: Method
+    phone: Phone = ""
     provider_reference: OptionalId = ""
+    outlet_id: OptionalId = ""
+
+
+class Cancel(Command, frozen=True):
+    """Give up a payment that nobody is paying."""
+
+    payment_id: Id
 
 
 @handles(CREATE_INTENT, CreateIntent, ingress=COMMANDS)
@@ -50,7 +55,7 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     data, tenant = event.data, view.tenant(event.tenant_id)
     invoice = _invoice(event, view)
     if data.invoice_id and invoice is None:
-        return [Refuse("invoice_unknown", http_status=404)]
+        return [unknown("invoice")]
     if not data.order_id and invoice is None and data.amount is None:
         return [Refuse("amount_missing", "give an amount, an order or an invoice", 422)]
     asset = data.currency or (invoice.asset if invoice else tenant.currency)
@@ -76,7 +81,7 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     return [
         Put(payment),
         Schedule(payment.expires_ms, "intent", payment.payment_id),
-        Answer(201, told(payment)),
+        Answer(201, shown(payment)),
     ]
 
 
@@ -96,20 +101,19 @@ def confirm(event: Event[Confirm], view: View) -> Effects:
     data = event.data
     payment = view.row(Payment, event.tenant_id, data.payment_id)
     if payment is None:
-        return [Refuse("payment_unknown", http_status=404)]
-    if payment.status != "requires_confirmation":
+        return [unknown("payment")]
+    if payment.status != "requires_action":
         return [Refuse(f"payment_{payment.status}", "a confirmation is not possible any more")]
     if data.method == "cash":
         return _cash(event, view, payment)
     gateway = GATEWAYS.get(data.method)
     if gateway is None:
         return [Refuse("method_unknown", data.method[:32], 422)]
-    attempt = payment.attempt + 1
     call_id = event.derive("call")
     after = payment.replaced(
         status="processing",
         method=data.method,
-        attempt=attempt,
+        attempt=payment.attempt + 1,
         call_id=call_id,
         provider=gateway,
         version=payment.version + 1,
@@ -120,48 +124,36 @@ def confirm(event: Event[Confirm], view: View) -> Effects:
         "currency": payment.asset,
         "phone": data.phone,
     }
-    deadline_ms = event.now_ms + CALL_DEADLINE_MS
+    deadline_ms = event.log_ms + CALL_DEADLINE_MS
     return [
         Put(after),
         CallGateway(call_id, gateway, "collect", payment.payment_id, request, deadline_ms),
-        Answer(202, told(after)),
+        Answer(202, shown(after)),
     ]
 
 
 def _cash(event: Event[Confirm], view: View, payment: Payment) -> Effects:
     """Cash taken by a person the web layer has authorised for it."""
     reference = event.data.provider_reference or event.derive("cash")
-    receipt = Receipt("cash", reference, chart.drawer(""), payment.asset, payment.amount)
-    effects = receive(event, view, payment.replaced(method="cash"), receipt)
-    if not effects:
-        return [Refuse("reference_already_used")]
-    after = payment.replaced(
-        status="succeeded",
-        method="cash",
-        provider="cash",
-        provider_reference=reference,
-        version=payment.version + 1,
-    )
-    return [*effects, Answer(200, told(after))]
+    drawer = chart.drawer(event.data.outlet_id)
+    receipt = Receipt("cash", reference, drawer, payment.asset, payment.amount)
+    if counted_for(event, view, receipt):
+        yield Refuse("reference_already_used")
+        return
+    after = yield from receive(event, view, payment.replaced(method="cash"), receipt)
+    yield from answered(after)
 
 
-def told(payment: Payment) -> dict[str, object]:
-    """A payment as the API shows it."""
-    return {
-        "payment_id": payment.payment_id,
-        "status": payment.status,
-        "amount": format_minor(payment.amount, exponent_of(payment.asset)),
-        "currency": payment.asset,
-        "order_id": payment.order_id,
-        "invoice_id": payment.invoice_id,
-        "customer_id": payment.customer_id,
-        "method": payment.method,
-        "attempt": payment.attempt,
-        "provider": payment.provider,
-        "provider_reference": payment.provider_reference,
-        "failure": payment.failure,
-        "created_ms": payment.created_ms,
-        "expires_ms": payment.expires_ms,
-        "metadata": payment.metadata,
-        "version": payment.version,
-    }
+@handles(CANCEL, Cancel, ingress=COMMANDS)
+def cancel(event: Event[Cancel], view: View) -> Effects:
+    """A payment in flight cannot be cancelled: its money may be on its way."""
+    payment = view.row(Payment, event.tenant_id, event.data.payment_id)
+    if payment is None:
+        yield unknown("payment")
+    elif payment.status != "requires_action":
+        yield Refuse(f"payment_{payment.status}", "it cannot be cancelled")
+    else:
+        after = payment.replaced(status="cancelled", version=payment.version + 1)
+        yield Unschedule(payment.expires_ms, "intent", payment.payment_id)
+        yield Put(after)
+        yield from answered(after)

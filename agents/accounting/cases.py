@@ -1,0 +1,97 @@
+"""Money without a home: account / suspense and a case, until somebody or a later event places it.
+
+Guarantee: suspense = Σ open cases, after every entry.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agents.accounting import chart
+from agents.effects import Effect, Emit, Post, Put
+from agents.registry import Event, View
+from streams.journal import Posting
+from streams.money import json_number
+from tables.payments import Case, Credit
+
+
+def dimensions(**names: str) -> dict[str, str]:
+    """Posting dimensions without the empty ones."""
+    return {name: value for name, value in names.items() if value}
+
+
+def open_case(
+    event: Event[Any],
+    *,
+    kind: str,
+    account: str,
+    asset: str,
+    amount: int,
+    payment_id: str = "",
+    order_id: str = "",
+) -> Iterator[Effect]:
+    """Account / suspense, a case for it, and its event."""
+    case = Case(
+        event.tenant_id,
+        event.derive("case"),
+        kind,
+        asset,
+        amount,
+        payment_id,
+        order_id,
+        opened_ms=event.now_ms,
+    )
+    where = dimensions(order=order_id, case=case.case_id)
+    yield Post(
+        [Posting(account, asset, amount, where), Posting(chart.SUSPENSE, asset, -amount, where)]
+    )
+    yield Put(case)
+    told_case = {
+        "case_id": case.case_id,
+        "kind": kind,
+        "amount": json_number(amount, asset),
+        "currency": asset,
+        "payment_id": payment_id,
+        "order_id": order_id,
+    }
+    yield Emit("treasury.reconciliation.exception", told_case)
+
+
+def close_case(case: Case, resolution: str, amount: int | None = None) -> Put:
+    """The case after `amount` of it (default: all) found a home; the rest stays open."""
+    used = case.amount if amount is None else amount
+    if used < case.amount:
+        return Put(case.replaced(amount=case.amount - used))
+    return Put(case.replaced(status="closed", resolution=resolution))
+
+
+def give_credit(
+    event: Event[Any], view: View, customer_id: str, asset: str, amount: int
+) -> Iterator[Effect]:
+    """The customer's credit grows, or shrinks by an amount below zero; posts nothing."""
+    credit = view.row(Credit, event.tenant_id, customer_id, asset)
+    if credit is None:
+        credit = Credit(event.tenant_id, customer_id, asset, 0, version=0)
+    yield Put(credit.replaced(amount=credit.amount + amount, version=credit.version + 1))
+
+
+def unexplained_loss(
+    *, kind: str, account: str, asset: str, amount: int, subject_id: str
+) -> Iterator[Effect]:
+    """Money left an account although we had given it up: suspense:out / account, for a person.
+
+    Truth first: the account shows what the provider has.
+    """
+    where = {"subject": subject_id}
+    yield Post(
+        [
+            Posting(chart.SUSPENSE_OUT, asset, amount, where),
+            Posting(account, asset, -amount, where),
+        ]
+    )
+    said = {
+        "kind": kind,
+        "subject_id": subject_id,
+        "amount": json_number(amount, asset),
+        "currency": asset,
+    }
+    yield Emit("treasury.reconciliation.exception", said)

@@ -1,0 +1,35 @@
+"""Payment links: a public page for an invoice, if its tenant wants one."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from agents.effects import Effect, Emit, Put
+from agents.registry import Event
+from streams.money import json_number
+from tables.invoices import Invoice, PaymentLink
+from tables.tenants import Tenant
+
+
+def token_of(event: Event[Any]) -> str:
+    """The token of the link that this event makes: as hard to guess as the event's id."""
+    return hashlib.sha256(event.derive("payment_link").encode()).hexdigest()[:40]
+
+
+def link(event: Event[Any], tenant: Tenant, invoice: Invoice) -> Iterator[Effect]:
+    """A link to the invoice, which bears its token already; nothing if it bears none."""
+    if not invoice.link_token:
+        return
+    row = PaymentLink(event.tenant_id, invoice.link_token, invoice.invoice_id, event.now_ms)
+    yield Put(row)
+    said = {
+        "invoice_id": invoice.invoice_id,
+        "order_id": invoice.order_id,
+        "customer_id": invoice.customer_id,
+        "amount": json_number(invoice.total, invoice.asset),
+        "currency": invoice.asset,
+        "path": f"/pay/{row.token}",
+        "expires": "with the invoice",
+        "country": tenant.country,
+    }
+    yield Emit("treasury.payment_link.generated", said)

@@ -1,0 +1,209 @@
+"""Subscriptions: periods of the tenant's calendar, what their meters counted, their invoices.
+
+At the end of a period one invoice: the fixed price and quantity × price, each rounded once. A use
+belongs to the period of its own time; if that was billed already it is on the next invoice, as of
+a prior period. Prepaid: the price is invoiced when the period begins, to deferred_revenue, and
+released month by month, in proportion to days. A change of plan takes effect with the next period:
+nothing is prorated but a period that ends early (cancelled at once), whose price counts by days.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from agents.accounting import chart
+from agents.accounting.invoicing import Claim, raise_invoice
+from agents.accounting.lines import MILLIONTHS, quantity_text
+from agents.accounting.tax import Parts, of_gross, rates_of
+from agents.effects import Effect, Effects, Post, Put, Schedule
+from agents.registry import Event, View, when_due
+from streams.journal import Posting
+from streams.money import exponent_of, half_up
+from streams.timestamps import instant_of, local_day
+from tables.invoices import Line
+from tables.memory import Due
+from tables.subscriptions import Meter, Plan, Subscription, Usage
+
+SOURCE = "subscription"
+Priced = tuple[Line, Parts]
+_MONTHS = 12
+
+
+def months_later(began: str, months: int) -> str:
+    """The same day so many months later; the last day of a month that has no such day (ISO)."""
+    first = date.fromisoformat(began)
+    year, month = divmod(first.year * _MONTHS + first.month - 1 + months, _MONTHS)
+    for day in range(first.day, 0, -1):
+        try:
+            return date(year, month + 1, day).isoformat()
+        except ValueError:
+            continue
+    raise ValueError(f"no day {months} months after {began}")
+
+
+def begin_period(event: Event[Any], view: View, row: Subscription, plan: Plan) -> Iterator[Effect]:
+    """The next period of a subscription begins; what is prepaid is invoiced now."""
+    time_zone = view.tenant(event.tenant_id).time_zone
+    since = months_later(row.began, row.period * plan.months)
+    until = months_later(row.began, (row.period + 1) * plan.months)
+    row = row.replaced(period_from=since, period_to=until)
+    yield Schedule(_instant(until, time_zone), "period", row.subscription_id)
+    if not plan.prepaid or not plan.price:
+        yield Put(row)
+        return
+    parts = _parts(event, view, plan.price)
+    row = row.replaced(deferred=parts.net, deferred_total=parts.net)
+    yield Put(row)
+    lines = [_line(plan.name, "1", parts)]
+    yield from _invoice(event, view, row, plan, lines=lines, income=chart.DEFERRED_REVENUE)
+    next_month = months_later(since, 1)
+    if next_month < until:
+        yield Schedule(_instant(next_month, time_zone), "release", row.subscription_id)
+
+
+def _instant(day: str, time_zone: str) -> int:
+    return instant_of(date.fromisoformat(day), time_zone)
+
+
+@when_due("period")
+def period_due(event: Event[Due], view: View) -> Effects:
+    """A period is over: bill what it used (and cost, unless prepaid), begin the next."""
+    row = view.row(Subscription, event.tenant_id, event.data.subject)
+    if row is None or not row.period_to or row.status == "ended":
+        return
+    if event.now_ms < _instant(row.period_to, view.tenant(event.tenant_id).time_zone):
+        return  # the period was ended early: this moment is of one that is gone
+    plan = view.row(Plan, event.tenant_id, row.plan_id)
+    assert plan is not None
+    yield from bill(event, view, row, plan, share=Fraction(1))
+    row = row.replaced(deferred=0, deferred_total=0, period=row.period + 1, version=row.version + 1)
+    if row.status == "cancelled":
+        yield Put(row.replaced(status="ended", period_from="", period_to=""))
+    else:
+        yield from begin_period(event, view, row, plan)
+
+
+def bill(
+    event: Event[Any], view: View, row: Subscription, plan: Plan, *, share: Fraction
+) -> Iterator[Effect]:
+    """The period's invoice; `share` of its price counts. What was deferred is earned."""
+    if row.deferred:
+        yield _released(row, row.deferred)
+    lines: list[Priced] = []
+    if plan.price and not plan.prepaid:
+        price = half_up(plan.price * share.numerator, share.denominator)
+        lines.append(_line(plan.name, "1", _parts(event, view, price)))
+    for meter in plan.meters:
+        usage = view.row(Usage, event.tenant_id, row.subscription_id, meter.name)
+        if usage is None:
+            continue
+        for quantity, included, late in (
+            (usage.late, 0, True),
+            (usage.now, meter.included, False),
+        ):
+            charged = max(quantity - included, 0)
+            if charged:
+                amount = _metered(meter, charged, plan.asset)
+                parts = _parts(event, view, amount)
+                lines.append(_line(meter.name, quantity_text(charged), parts, late=late))
+        yield Put(usage.replaced(late=0, now=usage.next, next=0))
+    if any(parts.net for _, parts in lines):
+        yield from _invoice(event, view, row, plan, lines=lines)
+
+
+def _metered(meter: Meter, millionths: int, asset: str) -> int:
+    """Quantity × price in minor units, rounded half up once; prices may be finer than those."""
+    exact = Fraction(millionths, 10**MILLIONTHS) * Fraction(meter.price) * 10 ** exponent_of(asset)
+    return half_up(exact.numerator, exact.denominator)
+
+
+def _parts(event: Event[Any], view: View, gross: int) -> Parts:
+    tenant = view.tenant(event.tenant_id)
+    day = local_day(event.timestamp_ms, tenant.time_zone)
+    return of_gross(rates_of(tenant, day), gross)
+
+
+def _line(description: str, quantity: str, parts: Parts, *, late: bool = False) -> Priced:
+    return Line(description, quantity, parts.net, parts.vat, prior_period=late), parts
+
+
+def _invoice(
+    event: Event[Any],
+    view: View,
+    row: Subscription,
+    plan: Plan,
+    *,
+    lines: list[Priced],
+    income: str = "",
+) -> Iterator[Effect]:
+    levies: Counter[str] = Counter()
+    for _, parts in lines:
+        levies.update(parts.levies)
+    net, tax = sum(parts.net for _, parts in lines), sum(parts.vat for _, parts in lines)
+    claim = Claim(
+        "",
+        row.customer_id,
+        "",
+        SOURCE,
+        plan.asset,
+        net + tax + levies.total(),
+        parts=Parts(net, tax, dict(levies)),
+        lines=tuple(line for line, _ in lines),
+        reference=row.subscription_id,
+        income=income,
+    )
+    # A period's last invoice and the next one's first can be of one event.
+    _, effects = raise_invoice(event, view.tenant(event.tenant_id), claim, int(bool(income)))
+    yield from effects
+
+
+@when_due("release")
+def release_due(event: Event[Due], view: View) -> Effects:
+    """A month of a prepaid period is over: its share of days is earned."""
+    row = view.row(Subscription, event.tenant_id, event.data.subject)
+    if row is None or not row.deferred:
+        return
+    time_zone = view.tenant(event.tenant_id).time_zone
+    today = local_day(event.now_ms, time_zone)
+    if not row.period_from < today < row.period_to:
+        return
+    since, until, now = map(date.fromisoformat, (row.period_from, row.period_to, today))
+    earned = half_up(row.deferred_total * (now - since).days, (until - since).days)
+    amount = earned - (row.deferred_total - row.deferred)
+    if amount > 0:
+        yield _released(row, amount)
+        yield Put(row.replaced(deferred=row.deferred - amount, version=row.version + 1))
+    months = 1
+    while months_later(row.period_from, months) <= today:
+        months += 1
+    next_month = months_later(row.period_from, months)
+    if next_month < row.period_to:
+        yield Schedule(_instant(next_month, time_zone), "release", row.subscription_id)
+
+
+def _released(row: Subscription, amount: int) -> Post:
+    where = {"party": row.customer_id, "subscription": row.subscription_id}
+    asset = row.asset
+    return Post(
+        [
+            Posting(chart.DEFERRED_REVENUE, asset, amount, where),
+            Posting(chart.revenue(SOURCE), asset, -amount, where),
+        ]
+    )
+
+
+def count(
+    event: Event[Any], view: View, row: Subscription, meter: str, quantity: int
+) -> Iterator[Effect]:
+    """A meter counted so much (millionths) at the event's own time."""
+    day = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
+    usage = view.row(Usage, event.tenant_id, row.subscription_id, meter)
+    usage = usage or Usage(event.tenant_id, row.subscription_id, meter)
+    if day < row.period_from:
+        yield Put(usage.replaced(late=usage.late + quantity))
+    elif day < row.period_to:
+        yield Put(usage.replaced(now=usage.now + quantity))
+    else:
+        yield Put(usage.replaced(next=usage.next + quantity))

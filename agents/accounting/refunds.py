@@ -1,0 +1,238 @@
+"""Refunds: money goes back from where it was placed, through refund:pending, out of its gateway.
+
+From an invoice: revenue + tax:output / refund:pending, which is a credit note of the refunded part.
+From a customer's credit, or a case: customer:credit or suspense / refund:pending. Failed: all goes
+back to where it was taken. The provider's fee stays. Refundable = received - refunded - pending -
+disputed. Guarantee: refund:pending = Σ refunds in flight.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from agents.accounting import chart, drawers, settlements
+from agents.accounting.cases import close_case, dimensions, give_credit
+from agents.accounting.crediting import note
+from agents.accounting.invoicing import stated
+from agents.effects import CallGateway, Effect, Emit, Post, Put, Refuse
+from agents.registry import Event, View
+from streams.journal import Posting
+from streams.money import exponent_of, format_minor, json_number
+from tables.invoices import Invoice, Order
+from tables.payments import Case, Payment, Placement, Refund, Taken
+
+CALL_DEADLINE_MS = 60 * 1000
+
+
+def request(
+    event: Event[Any], view: View, payment: Payment, amount: int, reason: str
+) -> Generator[Effect, None, Refund]:
+    """Take `amount` (refundable) from where the payment's money is, newest place first."""
+    where = of_payment(payment)
+    taken: list[Taken] = []
+    left, kept = amount, list[Placement]()
+    for placement in reversed(payment.placements):
+        part = min(left, placement.amount)
+        if part:
+            taken += yield from _take(event, view, payment, placement, part)
+        left -= part
+        if placement.amount > part:
+            kept.append(Placement(placement.kind, placement.subject, placement.amount - part))
+    if left:
+        raise ValueError("a payment's placements are less than what is refundable")
+    legs = [Posting(part.account, payment.asset, part.amount, where) for part in taken]
+    yield Post([*legs, Posting(chart.REFUND_PENDING, payment.asset, -amount, where)])
+    yield Put(
+        payment.replaced(
+            refund_pending=payment.refund_pending + amount,
+            placements=tuple(reversed(kept)),
+            version=payment.version + 1,
+        )
+    )
+    refund = Refund(
+        event.tenant_id,
+        event.derive("refund"),
+        payment.payment_id,
+        payment.asset,
+        amount,
+        tuple(taken),
+        reason=reason,
+        provider=payment.provider,
+        created_ms=event.now_ms,
+    )
+    if payment.provider == "cash":
+        yield Put(refund)
+        return (yield from complete(event, view, refund, refund.refund_id))
+    return (yield from _submit(event, payment, refund))
+
+
+def _submit(event: Event[Any], payment: Payment, refund: Refund) -> Generator[Effect, None, Refund]:
+    call_id = event.derive("call")
+    after = refund.replaced(call_id=call_id)
+    yield Put(after)
+    request_ = {
+        "refund_id": refund.refund_id,
+        "payment_id": payment.payment_id,
+        "provider_reference": payment.provider_reference,
+        "amount": format_minor(refund.amount, exponent_of(refund.asset)),
+        "currency": refund.asset,
+    }
+    deadline_ms = event.log_ms + CALL_DEADLINE_MS
+    yield CallGateway(call_id, refund.provider, "refund", refund.refund_id, request_, deadline_ms)
+    return after
+
+
+def _take(
+    event: Event[Any], view: View, payment: Payment, placement: Placement, amount: int
+) -> Generator[Effect, None, list[Taken]]:
+    """What a part of a placement consists of; its row gives it up."""
+    if placement.kind == "credit":
+        yield from give_credit(event, view, placement.subject, payment.asset, -amount)
+        return [Taken(chart.CUSTOMER_CREDIT, amount, "credit", placement.subject)]
+    if placement.kind == "case":
+        case = view.row(Case, event.tenant_id, placement.subject)
+        assert case is not None
+        yield close_case(case, "refunded", amount)
+        return [Taken(chart.SUSPENSE, amount, "case", placement.subject)]
+    invoice = _invoice(view, event.tenant_id, placement.subject)
+    if invoice.paid < amount:
+        yield Refuse("refund_not_possible", "its money is not with its invoice any more")
+        return []
+    parts = note(invoice, amount)
+    yield Put(_moved(invoice, -amount))
+    return [Taken(account, minor, "invoice", invoice.invoice_id) for account, minor in parts]
+
+
+def _invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
+    """The invoice, or the one that took its place: a till's share gives way to its order's own."""
+    invoice = view.row(Invoice, tenant_id, invoice_id)
+    assert invoice is not None
+    if invoice.status != "void":
+        return invoice
+    order = view.row(Order, tenant_id, invoice.order_id)
+    own = view.row(Invoice, tenant_id, order.invoice_id) if order else None
+    return own or invoice
+
+
+def _moved(invoice: Invoice, paid: int) -> Invoice:
+    """The invoice with so much more paid and less credited, or (below zero) the other way."""
+    return stated(
+        invoice.replaced(
+            paid=invoice.paid + paid,
+            credited=invoice.credited - paid,
+            version=invoice.version + 1,
+        )
+    )
+
+
+def complete(
+    event: Event[Any], view: View, refund: Refund, provider_reference: str
+) -> Generator[Effect, None, Refund]:
+    """It is with the payer: refund:pending / gateway, or the drawer."""
+    payment = view.row(Payment, event.tenant_id, refund.payment_id)
+    assert payment is not None
+    where = of_payment(payment)
+    yield Post(
+        [
+            Posting(chart.REFUND_PENDING, refund.asset, refund.amount, where),
+            Posting(payment.account, refund.asset, -refund.amount, where),
+        ]
+    )
+    settlement_id, outlet = "", chart.outlet_of(payment.account)
+    if outlet is not None:
+        yield from drawers.moved(event, view, outlet, refund.asset, -refund.amount)
+    else:
+        settlement_id = yield from settlements.collect(
+            event,
+            view,
+            provider=refund.provider,
+            account=payment.account,
+            asset=refund.asset,
+            refunds=refund.amount,
+        )
+    yield Put(
+        payment.replaced(
+            refund_pending=payment.refund_pending - refund.amount,
+            refunded=payment.refunded + refund.amount,
+            version=payment.version + 1,
+        )
+    )
+    after = refund.replaced(
+        status="completed",
+        provider_reference=provider_reference,
+        settlement_id=settlement_id,
+        version=refund.version + 1,
+    )
+    yield Put(after)
+    yield Emit("treasury.payment.refunded", told(after, payment))
+    return after
+
+
+def fail(event: Event[Any], view: View, refund: Refund, failure: str) -> Iterator[Effect]:
+    """It was not given back, for certain: everything is where it was."""
+    payment = view.row(Payment, event.tenant_id, refund.payment_id)
+    assert payment is not None
+    where = of_payment(payment)
+    legs = [Posting(part.account, refund.asset, -part.amount, where) for part in refund.taken]
+    yield Post([Posting(chart.REFUND_PENDING, refund.asset, refund.amount, where), *legs])
+    placements = list(payment.placements)
+    for placement in _by_subject(refund):
+        yield from _restore(event, view, refund.asset, placement)
+        placements.append(placement)
+    yield Put(
+        payment.replaced(
+            refund_pending=payment.refund_pending - refund.amount,
+            placements=tuple(placements),
+            version=payment.version + 1,
+        )
+    )
+    yield Put(refund.replaced(status="failed", failure=failure, version=refund.version + 1))
+    said = {
+        "kind": "refund_failed",
+        "refund_id": refund.refund_id,
+        "payment_id": refund.payment_id,
+        "amount": json_number(refund.amount, refund.asset),
+        "currency": refund.asset,
+        "reason": failure,
+    }
+    yield Emit("treasury.reconciliation.exception", said)
+
+
+def _by_subject(refund: Refund) -> list[Placement]:
+    """What was taken, in its order."""
+    sums: dict[tuple[str, str], int] = {}
+    for part in refund.taken:
+        sums[part.kind, part.subject] = sums.get((part.kind, part.subject), 0) + part.amount
+    return [Placement(kind, subject, amount) for (kind, subject), amount in sums.items()]
+
+
+def _restore(event: Event[Any], view: View, asset: str, placement: Placement) -> Iterator[Effect]:
+    kind, subject, amount = placement.kind, placement.subject, placement.amount
+    if kind == "credit":
+        yield from give_credit(event, view, subject, asset, amount)
+    elif kind == "case":
+        case = view.row(Case, event.tenant_id, subject)
+        assert case is not None
+        again = case.amount + amount if case.status == "open" else amount
+        yield Put(case.replaced(status="open", resolution="", amount=again))
+    else:
+        yield Put(_moved(_invoice(view, event.tenant_id, subject), amount))
+
+
+def of_payment(payment: Payment) -> dict[str, str]:
+    """Posting dimensions of a payment."""
+    return dimensions(order=payment.order_id, party=payment.customer_id, payment=payment.payment_id)
+
+
+def told(refund: Refund, payment: Payment) -> dict[str, Any]:
+    """What `treasury.payment.refunded` says."""
+    return {
+        "payment_id": refund.payment_id,
+        "refund_id": refund.refund_id,
+        "order_id": payment.order_id,
+        "amount": json_number(refund.amount, refund.asset),
+        "currency": refund.asset,
+        "provider": refund.provider,
+        "provider_reference": refund.provider_reference,
+        "reason": refund.reason,
+        "sequence": refund.version,
+    }

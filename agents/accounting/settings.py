@@ -1,0 +1,106 @@
+"""A tenant's choices as somebody writes them, and as rows keep them."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from agents.accounting.tax import LEVIES
+from agents.effects import Unfit
+from agents.words import Text
+from streams.money import Amount, parse_minor
+from tables.tenants import Settings, Tenant
+
+TERMS_MAX_DAYS = 366
+STEPS_MAX = 12
+_clock = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])").fullmatch
+_HUNDRED_PERCENT = 10_000
+
+
+class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
+    """What is not said stays as it is. Limits are amounts of the tenant's currency.
+
+    `cut_off` is a local time like 23:30 until which a day's settlement collects; percentages have
+    two decimals at most.
+    """
+
+    tax_registered: bool | None = None
+    payment_terms_days: int | None = None
+    taxes: list[Text] | None = None
+    service_charge_percent: Amount | None = None
+    dunning_days: list[int] | None = None
+    payment_links: bool | None = None
+    expense_limit: Amount | None = None
+    payout_limit: Amount | None = None
+    tolerance_percent: Amount | None = None
+    tolerance_amount: Amount | None = None
+    cut_off: Text | None = None
+
+
+def chosen(tenant: Tenant, given: SettingsGiven) -> Tenant:
+    """The tenant with these choices. Raises Unfit or BadAmount for one that cannot be."""
+    terms = given.payment_terms_days
+    if terms is not None and not 0 <= terms <= TERMS_MAX_DAYS:
+        raise Unfit("payment_terms_out_of_bounds", f"0 to {TERMS_MAX_DAYS} days")
+    changes: dict[str, Any] = {}
+    if given.tax_registered is not None:
+        changes["tax_registered"] = given.tax_registered
+    if terms is not None:
+        changes["payment_terms_days"] = terms
+    return tenant.replaced(**changes, settings=_settings(tenant, given))
+
+
+def _settings(tenant: Tenant, given: SettingsGiven) -> Settings:
+    found = {
+        "taxes": None if given.taxes is None else _taxes(given.taxes),
+        "service_charge_bp": _percent(given.service_charge_percent),
+        "dunning_days": None if given.dunning_days is None else _steps(given.dunning_days),
+        "payment_links": given.payment_links,
+        "expense_limit": _limit(given.expense_limit, tenant.currency),
+        "payout_limit": _limit(given.payout_limit, tenant.currency),
+        "tolerance_bp": _percent(given.tolerance_percent),
+        "tolerance_minor": _limit(given.tolerance_amount, tenant.currency),
+        "cut_off_minutes": None if given.cut_off is None else _minutes(given.cut_off),
+    }
+    said = {name: value for name, value in found.items() if value is not None}
+    return msgspec.structs.replace(tenant.settings, **said)
+
+
+def _taxes(names: list[str]) -> list[str]:
+    unknown = [name for name in names if name not in LEVIES]
+    if unknown:
+        raise Unfit("unknown_tax", f"known are {', '.join(LEVIES)}")
+    return sorted(set(names))
+
+
+def _steps(days: list[int]) -> tuple[int, ...]:
+    if len(days) > STEPS_MAX or any(abs(day) > TERMS_MAX_DAYS for day in days):
+        raise Unfit("dunning_days_out_of_bounds", f"at most {STEPS_MAX}, a year away")
+    return tuple(sorted(set(days)))
+
+
+def _percent(given: Amount | None) -> int | None:
+    """Basis points."""
+    if given is None:
+        return None
+    points = parse_minor(given.text, 2)
+    if not 0 <= points <= _HUNDRED_PERCENT:
+        raise Unfit("percent_out_of_bounds", "0 to 100")
+    return points
+
+
+def _limit(given: Amount | None, currency: str) -> int | None:
+    if given is None:
+        return None
+    minor = given.minor(currency)
+    if minor < 0:
+        raise Unfit("amount_not_positive", "a limit")
+    return minor
+
+
+def _minutes(text: str) -> int:
+    """Minutes after midnight: the settlement's day ends so long after the calendar's."""
+    match = _clock(text)
+    if match is None:
+        raise Unfit("bad_cut_off", "a local time like 02:00")
+    return int(match[1]) * 60 + int(match[2])

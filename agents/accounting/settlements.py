@@ -1,0 +1,92 @@
+"""Settlements' ledger side: a gateway account's day is summed up, and then it is expected.
+
+cash:in_transit / gateway for the day's net, when the tenant's day ends; what the bank then shows is
+matched against it. Every item joins the one settlement that is collecting when it happens.
+"""
+
+from collections.abc import Generator, Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from agents.accounting import chart
+from agents.effects import Effect, Effects, Emit, Post, Put, Schedule
+from agents.registry import Event, View, when_due
+from streams.ids import derive
+from streams.journal import Posting
+from streams.money import json_number
+from streams.timestamps import instant_of, local_day
+from tables.memory import Due
+from tables.settlements import Settlement
+
+EXPECTED_AFTER_DAYS = 1
+
+
+def collect(
+    event: Event[Any], view: View, *, provider: str, account: str, asset: str, **items: int
+) -> Generator[Effect, None, str]:
+    """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id."""
+    tenant = view.tenant(event.tenant_id)
+    cut_off = tenant.settings.cut_off_minutes
+    day = local_day(event.now_ms - cut_off * 60_000, tenant.time_zone)
+    settlement_id = derive(event.tenant_id, f"{account}/{asset}/{day}", "settlement", 0)
+    row = view.row(Settlement, event.tenant_id, settlement_id)
+    if row is None:
+        row = Settlement(
+            event.tenant_id,
+            settlement_id,
+            provider,
+            account,
+            asset,
+            day,
+            created_ms=event.now_ms,
+            version=0,
+        )
+        tomorrow = date.fromisoformat(day) + timedelta(days=1)
+        at_ms = instant_of(tomorrow, tenant.time_zone, cut_off)
+        yield Schedule(at_ms, "settlement", settlement_id)
+    changes = {name: getattr(row, name) + minor for name, minor in items.items()}
+    yield Put(row.replaced(**changes, items=row.items + 1, version=row.version + 1))
+    return settlement_id
+
+
+@when_due("settlement")
+def cut_off(event: Event[Due], view: View) -> Effects:
+    """The day is over: its net is on its way to the bank."""
+    row = view.row(Settlement, event.tenant_id, event.data.subject)
+    if row is None or row.status != "collecting":
+        return
+    expected = date.fromisoformat(row.day) + timedelta(days=EXPECTED_AFTER_DAYS)
+    after = row.replaced(
+        status="expected", expected_date=expected.isoformat(), version=row.version + 1
+    )
+    if row.net:
+        where = {"settlement": row.settlement_id}
+        yield Post(
+            [
+                Posting(chart.IN_TRANSIT, row.asset, row.net, where),
+                Posting(row.account, row.asset, -row.net, where),
+            ]
+        )
+    yield Put(after)
+    yield from generated(after)
+
+
+def generated(row: Settlement) -> Iterator[Effect]:
+    """The event of a settlement."""
+    said = {
+        "settlement_id": row.settlement_id,
+        "provider": row.provider,
+        "account": row.account,
+        "day": row.day,
+        "amount": json_number(row.net, row.asset),
+        "currency": row.asset,
+        "gross": json_number(row.gross, row.asset),
+        "refunds": json_number(row.refunds, row.asset),
+        "fees": json_number(row.fees, row.asset),
+        "payouts": json_number(row.payouts, row.asset),
+        "disputes": json_number(row.disputes, row.asset),
+        "items": row.items,
+        "expected_date": row.expected_date,
+        "sequence": row.version,
+    }
+    yield Emit("treasury.settlement.generated", said)

@@ -1,0 +1,110 @@
+"""I12 of documents: what invoices, bills, expenses, payouts, refunds and the like always keep."""
+
+from agents.audit.keeping import kept, newer
+from tables.invoices import Invoice
+from tables.journals import Conversion, Journal
+from tables.payables import Bill, Expense
+from tables.payments import Dispute, Refund
+from tables.payouts import Payout
+from tables.purchases import Purchase
+
+
+def invoice(before: Invoice | None, after: Invoice) -> str:
+    """Reduced by no more than its total; its status is what its amounts say."""
+    parts = (after.paid, after.credited, after.withheld, after.written_off)
+    reduced, total, status = sum(parts), after.total, after.status
+    if min(parts) < 0 or reduced > total:
+        return f"{parts} of {total}"
+    fits = {
+        "draft": not reduced,
+        "open": reduced < total and not after.paid and not after.withheld,
+        "partially_paid": reduced < total and bool(after.paid or after.withheld),
+        "paid": reduced == total,
+        "credited": after.credited == total,
+        "uncollectible": reduced == total and after.written_off > 0,
+    }
+    if not fits.get(status, True):
+        return f"{status} with {parts} of {total}"
+    if after.lines:
+        net, tax = sum(x.net for x in after.lines), sum(x.tax for x in after.lines)
+        if tax != after.tax or net + tax + sum(after.levies.values()) != total:
+            return f"its lines sum to {net} and {tax}"
+    if before is not None and (before.status, status) == ("paid", "void") and after.source != "pos":
+        return "void after it was paid"
+    return kept(
+        before, after, "order_id", "customer_id", "source", "asset", "total", "tax"
+    ) or newer(before, after)
+
+
+def bill(before: Bill | None, after: Bill) -> str:
+    """Paid and on its way no more than is owed."""
+    owed = after.total - after.withheld + after.adjusted
+    if min(after.paid, after.pending, after.withheld) < 0 or after.paid + after.pending > owed:
+        return f"{after.paid} paid and {after.pending} pending of {owed}"
+    if (after.status == "paid") != (after.paid == owed):
+        return f"{after.status} with {after.paid} of {owed}"
+    return kept(before, after, "supplier_id", "number", "asset", "total", "tax") or newer(
+        before, after
+    )
+
+
+def expense(before: Expense | None, after: Expense) -> str:
+    """Paid and on its way no more than it was."""
+    if min(after.paid, after.pending) < 0 or after.paid + after.pending > after.total:
+        return f"{after.paid} paid and {after.pending} pending of {after.total}"
+    if after.paid and after.status not in {"approved", "paid"}:
+        return f"paid while {after.status}"
+    return kept(before, after, "asset", "total") or newer(before, after)
+
+
+def payout(before: Payout | None, after: Payout) -> str:
+    """An amount above zero that never changes; two people where one does not suffice."""
+    if after.amount <= 0:
+        return f"an amount of {after.amount}"
+    let_go = before is not None and (before.status, after.status) == ("held", "submitted")
+    if let_go and after.approved_by == after.requested_by:
+        return "approved by who asked for it"
+    if after.status == "completed" and not after.provider_reference:
+        return "completed without a provider's reference"
+    return kept(before, after, "asset", "amount", "owed", "target", "subject", "account") or newer(
+        before, after
+    )
+
+
+def refund(before: Refund | None, after: Refund) -> str:
+    """What was taken for it is its amount."""
+    if after.amount <= 0 or sum(part.amount for part in after.taken) != after.amount:
+        return f"{after.amount} out of {after.taken}"
+    return kept(before, after, "asset", "amount", "payment_id", "taken") or newer(before, after)
+
+
+def dispute(before: Dispute | None, after: Dispute) -> str:
+    """An amount above zero that never changes."""
+    if after.amount <= 0:
+        return f"an amount of {after.amount}"
+    return kept(before, after, "asset", "amount", "payment_id") or newer(before, after)
+
+
+def purchase(before: Purchase | None, after: Purchase) -> str:
+    """Bills clear no more than came in, in all and by item."""
+    if not 0 <= after.cleared <= after.received:
+        return f"{after.cleared} cleared of {after.received}"
+    for item in after.items:
+        if not (0 <= item.billed <= item.received and item.cleared <= item.value):
+            return f"{item.billed} billed of {item.received} {item.item_id}"
+    return kept(before, after, "asset", "supplier_id")
+
+
+def journal(before: Journal | None, after: Journal) -> str:
+    """Legs that balance and never change."""
+    sums: dict[str, int] = {}
+    for leg in after.legs:
+        sums[leg.asset] = sums.get(leg.asset, 0) + leg.minor
+    if any(sums.values()):
+        return f"its legs sum to {sums}"
+    return kept(before, after, "legs", "day", "reverses") or newer(before, after)
+
+
+def conversion(before: Conversion | None, after: Conversion) -> str:
+    """The quote never changes."""
+    return kept(before, after, "from_asset", "to_asset", "sold", "quoted") or newer(before, after)

@@ -1,0 +1,36 @@
+"""Commands of our own HTTP layer, one resource a file; each is an event whose caller waits.
+
+A command names its actor, whom the web layer has verified. None marks anything paid without the
+provider's proof, but cash, which a person says was taken.
+"""
+
+from agents.commands import (
+    bills,
+    books,
+    cases,
+    conversions,
+    expenses,
+    invoices,
+    payments,
+    payouts,
+    refunds,
+    subscriptions,
+    tenants,
+)
+from agents.commands.payments import CONFIRM, CREATE_INTENT
+
+__all__ = [
+    "CONFIRM",
+    "CREATE_INTENT",
+    "bills",
+    "books",
+    "cases",
+    "conversions",
+    "expenses",
+    "invoices",
+    "payments",
+    "payouts",
+    "refunds",
+    "subscriptions",
+    "tenants",
+]

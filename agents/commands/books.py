@@ -1,0 +1,237 @@
+"""The books by hand: journals one by one or as a batch, dry runs, reversals."""
+
+from typing import Literal
+
+import msgspec
+
+from agents.accounting import chart, journals
+from agents.commands.base import Command, answered, positive, same, unknown
+from agents.effects import Answer, DryRun, Effects, Put, Refuse, Unfit
+from agents.registry import COMMANDS, Event, View, handles
+from agents.shown import shown
+from agents.words import Account, Code, Day, Id, OptionalId, Text
+from streams.money import Amount, exponent_of, format_minor
+from streams.timestamps import local_day, parse_day
+from tables.balances import Balance
+from tables.journals import Journal, Leg
+
+POST = "treasury.command.journal.post"
+BATCH = "treasury.command.journal.batch"
+REVERSE = "treasury.command.journal.reverse"
+LEGS_MAX, JOURNALS_MAX = 200, 100
+
+
+class LegGiven(msgspec.Struct, frozen=True, gc=False):
+    """One leg; `item` names what it is of on a control account (an invoice, a bill …)."""
+
+    account: Account
+    side: Literal["debit", "credit"]
+    amount: Amount
+    currency: Code = ""
+    item: OptionalId = ""
+    outlet_id: OptionalId = ""
+    project_id: OptionalId = ""
+    party_id: OptionalId = ""
+
+
+class Condition(msgspec.Struct, frozen=True, gc=False):
+    """What must be true of an account: its row's version before, its least balance after.
+
+    `min_balance` is on the account's normal side.
+    """
+
+    account: Account
+    currency: Code = ""
+    if_version: int | None = None
+    min_balance: Amount | None = None
+
+
+class JournalGiven(msgspec.Struct, frozen=True, gc=False):
+    """A journal: legs that balance per currency; effective today unless it says otherwise."""
+
+    legs: list[LegGiven]
+    description: Text = ""
+    reference: OptionalId = ""
+    effective_date: Day | None = None
+
+
+class PostJournal(Command, frozen=True):
+    """One journal. A dry run answers what would be, and leaves nothing behind."""
+
+    legs: list[LegGiven]
+    description: Text = ""
+    reference: OptionalId = ""
+    effective_date: Day | None = None
+    conditions: list[Condition] = []
+    dry_run: bool = False
+
+
+class PostBatch(Command, frozen=True):
+    """Several journals of one effective day: all of them, or none."""
+
+    journals: list[JournalGiven]
+    conditions: list[Condition] = []
+    dry_run: bool = False
+
+
+class ReverseJournal(Command, frozen=True):
+    """Undo a journal, effective on its own day, or on another."""
+
+    journal_id: Id
+    effective_date: Day | None = None
+
+
+@handles(POST, PostJournal, ingress=COMMANDS)
+def post(event: Event[PostJournal], view: View) -> Effects:
+    """The postings of a journal, if its conditions hold."""
+    data = event.data
+    given = JournalGiven(data.legs, data.description, data.reference, data.effective_date)
+    yield from _post(event, view, [given], batch=False)
+
+
+@handles(BATCH, PostBatch, ingress=COMMANDS)
+def batch(event: Event[PostBatch], view: View) -> Effects:
+    """All journals, or none."""
+    if not 1 <= len(event.data.journals) <= JOURNALS_MAX:
+        yield Refuse("too_many_journals", f"1 to {JOURNALS_MAX}", 422)
+        return
+    yield from _post(event, view, event.data.journals, batch=True)
+
+
+def _post(
+    event: Event[PostJournal] | Event[PostBatch],
+    view: View,
+    given: list[JournalGiven],
+    *,
+    batch: bool,
+) -> Effects:
+    data = event.data
+    refusal = _version_differs(event, view)
+    if refusal is not None:
+        yield refusal
+        return
+    rows = [_journal(event, view, each, ordinal) for ordinal, each in enumerate(given)]
+    if len({row.day for row in rows}) > 1:
+        raise Unfit("effective_dates_differ", "journals of a batch are of one day")
+    for row in rows:
+        yield from journals.post(event, view, row)
+    refusal = _balance_too_low(event, view)
+    if refusal is not None:
+        yield refusal
+        return
+    touched = dict.fromkeys((leg.account, leg.asset) for row in rows for leg in row.legs)
+    balances = [_balance(view, event.tenant_id, *account) for account in touched]
+    told = {"journals": [shown(row) for row in rows]} if batch else shown(rows[0])
+    body = {**told, "balances": balances}
+    yield DryRun(body) if data.dry_run else Answer(201, body)
+
+
+def _journal(
+    event: Event[PostJournal] | Event[PostBatch], view: View, given: JournalGiven, ordinal: int
+) -> Journal:
+    """The journal's row. Raises Unfit when it cannot be one."""
+    tenant = view.tenant(event.tenant_id)
+    if not 2 <= len(given.legs) <= LEGS_MAX:
+        raise Unfit("legs_out_of_bounds", f"2 to {LEGS_MAX} legs")
+    today = local_day(event.timestamp_ms, tenant.time_zone)
+    day = given.effective_date or today
+    parse_day(day)
+    if day > today:
+        raise Unfit("effective_in_future", f"today is {today}")
+    legs = tuple(_leg(leg, leg.currency or tenant.currency) for leg in given.legs)
+    sums: dict[str, int] = {}
+    for leg in legs:
+        sums[leg.asset] = sums.get(leg.asset, 0) + leg.minor
+    if any(sums.values()):
+        raise Unfit("unbalanced", "debits equal credits in each currency")
+    return Journal(
+        event.tenant_id,
+        event.derive("journal", ordinal),
+        legs,
+        day,
+        given.description,
+        given.reference,
+        posted_by=event.data.actor,
+        created_ms=event.now_ms,
+    )
+
+
+def _leg(given: LegGiven, asset: str) -> Leg:
+    minor = positive(given.amount, asset)
+    named = {"outlet": given.outlet_id, "project": given.project_id, "party": given.party_id}
+    dimensions = {name: value for name, value in named.items() if value}
+    sign = 1 if given.side == "debit" else -1
+    return Leg(given.account, asset, sign * minor, given.item, dimensions)
+
+
+def _version_differs(event: Event[PostJournal] | Event[PostBatch], view: View) -> Refuse | None:
+    tenant = view.tenant(event.tenant_id)
+    for condition in event.data.conditions:
+        asset = condition.currency or tenant.currency
+        row = view.row(Balance, event.tenant_id, condition.account, asset)
+        version = row.version if row else 0
+        if condition.if_version is not None and condition.if_version != version:
+            return Refuse("version_differs", f"{condition.account} is at {version}", 412)
+    return None
+
+
+def _balance_too_low(event: Event[PostJournal] | Event[PostBatch], view: View) -> Refuse | None:
+    tenant = view.tenant(event.tenant_id)
+    for condition in event.data.conditions:
+        if condition.min_balance is None:
+            continue
+        asset = condition.currency or tenant.currency
+        row = view.row(Balance, event.tenant_id, condition.account, asset)
+        if _available(row, condition.account) < condition.min_balance.minor(asset):
+            return Refuse("balance_too_low", condition.account, 422)
+    return None
+
+
+def _available(row: Balance | None, account: str) -> int:
+    """On the normal side, less what holds may take away."""
+    if row is None:
+        return 0
+    if chart.normal_side(account) == chart.DEBIT:
+        return row.posted - row.pending_credits
+    return -row.posted - row.pending_debits
+
+
+def _balance(view: View, tenant_id: str, account: str, asset: str) -> dict[str, object]:
+    row = same(view, Balance, tenant_id, account, asset)
+    side = chart.normal_side(account)
+    posted = row.posted if side == chart.DEBIT else -row.posted
+    return {
+        "account": account,
+        "currency": asset,
+        "normal_side": side,
+        "balance": format_minor(posted, exponent_of(asset)),
+        "version": row.version,
+    }
+
+
+@handles(REVERSE, ReverseJournal, ingress=COMMANDS)
+def reverse(event: Event[ReverseJournal], view: View) -> Effects:
+    """The same legs on the other side; once."""
+    data = event.data
+    journal = view.row(Journal, event.tenant_id, data.journal_id)
+    if journal is None:
+        yield unknown("journal")
+        return
+    if journal.status != "posted" or journal.reverses:
+        yield Refuse(f"journal_{journal.status}", "a journal is reversed once, a reversal never")
+        return
+    day = data.effective_date or journal.day
+    today = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
+    parse_day(day)
+    if day > today:
+        yield Refuse("effective_in_future", f"today is {today}", 422)
+        return
+    undone = journals.reversal(journal, event.derive("journal"), day)
+    undone = undone.replaced(posted_by=data.actor, created_ms=event.now_ms)
+    yield from journals.post(event, view, undone)
+    yield Put(
+        journal.replaced(
+            status="reversed", reversed_by=undone.journal_id, version=journal.version + 1
+        )
+    )
+    yield from answered(undone, 201)

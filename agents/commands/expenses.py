@@ -1,0 +1,106 @@
+"""Expenses by hand: request, approve, reject, pay without a gateway."""
+
+from agents.accounting import expenses, payables
+from agents.commands.base import Command, answered, positive, same, unknown
+from agents.effects import Effects, Refuse
+from agents.logistics import ExpenseCreated, read_expense
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Id, OptionalId, Text
+from streams.money import Amount
+from tables.payables import Expense
+
+CREATE = "treasury.command.expense.create"
+APPROVE = "treasury.command.expense.approve"
+REJECT = "treasury.command.expense.reject"
+PAY = "treasury.command.expense.pay"
+
+PAYING_ACCOUNTS = ("bank:", "cash:drawer:", "gateway:")
+"""What a bill or an expense may be paid from by hand."""
+
+
+class CreateExpense(ExpenseCreated, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As logistics.expense.created; without an id it gets one."""
+
+    expense_id: OptionalId = ""
+    actor: OptionalId = ""
+
+
+class OfExpense(Command, frozen=True):
+    """A command about one expense."""
+
+    expense_id: Id
+
+
+class PayExpense(Command, frozen=True):
+    """It was paid from `account` (a bank account or a drawer); without an amount, all of it."""
+
+    expense_id: Id
+    account: Text
+    amount: Amount | None = None
+
+
+@handles(CREATE, CreateExpense, ingress=COMMANDS)
+def create(event: Event[CreateExpense], view: View) -> Effects:
+    """Requested, or approved at once below the limit."""
+    tenant = view.tenant(event.tenant_id)
+    expense = read_expense(event, tenant, "api")
+    if isinstance(expense, Refuse):
+        yield expense
+        return
+    if not expense.expense_id:
+        expense = expense.replaced(expense_id=event.derive("expense"))
+    known = view.row(Expense, event.tenant_id, expense.expense_id)
+    if known is None:
+        yield from expenses.request(event, view, tenant, expense)
+    elif expense.project_id and (known.asset, known.total) == (expense.asset, expense.total):
+        yield from expenses.reallocate(event, view, known, expense.project_id)
+    else:
+        yield Refuse("expense_exists", "name a project to allocate it to")
+        return
+    yield from answered(same(view, Expense, event.tenant_id, expense.expense_id), 201)
+
+
+@handles(APPROVE, OfExpense, ingress=COMMANDS)
+def approve(event: Event[OfExpense], view: View) -> Effects:
+    """Expense + tax:input / payable, or what paid it."""
+    expense = view.row(Expense, event.tenant_id, event.data.expense_id)
+    if expense is None:
+        yield unknown("expense")
+    elif expense.status != "requested":
+        yield Refuse(f"expense_{expense.status}", "it does not wait for approval")
+    else:
+        yield from expenses.approve(event, view, expense, by=event.data.actor)
+        yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+
+
+@handles(REJECT, OfExpense, ingress=COMMANDS)
+def reject(event: Event[OfExpense], view: View) -> Effects:
+    """Nothing is posted."""
+    expense = view.row(Expense, event.tenant_id, event.data.expense_id)
+    if expense is None:
+        yield unknown("expense")
+    elif expense.status != "requested":
+        yield Refuse(f"expense_{expense.status}", "it does not wait for approval")
+    else:
+        yield from expenses.reject(event, view, expense, event.data.actor)
+        yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+
+
+@handles(PAY, PayExpense, ingress=COMMANDS)
+def pay(event: Event[PayExpense], view: View) -> Effects:
+    """Payable / the account that paid."""
+    data = event.data
+    expense = view.row(Expense, event.tenant_id, data.expense_id)
+    if expense is None:
+        yield unknown("expense")
+        return
+    given = data.amount
+    amount = positive(given, expense.asset) if given is not None else expense.outstanding
+    if not 0 < amount <= expense.outstanding:
+        yield Refuse("more_than_is_owed", http_status=422)
+        return
+    if not data.account.startswith(PAYING_ACCOUNTS):
+        yield Refuse("account_cannot_pay", f"one of {', '.join(PAYING_ACCOUNTS)}…", 422)
+        return
+    yield from payables.pay(event, view, expense, data.account, amount)
+    yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))

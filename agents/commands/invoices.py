@@ -1,0 +1,222 @@
+"""Invoices by hand: raise, issue a draft, void, credit, write off, note what was withheld."""
+
+from agents.accounting import crediting
+from agents.accounting.invoicing import Claim, issue, raise_invoice
+from agents.accounting.lines import LineGiven, itemise
+from agents.accounting.links import token_of
+from agents.accounting.tax import can_withhold, of_gross, rates_of, withheld
+from agents.commands.base import Command, answered, positive, unknown
+from agents.effects import Effects, Put, Refuse, Unfit
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Code, Day, Id, Metadata, OptionalId
+from streams.money import Amount
+from streams.timestamps import local_day, parse_day
+from tables.invoices import Invoice, Order
+from tables.tenants import Tenant
+
+CREATE = "treasury.command.invoice.create"
+ISSUE = "treasury.command.invoice.issue"
+VOID = "treasury.command.invoice.void"
+CREDIT = "treasury.command.invoice.credit"
+WRITE_OFF = "treasury.command.invoice.write_off"
+WITHHOLD = "treasury.command.invoice.withhold"
+
+
+class CreateInvoice(Command, frozen=True):
+    """A claim on a customer: an amount (gross), or lines, whose amounts contain the tax or not.
+
+    `source` is the kind of revenue. An order that is invoiced already is refused.
+    """
+
+    customer_id: Id
+    amount: Amount | None = None
+    currency: Code = ""
+    order_id: OptionalId = ""
+    project_id: OptionalId = ""
+    outlet_id: OptionalId = ""
+    source: OptionalId = "invoice"
+    due_date: Day | None = None
+    lines: list[LineGiven] = []
+    tax_inclusive: bool = True
+    withholding: OptionalId = ""
+    reference: OptionalId = ""
+    draft: bool = False
+    metadata: Metadata = {}
+
+
+class OfInvoice(Command, frozen=True):
+    """A command about one invoice."""
+
+    invoice_id: Id
+
+
+class CreditInvoice(Command, frozen=True):
+    """Lower the claim; without an amount, by all that is outstanding."""
+
+    invoice_id: Id
+    amount: Amount | None = None
+
+
+class WriteOff(Command, frozen=True):
+    """Give up what is outstanding; `tax_relief` if the tax authority gives its tax back."""
+
+    invoice_id: Id
+    tax_relief: bool = False
+
+
+class Withhold(Command, frozen=True):
+    """The customer paid so much to the tax authority, as the certificate says."""
+
+    invoice_id: Id
+    amount: Amount
+
+
+@handles(CREATE, CreateInvoice, ingress=COMMANDS)
+def create(event: Event[CreateInvoice], view: View) -> Effects:
+    """Receivable / revenue + tax:output; a draft waits for its issue."""
+    data, tenant = event.data, view.tenant(event.tenant_id)
+    order = None
+    if data.order_id:
+        order = view.row(Order, event.tenant_id, data.order_id)
+        order = order or Order(event.tenant_id, data.order_id)
+        if order.invoice_id or order.sold_asset:
+            yield Refuse("order_already_invoiced")
+            return
+        if data.draft:
+            yield Refuse("order_needs_invoice", "an order's invoice is no draft", 422)
+            return
+    invoice, raised = raise_invoice(event, tenant, _claim(event, tenant))
+    yield from raised
+    if order is not None:
+        yield Put(order.replaced(invoice_id=invoice.invoice_id))
+    yield from answered(invoice, 201)
+
+
+def _claim(event: Event[CreateInvoice], tenant: Tenant) -> Claim:
+    data = event.data
+    asset = data.currency or tenant.currency
+    if data.due_date:
+        parse_day(data.due_date)
+    if data.withholding and not can_withhold(tenant.country, data.withholding):
+        raise Unfit("withholding_unknown", f"in {tenant.country}")
+    rates = rates_of(tenant, local_day(event.timestamp_ms, tenant.time_zone))
+    if data.lines:
+        items = itemise(data.lines, asset, rates, inclusive=data.tax_inclusive)
+        total, parts, lines = items.total, items.parts, items.lines
+        if data.amount is not None and data.amount.minor(asset) != total:
+            raise Unfit("lines_do_not_sum", "the lines and their tax sum to the amount")
+    elif data.amount is not None:
+        total, lines = data.amount.minor(asset), ()
+        parts = of_gross(rates, total)
+    else:
+        raise Unfit("amount_missing", "give an amount or lines")
+    if total <= 0:
+        raise Unfit("amount_not_positive")
+    return Claim(
+        data.order_id,
+        data.customer_id,
+        data.outlet_id,
+        data.source,
+        asset,
+        total,
+        data.due_date or "",
+        parts=parts,
+        lines=lines,
+        project_id=data.project_id,
+        reference=data.reference,
+        to_withhold=withheld(tenant.country, data.withholding, parts.net),
+        metadata=data.metadata,
+        draft=data.draft,
+    )
+
+
+@handles(ISSUE, OfInvoice, ingress=COMMANDS)
+def issue_draft(event: Event[OfInvoice], view: View) -> Effects:
+    """The draft becomes an open invoice, as of today."""
+    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
+    if invoice is None:
+        yield unknown("invoice")
+    elif invoice.status != "draft":
+        yield Refuse(f"invoice_{invoice.status}", "only a draft is issued")
+    else:
+        tenant = view.tenant(event.tenant_id)
+        linked = tenant.settings.payment_links
+        after = invoice.replaced(
+            status="open",
+            issued_date=local_day(event.timestamp_ms, tenant.time_zone),
+            link_token=token_of(event) if linked else "",
+            version=invoice.version + 1,
+        )
+        yield from issue(event, tenant, after)
+        yield from answered(after)
+
+
+@handles(VOID, OfInvoice, ingress=COMMANDS)
+def void(event: Event[OfInvoice], view: View) -> Effects:
+    """The invoice never was; after any money or credit it needs a credit note instead."""
+    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
+    if invoice is None:
+        yield unknown("invoice")
+        return
+    touched = invoice.paid or invoice.credited or invoice.withheld or invoice.written_off
+    if invoice.status not in {"draft", "open"} or touched:
+        yield Refuse(f"invoice_{invoice.status}", "it needs a credit note")
+        return
+    if invoice.source == "pos":
+        yield Refuse("invoice_of_sale", "its sale stands: credit it", 409)
+        return
+    yield from crediting.void(invoice)
+    if invoice.order_id:
+        order = view.row(Order, event.tenant_id, invoice.order_id)
+        if order is not None and order.invoice_id == invoice.invoice_id:
+            yield Put(order.replaced(invoice_id=""))
+    yield from answered(view.row(Invoice, event.tenant_id, invoice.invoice_id))
+
+
+@handles(CREDIT, CreditInvoice, ingress=COMMANDS)
+def credit(event: Event[CreditInvoice], view: View) -> Effects:
+    """A credit note; what was paid goes back by a refund, not by this."""
+    data = event.data
+    invoice = view.row(Invoice, event.tenant_id, data.invoice_id)
+    if invoice is None:
+        yield unknown("invoice")
+        return
+    given = data.amount
+    amount = positive(given, invoice.asset) if given is not None else invoice.outstanding
+    if not 0 < amount <= invoice.outstanding:
+        yield Refuse("more_than_outstanding", "refund what was paid", 422)
+        return
+    after, effects = crediting.credit(invoice, amount)
+    yield from effects
+    yield from answered(after)
+
+
+@handles(WRITE_OFF, WriteOff, ingress=COMMANDS)
+def write_off(event: Event[WriteOff], view: View) -> Effects:
+    """expense:bad_debt / receivable for all that is outstanding."""
+    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
+    if invoice is None:
+        yield unknown("invoice")
+        return
+    if not invoice.outstanding:
+        yield Refuse(f"invoice_{invoice.status}", "nothing is outstanding")
+        return
+    after, effects = crediting.write_off(invoice, tax_relief=event.data.tax_relief)
+    yield from effects
+    yield from answered(after)
+
+
+@handles(WITHHOLD, Withhold, ingress=COMMANDS)
+def withhold(event: Event[Withhold], view: View) -> Effects:
+    """tax:wht_receivable / receivable."""
+    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
+    if invoice is None:
+        yield unknown("invoice")
+        return
+    amount = positive(event.data.amount, invoice.asset)
+    if amount > invoice.outstanding:
+        yield Refuse("more_than_outstanding", http_status=422)
+        return
+    after, effects = crediting.withhold(invoice, amount)
+    yield from effects
+    yield from answered(after)

@@ -1,0 +1,142 @@
+"""Payouts by hand, with two people above the tenant's limit: create, approve, reject, return."""
+
+from typing import Literal
+
+from agents.accounting import chart, payouts
+from agents.commands.base import Command, answered, same, unknown
+from agents.effects import Effects, Refuse
+from agents.logistics import GATEWAY
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Code, Id, OptionalId, Text
+from streams.money import Amount
+from tables.payables import Bill, Expense
+from tables.payouts import Payout, PayoutReference
+
+CREATE = "treasury.command.payout.create"
+APPROVE = "treasury.command.payout.approve"
+REJECT = "treasury.command.payout.reject"
+RETURN = "treasury.command.payout.return"
+
+
+class CreatePayout(Command, frozen=True):
+    """Pay a payee's earnings, an advance, a bill or an expense; without an amount, all of it.
+
+    `subject_id` is the payee, bill or expense. `reference` is the caller's own, unique for ever.
+    """
+
+    target: Literal["earnings", "advance", "bill", "expense"]
+    subject_id: Id
+    amount: Amount | None = None
+    currency: Code = ""
+    destination: Text = ""
+    reference: OptionalId = ""
+
+
+class OfPayout(Command, frozen=True):
+    """A command about one payout."""
+
+    payout_id: Id
+
+
+class EndPayout(Command, frozen=True):
+    """A command that ends one payout, and why."""
+
+    payout_id: Id
+    reason: Text = ""
+
+
+@handles(CREATE, CreatePayout, ingress=COMMANDS)
+def create(event: Event[CreatePayout], view: View) -> Effects:
+    """Set the money aside and send it, or hold it until somebody else approves."""
+    data, tenant = event.data, view.tenant(event.tenant_id)
+    if data.reference and view.row(PayoutReference, event.tenant_id, data.reference):
+        yield Refuse("reference_already_used")
+        return
+    payout = _payout(event, view)
+    if payout is None:
+        yield unknown(data.target)
+        return
+    refusal = payouts.refusal(view, payout)
+    if refusal is not None:
+        yield refusal
+        return
+    after = yield from payouts.request(event, view, tenant, payout)
+    yield from answered(after, 201)
+
+
+def _payout(event: Event[CreatePayout], view: View) -> Payout | None:
+    """The payout asked for; None if what it pays is not known."""
+    data, tenant_id = event.data, event.tenant_id
+    asset, party = data.currency or view.tenant(tenant_id).currency, data.subject_id
+    owed, amount = chart.PAYABLE, 0
+    if data.target in {"bill", "expense"}:
+        kind: type[Bill | Expense] = Bill if data.target == "bill" else Expense
+        item = view.row(kind, tenant_id, data.subject_id)
+        if item is None:
+            return None
+        asset, amount = data.currency or item.asset, item.outstanding
+        party = item.supplier_id if isinstance(item, Bill) else item.party_id
+    elif data.target == "earnings":
+        owed = chart.earnings(data.subject_id)
+        amount = payouts.available(view, tenant_id, owed, asset)
+    else:
+        owed = chart.advances(data.subject_id)
+    return Payout(
+        tenant_id,
+        event.derive("payout"),
+        data.target,
+        data.subject_id,
+        asset,
+        data.amount.minor(asset) if data.amount else amount,
+        owed,
+        party,
+        provider=GATEWAY,
+        account=chart.gateway(GATEWAY),
+        destination=data.destination,
+        reference=data.reference,
+        requested_by=data.actor,
+        created_ms=event.now_ms,
+    )
+
+
+@handles(APPROVE, OfPayout, ingress=COMMANDS)
+def approve(event: Event[OfPayout], view: View) -> Effects:
+    """Somebody other than who asked for it lets it go."""
+    payout = view.row(Payout, event.tenant_id, event.data.payout_id)
+    if payout is None:
+        yield unknown("payout")
+    elif payout.status != "held":
+        yield Refuse(f"payout_{payout.status}", "it does not wait for approval")
+    elif payout.requested_by == event.data.actor:
+        yield Refuse("same_person", "who asked for a payout does not approve it", 403)
+    else:
+        approved = payout.replaced(approved_by=event.data.actor, version=payout.version + 1)
+        after = yield from payouts.submit(event, approved)
+        yield from answered(after, 202)
+
+
+@handles(REJECT, EndPayout, ingress=COMMANDS)
+def reject(event: Event[EndPayout], view: View) -> Effects:
+    """It is not sent, and the money is owed as before."""
+    data = event.data
+    payout = view.row(Payout, event.tenant_id, data.payout_id)
+    if payout is None:
+        yield unknown("payout")
+    elif payout.status != "held":
+        yield Refuse(f"payout_{payout.status}", "it does not wait for approval")
+    else:
+        yield from payouts.fail(event, view, payout, data.reason or "rejected", by=data.actor)
+        yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))
+
+
+@handles(RETURN, EndPayout, ingress=COMMANDS)
+def give_back(event: Event[EndPayout], view: View) -> Effects:
+    """What was paid came back, as the provider or the bank shows."""
+    payout = view.row(Payout, event.tenant_id, event.data.payout_id)
+    if payout is None:
+        yield unknown("payout")
+    elif payout.status != "completed":
+        yield Refuse(f"payout_{payout.status}", "only what was paid can come back")
+    else:
+        yield from payouts.give_back(event, view, payout, event.data.reason or "returned")
+        yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))

@@ -1,0 +1,108 @@
+"""Refunds of payments, and disputes about them as a provider tells of them."""
+
+from typing import Literal
+
+from agents.accounting import disputes, refunds
+from agents.commands.base import Command, answered, not_below_zero, positive, same, unknown
+from agents.effects import Effects, Refuse
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Id, OptionalId, Text
+from streams.money import Amount
+from tables.payments import Dispute, Payment
+
+REFUND = "treasury.command.payment.refund"
+OPEN_DISPUTE = "treasury.command.dispute.open"
+CLOSE_DISPUTE = "treasury.command.dispute.close"
+
+
+class RefundPayment(Command, frozen=True):
+    """Give money back; without an amount, all that is refundable."""
+
+    payment_id: Id
+    amount: Amount | None = None
+    reason: Text = ""
+
+
+class OpenDispute(Command, frozen=True):
+    """The payer's bank took money back; without an amount, all of the payment."""
+
+    payment_id: Id
+    amount: Amount | None = None
+    fee: Amount | None = None
+    reason: Text = ""
+    provider_reference: OptionalId = ""
+
+
+class CloseDispute(Command, frozen=True):
+    """How it ended."""
+
+    dispute_id: Id
+    outcome: Literal["won", "lost"]
+    fee: Amount | None = None
+
+
+@handles(REFUND, RefundPayment, ingress=COMMANDS)
+def refund(event: Event[RefundPayment], view: View) -> Effects:
+    """From where its money is, through refund:pending, out of its gateway."""
+    data = event.data
+    payment = view.row(Payment, event.tenant_id, data.payment_id)
+    if payment is None:
+        yield unknown("payment")
+        return
+    if not payment.received:
+        yield Refuse(f"payment_{payment.status}", "no money came yet")
+        return
+    given = data.amount
+    amount = positive(given, payment.asset) if given is not None else payment.refundable
+    if not 0 < amount <= payment.refundable:
+        yield Refuse("more_than_refundable", f"{payment.refundable} minor units are", 422)
+        return
+    row = yield from refunds.request(event, view, payment, amount, data.reason)
+    yield from answered(row, 202 if row.status == "submitted" else 201)
+
+
+@handles(OPEN_DISPUTE, OpenDispute, ingress=COMMANDS)
+def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
+    """disputes:held / gateway."""
+    data = event.data
+    payment = view.row(Payment, event.tenant_id, data.payment_id)
+    if payment is None:
+        yield unknown("payment")
+        return
+    if payment.provider in {"", "cash"}:
+        yield Refuse("not_disputable", "nobody stands between us and the payer", 422)
+        return
+    given = data.amount
+    amount = positive(given, payment.asset) if given is not None else payment.refundable
+    if not 0 < amount <= payment.refundable:
+        yield Refuse("more_than_received", http_status=422)
+        return
+    dispute = Dispute(
+        event.tenant_id,
+        event.derive("dispute"),
+        payment.payment_id,
+        payment.asset,
+        amount,
+        payment.account,
+        reason=data.reason,
+        fee=not_below_zero(data.fee, payment.asset),
+        created_ms=event.now_ms,
+    )
+    yield from disputes.open_dispute(event, view, payment, dispute)
+    yield from answered(dispute, 201)
+
+
+@handles(CLOSE_DISPUTE, CloseDispute, ingress=COMMANDS)
+def close_dispute(event: Event[CloseDispute], view: View) -> Effects:
+    """Won: the money is back. Lost: expense:chargeback / disputes:held."""
+    data = event.data
+    dispute = view.row(Dispute, event.tenant_id, data.dispute_id)
+    if dispute is None:
+        yield unknown("dispute")
+        return
+    if dispute.status != "opened":
+        yield Refuse(f"dispute_{dispute.status}", "it is over")
+        return
+    fee = not_below_zero(data.fee, dispute.asset)
+    yield from disputes.close(event, view, dispute, won=data.outcome == "won", fee=fee)
+    yield from answered(same(view, Dispute, event.tenant_id, dispute.dispute_id))

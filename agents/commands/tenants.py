@@ -1,0 +1,113 @@
+"""What a tenant says of itself: closed books, thresholds, budgets, and a sandbox's clock."""
+
+from agents.accounting import budgets
+from agents.commands.base import Command, answered, not_below_zero, same
+from agents.effects import AdvanceClock, Answer, Effects, Put, Refuse
+from agents.posting import crossed_now
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Account, Code, Day, Id, Text
+from streams.money import Amount
+from streams.timestamps import format_ms, local_day, parse_day, parse_ms
+from tables.budgets import Budget
+from tables.tenants import Tenant, Threshold
+
+CLOSE = "treasury.command.period.close"
+THRESHOLD = "treasury.command.threshold.set"
+BUDGET = "treasury.command.budget.set"
+ADVANCE = "treasury.command.clock.advance"
+YEAR_MS = 366 * 24 * 3600 * 1000
+WATCHED_MAX = 50
+
+
+class ClosePeriod(Command, frozen=True):
+    """Close the books through a day that is over; never back."""
+
+    through: Day
+
+
+class SetThreshold(Command, frozen=True):
+    """Tell when a balance, on its normal side, passes an amount: `below` or above it."""
+
+    account: Account
+    amount: Amount
+    currency: Code = ""
+    below: bool = True
+
+
+class SetBudget(Command, frozen=True):
+    """What a project may spend in a category; `*` is all of them."""
+
+    project_id: Id
+    amount: Amount
+    category: Text = budgets.ALL
+    currency: Code = ""
+
+
+class Advance(Command, frozen=True):
+    """Put a sandbox tenant's clock forward to a moment (RFC 3339), a year at most."""
+
+    to: Text
+
+
+@handles(CLOSE, ClosePeriod, ingress=COMMANDS)
+def close(event: Event[ClosePeriod], view: View) -> Effects:
+    """Whatever comes for a closed day counts in the first open one, and keeps its own date."""
+    tenant, through = view.tenant(event.tenant_id), event.data.through
+    today = local_day(event.timestamp_ms, tenant.time_zone)
+    parse_day(through)
+    if through >= today:
+        return [Refuse("period_not_over", f"today is {today}", 422)]
+    if through < tenant.closed_through:
+        return [Refuse("period_closed", f"closed through {tenant.closed_through}")]
+    after = tenant.replaced(closed_through=through, version=tenant.version + 1)
+    return [Put(after), Answer(200, {"closed_through": through, "version": after.version})]
+
+
+@handles(THRESHOLD, SetThreshold, ingress=COMMANDS)
+def threshold(event: Event[SetThreshold], view: View) -> Effects:
+    """Watched from now on; it tells when the line is crossed the next time."""
+    data, tenant = event.data, view.tenant(event.tenant_id)
+    asset = data.currency or tenant.currency
+    watched = tuple(sorted({*tenant.watched, data.account}))
+    if len(watched) > WATCHED_MAX:
+        yield Refuse("too_many_thresholds", f"at most {WATCHED_MAX} accounts", 422)
+        return
+    before = view.row(Threshold, event.tenant_id, data.account, asset)
+    row = Threshold(
+        event.tenant_id,
+        data.account,
+        asset,
+        data.amount.minor(asset),
+        data.below,
+        version=before.version + 1 if before else 1,
+    )
+    row = row.replaced(passed=crossed_now(row, view))
+    if watched != tenant.watched:
+        yield Put(tenant.replaced(watched=watched, version=tenant.version + 1))
+    yield Put(row)
+    yield from answered(row, 200)
+
+
+@handles(BUDGET, SetBudget, ingress=COMMANDS)
+def budget(event: Event[SetBudget], view: View) -> Effects:
+    """What was counted before stays counted."""
+    data = event.data
+    asset = data.currency or view.tenant(event.tenant_id).currency
+    known = view.row(Budget, event.tenant_id, data.project_id, data.category, asset)
+    row = known or Budget(event.tenant_id, data.project_id, data.category, asset, version=0)
+    amount = not_below_zero(data.amount, asset)
+    yield from budgets.judged(row.replaced(amount=amount, version=row.version + 1))
+    yield from answered(same(view, Budget, event.tenant_id, data.project_id, data.category, asset))
+
+
+@handles(ADVANCE, Advance, ingress=COMMANDS)
+def advance(event: Event[Advance], view: View) -> Effects:
+    """Every moment on the way is lived through, in its order, at its own time."""
+    tenant: Tenant = view.tenant(event.tenant_id)
+    to_ms = parse_ms(event.data.to)
+    if not tenant.sandbox:
+        return [Refuse("not_a_sandbox", "only a sandbox tenant's clock can be moved", 422)]
+    if not event.now_ms < to_ms <= event.now_ms + YEAR_MS:
+        return [Refuse("clock_out_of_bounds", f"it is {format_ms(event.now_ms)}", 422)]
+    told = {"now": format_ms(event.now_ms), "to": format_ms(to_ms)}
+    return [AdvanceClock(to_ms), Answer(202, told)]

@@ -1,0 +1,9 @@
+"""What dispatch tells of gateway calls, and what each kind of call means to what it is about.
+
+`calls` has the life of a call, `collect`, `payout` and `refund` one operation each.
+"""
+
+from agents.gateways import calls, clock
+from agents.gateways.calls import CASE_AFTER_MS
+
+__all__ = ["CASE_AFTER_MS", "calls", "clock"]

@@ -1,0 +1,112 @@
+"""The life of a gateway call: granted, completed; and what the clock does about it.
+
+requested → granted(nonce, deadline) → done. Only the holder of the granted nonce sends. A call
+whose fate is unknown stays so until the provider says otherwise; a late success still counts.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Literal
+
+import msgspec
+
+from agents.effects import Effect, Effects, Emit, Put, Refuse, Schedule, Unschedule
+from agents.gateways import collect, payout, refund
+from agents.registry import INTERNAL, Event, View, handles, when_due
+from streams.money import Amount
+from tables.memory import Due
+from tables.payments import GatewayCall
+
+MAX_GRANT_MS = 60 * 1000
+CASE_AFTER_MS = 6 * 60 * 1000
+"""How long after a grant's deadline "not found" may still turn into something."""
+
+OPERATIONS: Mapping[str, ModuleType] = {"collect": collect, "payout": payout, "refund": refund}
+"""Each has `succeeded(event, view, call)` and `failed(event, view, call, failure)`."""
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """Dispatch asks to be the one who sends the call."""
+
+    call_id: str
+    nonce: str
+    valid_for_ms: int
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """What the provider answered, or that it could not be known."""
+
+    call_id: str
+    nonce: str
+    outcome: Literal["succeeded", "failed", "unknown"]
+    provider_reference: str = ""
+    amount: Amount | None = None
+    currency: str = ""
+    failure: str = ""
+    detail: str = ""
+    fee: Amount | None = None
+
+
+@handles("treasury.call.granted", Granted, ingress=INTERNAL, needs_tenant=False)
+def granted(event: Event[Granted], view: View) -> Effects:
+    """Grant the call to the first who asks in time; everybody else is refused."""
+    data = event.data
+    call = view.row(GatewayCall, event.tenant_id, data.call_id)
+    if call is None:
+        return [Refuse("call_unknown")]
+    if call.status != "requested":
+        return [Refuse(f"call_{call.status}")]
+    deadline_ms = event.log_ms + min(max(data.valid_for_ms, 0), MAX_GRANT_MS)
+    return [
+        Unschedule(call.deadline_ms, "call", call.call_id, log_time=True),
+        Put(call.replaced(status="granted", nonce=data.nonce, deadline_ms=deadline_ms)),
+        Schedule(deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+    ]
+
+
+@handles("treasury.call.completed", Completed, ingress=INTERNAL, needs_tenant=False)
+def completed(event: Event[Completed], view: View) -> Effects:
+    """The provider's word. Its success always counts; its failure only while we still wait."""
+    data = event.data
+    call = view.row(GatewayCall, event.tenant_id, data.call_id)
+    if call is None or call.nonce != data.nonce:
+        yield Refuse("call_unknown")
+        return
+    if call.status == "done" and call.outcome != "failed":
+        yield Refuse("call_done")
+        return
+    yield Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True)
+    if data.outcome == "unknown":
+        if call.status != "unknown":
+            yield from _unknown(call)
+        return
+    yield Put(call.replaced(status="done", outcome=data.outcome))
+    operation = OPERATIONS[call.operation]
+    if data.outcome == "failed":
+        yield from operation.failed(event, view, call, data.failure or "failed")
+    else:
+        yield from operation.succeeded(event, view, call)
+
+
+def _unknown(call: GatewayCall) -> Iterator[Effect]:
+    said = {
+        "kind": "call_unknown",
+        "call_id": call.call_id,
+        "operation": call.operation,
+        "payment_id": call.subject_id,
+    }
+    yield Put(call.replaced(status="unknown", outcome="unknown"))
+    yield Emit("treasury.reconciliation.exception", said)
+
+
+@when_due("call")
+def call_due(event: Event[Due], view: View) -> Effects:
+    """A call nobody asked for is over and can be tried again; a granted one becomes unknown."""
+    call = view.row(GatewayCall, event.tenant_id, event.data.subject)
+    if call is None:
+        return
+    if call.status == "requested":
+        yield Put(call.replaced(status="done", outcome="not_sent"))
+        yield from OPERATIONS[call.operation].failed(event, view, call, "gateway_unavailable")
+    elif call.status == "granted":
+        yield from _unknown(call)

@@ -1,0 +1,25 @@
+"""What the clock ends: intents nobody confirmed, holds nobody captured."""
+
+from agents.effects import Effects, EndHold, Put
+from agents.registry import Event, View, when_due
+from tables.balances import Hold
+from tables.memory import Due
+from tables.payments import Payment
+
+
+@when_due("intent")
+def intent_due(event: Event[Due], view: View) -> Effects:
+    """An intent nobody confirmed expires; one in flight waits for its gateway's word."""
+    payment = view.row(Payment, event.tenant_id, event.data.subject)
+    if payment is None or payment.status != "requires_action":
+        return []
+    return [Put(payment.replaced(status="expired", version=payment.version + 1))]
+
+
+@when_due("hold")
+def hold_due(event: Event[Due], view: View) -> Effects:
+    """A hold that nobody captured in time is released."""
+    hold = view.row(Hold, event.tenant_id, event.data.subject)
+    if hold is None or hold.status != "held":
+        return []
+    return [EndHold(hold.hold_id, expired=True)]

@@ -1,0 +1,43 @@
+"""A payout on its way: completed, failed, or done although it was given up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agents.accounting import payouts
+from agents.accounting.cases import unexplained_loss
+from agents.effects import Effect
+from agents.registry import Event, View
+from tables.payments import GatewayCall
+from tables.payouts import Payout
+
+
+def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
+    """The provider paid it. After it was given up as failed, the money is set aside once more."""
+    payout, data = _payout(view, call), event.data
+    if payout.status == "failed" and payouts.can_revive(view, payout):
+        yield from payouts.revive(event, view, payout)
+        payout = _payout(view, call)
+    if payout.status != "submitted":
+        yield from unexplained_loss(
+            kind="payout_done_after_failure",
+            account=payout.account,
+            asset=payout.asset,
+            amount=payout.amount,
+            subject_id=payout.payout_id,
+        )
+        return
+    fee = data.fee.minor(payout.asset) if data.fee else 0
+    yield from payouts.complete(event, view, payout, data.provider_reference or call.call_id, fee)
+
+
+def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> Iterator[Effect]:
+    """The provider did not pay it, for certain."""
+    payout = _payout(view, call)
+    if payout.status == "submitted" and payout.call_id == call.call_id:
+        yield from payouts.fail(event, view, payout, failure)
+
+
+def _payout(view: View, call: GatewayCall) -> Payout:
+    payout = view.row(Payout, call.tenant_id, call.subject_id)
+    assert payout is not None
+    return payout

@@ -1,0 +1,41 @@
+"""A refund on its way: completed, failed, or done although it was given up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agents.accounting import refunds
+from agents.accounting.cases import unexplained_loss
+from agents.effects import Effect
+from agents.registry import Event, View
+from tables.payments import GatewayCall, Payment, Refund
+
+
+def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
+    """The provider gave it back. After it was given up, somebody has to look: it is a case."""
+    refund = _refund(view, call)
+    if refund.status != "submitted":
+        payment = view.row(Payment, call.tenant_id, refund.payment_id)
+        assert payment is not None
+        yield from unexplained_loss(
+            kind="refund_done_after_failure",
+            account=payment.account,
+            asset=refund.asset,
+            amount=refund.amount,
+            subject_id=refund.refund_id,
+        )
+        return
+    reference = event.data.provider_reference or call.call_id
+    yield from refunds.complete(event, view, refund, reference)
+
+
+def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> Iterator[Effect]:
+    """The provider did not give it back, for certain."""
+    refund = _refund(view, call)
+    if refund.status == "submitted" and refund.call_id == call.call_id:
+        yield from refunds.fail(event, view, refund, failure)
+
+
+def _refund(view: View, call: GatewayCall) -> Refund:
+    refund = view.row(Refund, call.tenant_id, call.subject_id)
+    assert refund is not None
+    return refund

@@ -1,0 +1,135 @@
+"""Rows as answers show them: amounts as decimal text of their currency, never minor units.
+
+One table says which members are amounts; everything else is shown under its own name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from agents.accounting.lines import quantity_text
+from streams.money import exponent_of, format_minor
+from tables.budgets import Budget
+from tables.drawers import DrawerSession
+from tables.earnings import Deduction, Earnings
+from tables.invoices import Invoice, Line, Order, PaymentLink
+from tables.journals import Conversion, Journal, Leg
+from tables.payables import Bill, BillLine, Expense
+from tables.payments import Case, Credit, Dispute, Payment, Placement, Refund, Taken
+from tables.payouts import Payout
+from tables.purchases import Item, Purchase
+from tables.row import Row
+from tables.settlements import Settlement
+from tables.subscriptions import Meter, Plan, Subscription, Usage
+from tables.tenants import Outlet, Tenant, Threshold
+
+AMOUNTS: Mapping[type[msgspec.Struct], str] = {
+    Invoice: "total tax paid credited withheld written_off to_withhold",
+    Line: "net tax",
+    Order: "sold_net sold_tax",
+    Payment: "amount received refunded refund_pending disputed",
+    Placement: "amount",
+    Case: "amount",
+    Credit: "amount",
+    Refund: "amount",
+    Taken: "amount",
+    Dispute: "amount fee",
+    Settlement: "gross refunds fees payouts disputes",
+    Payout: "amount fee",
+    Bill: "total tax paid pending withheld cleared adjusted",
+    BillLine: "net",
+    Expense: "total tax paid pending",
+    Purchase: "received cleared",
+    Item: "value cleared",
+    Earnings: "gross",
+    Deduction: "amount",
+    Budget: "amount committed actual",
+    Plan: "price",
+    Meter: "",
+    Subscription: "deferred deferred_total",
+    DrawerSession: "counted deposit paid_in paid_out drops float_minor carried moved",
+    Threshold: "minor",
+    Journal: "",
+    Conversion: "",
+    Usage: "",
+    PaymentLink: "",
+    Tenant: "",
+    Outlet: "",
+}
+"""Every kind of row that is shown, and its parts: the members that are minor units."""
+_COMPUTED: Mapping[type[Row], str] = {
+    Invoice: "outstanding",
+    Payment: "refundable",
+    Settlement: "net",
+    Bill: "net outstanding",
+    Expense: "net outstanding",
+    Purchase: "unbilled",
+    Earnings: "net",
+    Budget: "remaining",
+    DrawerSession: "begun_with expected left",
+}
+_NAMES = {"asset": "currency", "float_minor": "opening_float", "minor": "amount"}
+_TOTALS = (Invoice, Bill, Expense)
+_QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
+_HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken"})
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """The members of a row, amounts as text in its currency."""
+    members = _members(row, getattr(row, "asset", ""))
+    if isinstance(row, _TOTALS):
+        members["amount"] = members.pop("total")
+    for name in _COMPUTED.get(type(row), "").split():
+        members[name] = _text(getattr(row, name), row.asset)  # type: ignore[attr-defined]
+    if isinstance(row, Conversion):
+        members["sold"] = _text(row.sold, row.from_asset)
+        members["quoted"] = _text(row.quoted, row.to_asset)
+        members["bought"] = _text(row.bought, row.to_asset)
+    if isinstance(row, Budget) and row.amount < 0:
+        members["amount"] = members["remaining"] = None
+    return members
+
+
+def _members(value: msgspec.Struct, asset: str) -> dict[str, Any]:
+    amounts = AMOUNTS[type(value)].split()
+    quantities = _QUANTITIES.get(type(value), "").split()
+    found: dict[str, Any] = {}
+    for name in value.__struct_fields__:
+        if name in _HIDDEN:
+            continue
+        member = getattr(value, name)
+        if name in amounts and member is not None:
+            member = _text(member, asset)
+        elif name in quantities:
+            member = quantity_text(member)
+        elif isinstance(value, Invoice) and name == "levies":
+            member = {account: _text(minor, asset) for account, minor in member.items()}
+        else:
+            member = _plain(member, asset)
+        found[_NAMES.get(name, name)] = member
+    return found
+
+
+def _plain(member: Any, asset: str) -> Any:
+    if isinstance(member, Leg):
+        side = "debit" if member.minor >= 0 else "credit"
+        return {
+            "account": member.account,
+            "side": side,
+            "amount": _text(abs(member.minor), member.asset),
+            "currency": member.asset,
+            "item": member.item,
+            "dimensions": member.dimensions,
+        }
+    if type(member) in AMOUNTS:
+        return _members(member, asset)
+    if isinstance(member, msgspec.Struct):
+        return msgspec.to_builtins(member)
+    if isinstance(member, list | tuple):
+        return [_plain(item, asset) for item in member]
+    return member
+
+
+def _text(minor: int, asset: str) -> str:
+    return format_minor(minor, exponent_of(asset))

@@ -1,0 +1,63 @@
+"""Journals that people post by hand, their reversals, and conversions between currencies.
+
+Journal: posted → reversed. Conversion: quoted → completed | cancelled. Guarantees: a journal
+balances per currency and is reversed at most once. Constraints: a leg on a control account names
+the item it belongs to.
+"""
+
+import msgspec
+
+from tables.row import Row, register
+
+
+class Leg(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One leg: debit positive, minor units of `asset`; `item` for a control account."""
+
+    account: str
+    asset: str
+    minor: int
+    item: str = ""
+    dimensions: dict[str, str] = {}
+
+
+@register
+class Journal(Row, frozen=True):
+    """One journal as posted; its effective day is tenant-local, ISO 8601."""
+
+    KIND = "jn"
+    KEY = ("tenant_id", "journal_id")
+
+    tenant_id: str
+    journal_id: str
+    legs: tuple[Leg, ...]
+    day: str
+    description: str = ""
+    reference: str = ""
+    status: str = "posted"
+    reverses: str = ""
+    reversed_by: str = ""
+    posted_by: str = ""
+    created_ms: int = 0
+    version: int = 1
+
+
+@register
+class Conversion(Row, frozen=True):
+    """Money of one currency for another: `quoted` is what was promised, `bought` what came."""
+
+    KIND = "cv"
+    KEY = ("tenant_id", "conversion_id")
+
+    tenant_id: str
+    conversion_id: str
+    from_account: str
+    from_asset: str
+    sold: int
+    to_account: str
+    to_asset: str
+    quoted: int
+    bought: int = 0
+    status: str = "quoted"
+    reference: str = ""
+    created_ms: int = 0
+    version: int = 1

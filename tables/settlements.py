@@ -1,0 +1,38 @@
+"""Settlements: what a gateway account owes us for one day, each item in exactly one of them.
+
+States: collecting → expected (at the tenant's cut-off) → settled (its bank's word). Guarantees:
+every receipt, refund, fee, payout and dispute of the account is in one settlement; once expected,
+its net lies in cash:in_transit. Constraints: an item of a later moment never joins an earlier one.
+"""
+
+from tables.row import Row, register
+
+
+@register
+class Settlement(Row, frozen=True):
+    """One day of a gateway account (or one closing of a drawer); amounts in minor units."""
+
+    KIND = "st"
+    KEY = ("tenant_id", "settlement_id")
+
+    tenant_id: str
+    settlement_id: str
+    provider: str
+    account: str
+    asset: str
+    day: str
+    gross: int = 0
+    refunds: int = 0
+    fees: int = 0
+    payouts: int = 0
+    disputes: int = 0
+    items: int = 0
+    status: str = "collecting"
+    expected_date: str = ""
+    created_ms: int = 0
+    version: int = 1
+
+    @property
+    def net(self) -> int:
+        """What is left for us."""
+        return self.gross - self.refunds - self.fees - self.payouts - self.disputes

@@ -1,0 +1,81 @@
+"""Plans, subscriptions to them, and what their meters counted.
+
+Subscription: active → cancelled (its running period is billed at its end). Guarantees: every use
+is billed once; a use that comes after its period was billed is on the next invoice, marked as of a
+prior period. Constraints: periods are months of the tenant's time zone, from the day it started;
+a plan never changes, subscribers move to another.
+"""
+
+import msgspec
+
+from tables.row import Row, register
+
+
+class Meter(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A meter of a plan: `price` is decimal text for one unit, finer than minor units if need be.
+
+    The first `included` units of a period (millionths) cost nothing.
+    """
+
+    name: str
+    price: str
+    included: int = 0
+
+
+@register
+class Plan(Row, frozen=True):
+    """What a period costs: `price` minor units, and what its meters count besides."""
+
+    KIND = "pn"
+    KEY = ("tenant_id", "plan_id")
+
+    tenant_id: str
+    plan_id: str
+    name: str
+    asset: str
+    price: int
+    months: int = 1
+    prepaid: bool = False
+    meters: tuple[Meter, ...] = ()
+    created_ms: int = 0
+    version: int = 1
+    status: str = "active"
+
+
+@register
+class Subscription(Row, frozen=True):
+    """One customer's subscription; `period` counts from 0, `began` is its first day (ISO)."""
+
+    KIND = "su"
+    KEY = ("tenant_id", "subscription_id")
+
+    tenant_id: str
+    subscription_id: str
+    plan_id: str
+    customer_id: str
+    asset: str
+    began: str
+    period: int = 0
+    period_from: str = ""
+    period_to: str = ""
+    status: str = "active"
+    ends: str = ""
+    deferred: int = 0
+    deferred_total: int = 0
+    created_ms: int = 0
+    version: int = 1
+
+
+@register
+class Usage(Row, frozen=True):
+    """What one meter counted in one period, in millionths; `late` came after it was billed."""
+
+    KIND = "us"
+    KEY = ("tenant_id", "subscription_id", "meter")
+
+    tenant_id: str
+    subscription_id: str
+    meter: str
+    now: int = 0
+    next: int = 0
+    late: int = 0
