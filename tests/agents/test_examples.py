@@ -12,6 +12,41 @@ from tests.agents.core import Core
 
 EXAMPLES = Path(agents.services.__file__).with_name("examples")
 TOLD = sorted(name for name, each in HANDLED.items() if each.ingress in (PLATFORM, SERVICES))
+BEFORE_ALL = ("auth.tenant.created",)
+BEFORE = {
+    "auth.outlet.updated": ("auth.outlet.created",),
+    "logistics.payout.requested": ("logistics.earnings.calculated",),
+    "projects.expense.created": ("logistics.expense.created",),
+}
+PLAN = {
+    "plan_id": "plan-uuid",
+    "name": "Deliveries",
+    "price": "1000",
+    "meters": [{"name": "deliveries", "unit_price": "15"}],
+}
+SUBSCRIPTION = {
+    "subscription_id": "subscription-uuid",
+    "plan_id": "plan-uuid",
+    "customer_id": "customer-uuid",
+}
+FLOAT = {
+    "legs": [
+        {"account": "gateway:instant:collection", "side": "debit", "amount": "100000"},
+        {"account": "opening", "side": "credit", "amount": "100000"},
+    ]
+}
+COMMANDS_BEFORE = {
+    "cafe.subscription.usage.metered": (
+        ("treasury.command.plan.create", PLAN),
+        ("treasury.command.subscription.create", SUBSCRIPTION),
+    ),
+    "logistics.payout.requested": (("treasury.command.journal.post", FLOAT),),
+}
+
+
+def example_of(event_type: str) -> bytes:
+    """The committed example."""
+    return (EXAMPLES / f"{event_type}.json").read_bytes()
 
 
 class TestExamples:
@@ -22,13 +57,14 @@ class TestExamples:
     def test_is_applied_as_it_is(self, event_type):
         core = Core()
         core.now_ms = parse_ms("2024-12-05T10:40:00Z")
-        tenant = (EXAMPLES / "auth.tenant.created.json").read_bytes()
-        example = (EXAMPLES / f"{event_type}.json").read_bytes()
-        core.send(tenant)
-        if example != tenant:
-            core.send(example)
-        assert core.entries[-1].status == "applied"
-        assert core.entries[-1].event_type == event_type
+        for before in (*BEFORE_ALL, *BEFORE.get(event_type, ())):
+            if before != event_type:
+                assert core.send(example_of(before))[0].status == "applied"
+        for command, data in COMMANDS_BEFORE.get(event_type, ()):
+            core.event(command, "tenant-uuid", data, ingress="http")
+        [entry, *_] = core.send(example_of(event_type))
+        assert (entry.status, entry.reason) == ("applied", "")
+        assert entry.event_type == event_type
 
     def test_of_the_order_is_the_guides_own(self):
         example = json.loads((EXAMPLES / "cafe.order.created.json").read_bytes())

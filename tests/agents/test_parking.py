@@ -111,7 +111,7 @@ class TestDeadline:
     def test_nothing_is_due_for_an_event_that_was_released(self, core):
         core.order("u", "o")
         core.tenant("u")
-        assert len(core.tick(DEADLINE_MS)) == 1
+        assert [entry.reason for entry in core.tick(DEADLINE_MS) if entry.reason] == []
 
     def test_many_deadlines_are_worked_off_over_several_ticks(self, core):
         core.batch([_order(core, "u", number) for number in range(STEPS_PER_EVENT)])
@@ -149,7 +149,7 @@ class TestTheWaitingRoom:
         big = {"order_id": "o", "total_amount": 1, "padding": "x" * 872_000}
         for number in range(12):
             core.event("cafe.order.created", "u", {**big, "order_id": str(number)})
-        large = {**wish, "metadata": {"k": "x" * 50_000}}
+        large = {**wish, "metadata": {str(number): "x" * 500 for number in range(50)}}
         [first] = core.event(kind, "u", large, event_id="e", ingress="http")
         assert (first.status, first.reason, first.reply.status) == ("refused", "parking_full", 503)
         assert core.rows(StoredReply) == []

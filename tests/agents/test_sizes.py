@@ -72,8 +72,9 @@ class TestSizes:
         )
 
     def test_large_rows_that_are_due_change_over_several_ticks(self, core):
-        for number in range(EACH):
-            data = {"amount": "5", "metadata": {"k": PADDING[:400_000]}}
+        many = {f"{number}": PADDING[:500] for number in range(50)}
+        for number in range(150):
+            data = {"amount": "5", "metadata": many}
             core.event(CREATE_INTENT, "t", data, event_id=f"i{number}", ingress="http")
         core.tick(INTENT_LIFETIME_MS)
         sizes = drain(core)

@@ -4,8 +4,24 @@ import pytest
 
 from agents.audit.rows import WATCHED, broken_step
 from tables.balances import Balance, Hold
-from tables.invoices import Invoice
-from tables.payments import Case, Credit, GatewayCall, Payment, Reference
+from tables.invoices import Invoice, Line
+from tables.journals import Conversion, Journal, Leg
+from tables.payables import Bill, Expense
+from tables.payments import (
+    Case,
+    Credit,
+    Dispute,
+    GatewayCall,
+    Payment,
+    Placement,
+    Reference,
+    Refund,
+    Taken,
+)
+from tables.payouts import Payout
+from tables.purchases import Item, Purchase
+from tables.settlements import Settlement
+from tables.subscriptions import Subscription
 
 INVOICE = Invoice("t", "i", "o", "c", "cafe", "KES", 100, 16)
 SHARE = INVOICE.replaced(source="pos")
@@ -13,13 +29,32 @@ PART = INVOICE.replaced(status="partially_paid", paid=40, version=2)
 PAID = INVOICE.replaced(status="paid", paid=100, version=3)
 PAYMENT = Payment("t", "p", "KES", 100)
 TRIED = PAYMENT.replaced(status="processing", attempt=1, call_id="k", version=2)
-DONE = TRIED.replaced(status="succeeded", provider_reference="r", version=3)
+SOME = (Placement("invoice", "i", 60),)
+HOME = (Placement("invoice", "i", 100),)
+DONE = TRIED.replaced(
+    status="succeeded", provider_reference="r", received=100, placements=HOME, version=3
+)
 CALL = GatewayCall("t", "k", "instant", "collect", "p")
 GRANTED = CALL.replaced(status="granted", nonce="n")
 HOLD = Hold("t", "h", "cash", "KES", -100)
 CASE = Case("t", "c", "overpayment", "KES", 100)
 REFERENCE = Reference("t", "instant", "in", "r", "p")
 CREDIT = Credit("t", "c", "KES", 100)
+NINETY = (Placement("invoice", "i", 90),)
+TAKEN = (Taken("revenue:cafe", 84, "invoice", "i"), Taken("tax:output", 16, "invoice", "i"))
+REFUND = Refund("t", "r", "p", "KES", 100, TAKEN)
+DISPUTE = Dispute("t", "d", "p", "KES", 100, "gateway:instant:collection")
+BILL = Bill("t", "b", "s", "7", "KES", 100, 16, status="open")
+EXPENSE = Expense("t", "e", "fuel", "KES", 100)
+PAYOUT = Payout("t", "o", "earnings", "r", "KES", 100, "earnings:r", requested_by="ann")
+SENT = PAYOUT.replaced(status="submitted", approved_by="ben", version=2)
+PURCHASE = Purchase("t", "u", "s", "KES", 100, 40, (Item("i", 5, 100, 2, 40),))
+JOURNAL = Journal(
+    "t", "j", (Leg("bank:kcb", "KES", 5), Leg("opening", "KES", -5)), day="2026-03-02"
+)
+QUOTE = Conversion("t", "c", "bank:kcb", "KES", 1_300, "bank:usd", "USD", 10)
+MEMBER = Subscription("t", "m", "plan", "c", "KES", "2026-03-01")
+DAY = Settlement("t", "s", "instant", "gateway:instant:collection", "KES", "2026-03-02")
 BALANCE = Balance("t", "cash", "KES", 100, 40)
 
 LEGAL = [
@@ -32,6 +67,7 @@ LEGAL = [
     (PART, PART),
     (SHARE.replaced(status="paid", paid=100), SHARE.replaced(status="void", paid=100, version=9)),
     (INVOICE, INVOICE.replaced(status="void", version=2)),
+    (PAID, PART.replaced(credited=60, status="paid", version=4)),  # refunded in part
     (PAID, None),
     (None, PAYMENT),
     (PAYMENT, TRIED),
@@ -39,7 +75,8 @@ LEGAL = [
     (TRIED, TRIED.replaced(attempt=2, call_id="l", version=4)),
     (TRIED, DONE),
     (PAYMENT.replaced(status="expired", version=2), DONE.replaced(attempt=0, call_id="")),
-    (PAYMENT, PAYMENT.replaced(status="succeeded", provider_reference="cash", version=2)),
+    (PAYMENT, DONE.replaced(attempt=0, call_id="", provider_reference="cash", version=2)),
+    (DONE, DONE.replaced(refund_pending=40, placements=SOME, version=4)),
     (DONE, None),
     (None, CALL),
     (CALL, GRANTED),
@@ -62,15 +99,29 @@ LEGAL = [
     (REFERENCE, REFERENCE),
     (CREDIT, CREDIT.replaced(amount=0, version=2)),
     (BALANCE, BALANCE.replaced(debits=101, pending_credits=5)),
+    (None, REFUND),
+    (REFUND, REFUND.replaced(status="completed", version=2)),
+    (DISPUTE, DISPUTE.replaced(status="lost", version=2)),
+    (BILL, BILL.replaced(status="partially_paid", paid=40, pending=60, version=2)),
+    (EXPENSE, EXPENSE.replaced(status="approved", version=2)),
+    (None, PAYOUT),
+    (PAYOUT, SENT),
+    (SENT, SENT.replaced(status="returned", version=4)),  # two steps within one record
+    (PURCHASE, PURCHASE.replaced(cleared=100)),
+    (JOURNAL, JOURNAL.replaced(status="reversed", version=2)),
+    (QUOTE, QUOTE.replaced(status="completed", bought=9, version=2)),
+    (MEMBER, MEMBER.replaced(status="cancelled", period=1)),
+    (DAY, DAY.replaced(gross=100, status="expected")),
 ]
 
 ILLEGAL = [
-    (PAID, PART.replaced(version=4), "paid fell from 100 to 40"),
-    (PART, PART.replaced(status="open", version=3), "open with 40 of 100"),
-    (PART, PART.replaced(paid=30, version=3), "paid fell from 40 to 30"),
-    (None, INVOICE.replaced(paid=101, status="paid"), "101 paid of 100"),
-    (None, INVOICE.replaced(paid=-1), "-1 paid of 100"),
-    (INVOICE, PAID.replaced(paid=99), "paid with 99 of 100"),
+    (PART, PART.replaced(status="open", version=3), "open with (40, 0, 0, 0) of 100"),
+    (None, INVOICE.replaced(paid=101, status="paid"), "(101, 0, 0, 0) of 100"),
+    (None, INVOICE.replaced(paid=-1), "(-1, 0, 0, 0) of 100"),
+    (INVOICE, PAID.replaced(paid=99), "paid with (99, 0, 0, 0) of 100"),
+    (PART, PART.replaced(withheld=61, version=3), "(40, 0, 61, 0) of 100"),
+    (None, INVOICE.replaced(status="credited", credited=90), "credited with (0, 90, 0, 0) of"),
+    (None, INVOICE.replaced(lines=(Line("tea", "1", 80, 16),)), "its lines sum to 80 and 16"),
     (INVOICE.replaced(status="void"), INVOICE.replaced(version=2), "from void to open"),
     (PAID, PAID.replaced(status="void", version=4), "void after it was paid"),
     (INVOICE, INVOICE.replaced(total=90, version=2), "total changed"),
@@ -105,8 +156,8 @@ ILLEGAL = [
     (HOLD, HOLD.replaced(status="captured", captured=101), "101 captured of 100"),
     (HOLD, HOLD.replaced(minor=-90), "minor changed"),
     (HOLD, None, "gone while held"),
-    (CASE.replaced(status="closed"), CASE, "from closed to open"),
-    (CASE, CASE.replaced(amount=101), "grew from 100 to 101"),
+    (CASE, CASE.replaced(status="lost"), "from open to lost"),
+    (CASE, CASE.replaced(order_id="o"), "order_id changed"),
     (CASE, CASE.replaced(amount=0), "an amount of 0"),
     (CASE, None, "gone while open"),
     (REFERENCE, REFERENCE.replaced(payment_id="q"), "payment_id changed"),
@@ -116,6 +167,37 @@ ILLEGAL = [
     (BALANCE, BALANCE.replaced(debits=99), "debits or credits fell"),
     (BALANCE, BALANCE.replaced(credits=-1), "a side is below zero"),
     (BALANCE, None, "gone"),
+    (DONE, DONE.replaced(refunded=101, version=4), "-1 refundable of 100"),
+    (DONE, DONE.replaced(refunded=10, version=4), "100 placed of 100"),
+    (DONE, DONE.replaced(received=90, placements=NINETY, version=4), "less was received"),
+    (REFUND, REFUND.replaced(amount=99, version=2), "99 out of"),
+    (REFUND.replaced(status="failed"), REFUND.replaced(version=2), "from failed to submitted"),
+    (DISPUTE, DISPUTE.replaced(amount=99, version=2), "amount changed"),
+    (DISPUTE.replaced(status="won"), DISPUTE.replaced(status="lost", version=2), "won to lost"),
+    (BILL, BILL.replaced(paid=101, version=2), "101 paid and 0 pending of 100"),
+    (BILL, BILL.replaced(status="paid", version=2), "paid with 0 of 100"),
+    (BILL, BILL.replaced(number="8", version=2), "number changed"),
+    (BILL, BILL.replaced(status="waiting", version=2), "from open to waiting"),
+    (EXPENSE, EXPENSE.replaced(paid=60, pending=50, version=2), "60 paid and 50 pending of 100"),
+    (EXPENSE, EXPENSE.replaced(paid=60, version=2), "paid while requested"),
+    (EXPENSE, EXPENSE.replaced(status="rejected"), "version 1 is followed by 1"),
+    (PAYOUT, SENT.replaced(approved_by="ann"), "approved by who asked for it"),
+    (SENT, SENT.replaced(status="completed", version=3), "without a provider's reference"),
+    (SENT, SENT.replaced(amount=99, version=3), "amount changed"),
+    (SENT.replaced(status="returned"), SENT.replaced(version=3), "from returned to submitted"),
+    (PURCHASE, PURCHASE.replaced(cleared=101), "101 cleared of 100"),
+    (PURCHASE, PURCHASE.replaced(items=(Item("i", 5, 100, 6, 100),)), "6 billed of 5 i"),
+    (PURCHASE, PURCHASE.replaced(supplier_id="b"), "supplier_id changed"),
+    (JOURNAL, JOURNAL.replaced(day="2026-03-03", version=2), "day changed"),
+    (None, JOURNAL.replaced(legs=JOURNAL.legs[:1]), "its legs sum to {'KES': 5}"),
+    (JOURNAL.replaced(status="reversed"), JOURNAL.replaced(version=2), "reversed to posted"),
+    (QUOTE, QUOTE.replaced(quoted=99, version=2), "quoted changed"),
+    (QUOTE.replaced(status="cancelled"), QUOTE.replaced(version=2), "cancelled to quoted"),
+    (MEMBER, MEMBER.replaced(deferred=5), "5 deferred of 0"),
+    (MEMBER.replaced(period=2), MEMBER, "period 2 is followed by 0"),
+    (MEMBER.replaced(status="ended"), MEMBER, "from ended to active"),
+    (DAY.replaced(status="expected"), DAY.replaced(status="expected", gross=5), "net changed"),
+    (DAY.replaced(status="expected"), DAY, "from expected to collecting"),
 ]
 
 

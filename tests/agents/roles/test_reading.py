@@ -73,7 +73,7 @@ class TestReading:
 
     def test_knows_the_ranges_it_was_asked_for(self):
         class Rows(DictStore):
-            def scan(self, prefix, limit):
+            def scan(self, prefix, limit, start=b""):
                 return []
 
         reading = Reading(Rows())
