@@ -1,0 +1,142 @@
+"""Cash over and short, whatever comes late or in another order; and gateway settlements."""
+
+import itertools
+
+import pytest
+
+from tables.drawers import CashMoves, DrawerSession
+from tables.settlements import Settlement
+from tests.agents.accounting.books import Books
+
+SALE, CLOSED = "pos.order.completed", "pos.cash.drawer.closed"
+DAY = "2026-03-02"
+
+
+def at(clock: str) -> str:
+    return f"{DAY}T{clock}Z"
+
+
+def sale(books: Books, order_id: str, clock: str, amount: int, **more) -> None:
+    books.applied(SALE, at=at(clock), order_id=order_id, outlet_id="w", total_amount=amount, **more)
+
+
+@pytest.fixture
+def till() -> Books:
+    books = Books()
+    books.core.now_ms += 12 * 3_600_000
+    return books
+
+
+class TestClosing:
+    def test_short_and_over(self, till):
+        sale(till, "a", "08:00:00", 1000, tip=50, tenders=[{"method": "cash", "amount": 1050}])
+        sale(till, "b", "09:00:00", 500, tenders=[{"method": "card", "amount": 500}])
+        said = {"outlet_id": "w", "opening_float": 200, "counted_amount": 1230, "deposit": 1000}
+        till.applied(CLOSED, at=at("10:00:00"), **said)
+        assert till.balances["cash:over_short"] == 2_000
+        assert till.balances["cash:drawer:w"] == 23_000
+        assert till.balances["cash:in_transit"] == 100_000 - 20_000
+        sale(till, "c", "11:00:00", 100)
+        said = {"outlet_id": "w", "counted_amount": 335}
+        till.applied(CLOSED, at=at("12:00:00"), **said)
+        assert till.balances["cash:over_short"] == 2_000 - 500
+        assert till.balances["cash:drawer:w"] == 33_500
+
+    def test_counts_what_was_paid_in_out_and_dropped(self, till):
+        sale(till, "a", "08:00:00", 1000)
+        said = {"paid_in": 100, "paid_out": 40, "drops": 700, "counted_amount": 360}
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", **said)
+        assert till.balances == {
+            "revenue:pos": -100_000,
+            "cash:drawer:w": 36_000,
+            "cash:in_transit": 70_000,
+            "suspense:out": -6_000,
+        }
+
+    def test_late_cash_makes_the_difference_anew(self, till):
+        sale(till, "a", "08:00:00", 1000)
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=1300)
+        assert till.balances["cash:over_short"] == -30_000
+        sale(till, "b", "09:59:59", 300)
+        assert "cash:over_short" not in till.balances
+        sale(till, "c", "10:00:01", 77)
+        assert "cash:over_short" not in till.balances
+
+    def test_of_other_outlets_is_not_ours(self, till):
+        till.applied(SALE, at=at("08:00:00"), order_id="x", outlet_id="e", total_amount=9)
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=0)
+        assert "cash:over_short" not in till.balances
+
+    def test_comes_once(self, till):
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=0)
+        [entry] = till.event(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=1)
+        assert entry.reason == "drawer_already_closed"
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            ({"counted_amount": 5, "deposit": 6}, "deposit_exceeds_count"),
+            ({"counted_amount": -5}, "amount_not_positive"),
+            ({"counted_amount": 5, "closed_at": at("23:00:00")}, "closing_out_of_bounds"),
+            ({"counted_amount": 5, "closed_at": "today"}, "bad_date"),
+        ],
+    )
+    def test_that_cannot_be_is_refused(self, till, said, reason):
+        [entry] = till.event(CLOSED, at=at("10:00:00"), outlet_id="w", **said)
+        assert entry.reason.startswith(reason)
+
+    def test_any_order_of_sales_and_closings_ends_the_same(self):
+        facts = [
+            (SALE, "08:00:00", {"order_id": "a", "total_amount": 1000}),
+            (CLOSED, "10:00:00", {"counted_amount": 1300, "deposit": 1200, "opening_float": 250}),
+            (SALE, "10:30:00", {"order_id": "b", "total_amount": 70}),
+            (CLOSED, "12:00:00", {"counted_amount": 180, "deposit": 80}),
+            (CLOSED, "14:00:00", {"counted_amount": 100}),
+        ]
+        ends = set()
+        for order in itertools.permutations(facts):
+            books = Books()
+            books.core.now_ms += 12 * 3_600_000
+            for event_type, clock, data in order:
+                books.applied(event_type, at=at(clock), outlet_id="w", **data)
+            sessions = tuple(
+                row.replaced(version=1, session_id="") for row in books.rows(DrawerSession)
+            )
+            ends.add((tuple(sorted(books.balances.items())), sessions))
+        assert len(ends) == 1
+
+    def test_old_minutes_are_forgotten(self, till):
+        sale(till, "a", "08:00:00", 1000)
+        till.until("2026-04-08T06:00:00Z")
+        till.applied(SALE, order_id="b", outlet_id="w", total_amount=5)
+        assert len(till.rows(CashMoves)) == 1
+
+
+class TestSettlements:
+    def test_a_gateways_day_is_on_its_way_after_its_cut_off(self, books):
+        books.pay(amount="100")
+        books.pay(amount="50")
+        books.until("2026-03-02T21:00:00Z")
+        [row] = books.rows(Settlement)
+        assert (row.status, row.net, row.items, row.day) == ("expected", 15_000, 2, "2026-03-02")
+        assert books.balances["cash:in_transit"] == 15_000
+        assert "gateway:instant:collection" not in books.balances
+        [said] = books.emitted("settlement.generated")
+        assert (said["amount"], said["expected_date"]) == (150.0, "2026-03-03")
+
+    def test_what_comes_later_is_the_next_days(self, books):
+        payment_id = books.pay(amount="100")
+        books.until("2026-03-02T22:00:00Z")
+        answer = books.done("payment.refund", payment_id=payment_id)
+        books.gateway(books.call_of(answer["refund_id"]))
+        first, second = sorted(books.rows(Settlement), key=lambda row: row.day)
+        assert (first.net, second.net, second.refunds) == (10_000, -10_000, 10_000)
+
+    def test_the_cut_off_is_the_tenants(self):
+        books = Books(cut_off="02:00")
+        books.pay(amount="100")
+        books.until("2026-03-02T22:59:00Z")
+        books.pay(amount="10")
+        books.until("2026-03-02T23:00:00Z")
+        [row] = books.rows(Settlement)
+        assert (row.status, row.net) == ("expected", 11_000)

@@ -1,0 +1,243 @@
+"""Claims on customers: lines, dunning, credit notes, withholding, and payments of all kinds."""
+
+import pytest
+
+from streams.timestamps import parse_ms
+from tables.invoices import Invoice, PaymentLink
+from tables.payments import Case, Credit, Payment, Refund
+from tests.agents.accounting.books import Books
+
+ORDER = "cafe.order.created"
+GATEWAY = "gateway:instant:collection"
+
+
+def ordered(books: Books, **more) -> str:
+    books.applied(ORDER, **{"order_id": "o", "customer_id": "c", "total_amount": 1160, **more})
+    return books.rows(Invoice)[0].invoice_id
+
+
+class TestLines:
+    def test_each_is_taxed_by_itself_and_all_sum(self, books):
+        lines = [
+            {"description": "tea", "quantity": 3, "unit_price": "33.35"},
+            {"description": "bread", "amount": "55.00", "tax": "zero"},
+            {"description": "insurance", "amount": "10.00", "tax": "exempt"},
+        ]
+        ordered(books, total_amount="165.05", lines=lines)
+        [invoice] = books.rows(Invoice)
+        assert [(line.net, line.tax) for line in invoice.lines] == [
+            (8_625, 1_380),
+            (5_500, 0),
+            (1_000, 0),
+        ]
+        assert (invoice.total, invoice.tax) == (16_505, 1_380)
+
+    def test_may_be_without_their_tax(self, books):
+        lines = [{"quantity": "2.5", "unit_price": "40.01"}]
+        ordered(books, total_amount="116.03", lines=lines, tax_inclusive=False)
+        [invoice] = books.rows(Invoice)
+        assert (invoice.lines[0].net, invoice.tax, invoice.total) == (10_003, 1_600, 11_603)
+
+    @pytest.mark.parametrize(
+        ("lines", "reason"),
+        [
+            ([{"amount": "1159.99"}], "lines_do_not_sum"),
+            ([{"amount": "1160", "unit_price": "1160"}], "line_needs_amount_or_price"),
+            ([{"amount": "1160", "quantity": 0}], "amount_not_positive"),
+            ([{"quantity": "1.1234567", "unit_price": "1"}], "bad_amount"),
+        ],
+    )
+    def test_that_cannot_be_are_refused(self, books, lines, reason):
+        [entry] = books.event(ORDER, order_id="o", total_amount=1160, lines=lines)
+        assert entry.status == "rejected"
+        assert entry.reason.startswith(reason)
+
+    def test_a_due_date_that_no_calendar_has_is_refused(self, books):
+        [entry] = books.event(ORDER, order_id="o", total_amount=1160, due_date="2026-02-31")
+        assert entry.reason.startswith("bad_date")
+
+    def test_levies_and_service_charge_are_taxes_of_their_own(self):
+        books = Books(tax_registered=True, taxes=["tourism_levy"], service_charge_percent="10")
+        # 100 net, 10 service, 2 % of the net as levy, 16 % of both as tax: 129.60.
+        ordered(books, total_amount="129.60")
+        assert books.balances == {
+            "receivable": 12_960,
+            "revenue:cafe": -10_000,
+            "service_charge": -1_000,
+            "tax:tourism_levy": -200,
+            "tax:output": -1_760,
+        }
+
+
+class TestDunning:
+    def test_says_each_step_once_and_stops_when_paid(self, books):
+        invoice_id = ordered(books)
+        books.until("2026-03-11T06:00:00Z")
+        due = books.emitted("invoice.due")
+        assert [(d["step_days"], d["overdue"]) for d in due] == [(-3, False), (0, False), (3, True)]
+        books.pay(invoice_id=invoice_id, amount="500")
+        books.until("2026-03-15T06:00:00Z")
+        assert books.emitted("invoice.due")[-1]["amount"] == 660.0
+        assert books.row(Invoice, invoice_id).status == "partially_paid"
+        books.pay(invoice_id=invoice_id)
+        paid = books.row(Invoice, invoice_id)
+        assert (paid.status, paid.overdue) == ("paid", False)
+        books.until("2026-04-20T06:00:00Z")
+        assert len(books.emitted("invoice.due")) == 4
+
+    def test_after_downtime_says_the_latest_only(self, books):
+        ordered(books)
+        books.core.tick(parse_ms("2026-03-22T00:00:00Z") - books.core.now_ms)
+        books.check()
+        assert [said["step_days"] for said in books.emitted("invoice.due")] == [14]
+
+    def test_the_last_step_proposes_a_write_off(self, books):
+        invoice_id = ordered(books)
+        books.until("2026-04-07T00:00:00Z")
+        said = books.emitted("invoice.due")[-1]
+        assert (said["step_days"], said["final"]) == (30, True)
+        assert books.emitted("reconciliation.exception")[-1]["kind"] == "write_off_proposed"
+        books.done("invoice.write_off", invoice_id=invoice_id, tax_relief=True)
+        assert books.row(Invoice, invoice_id).status == "uncollectible"
+        assert books.balances == {"expense:bad_debt": 100_000, "revenue:cafe": -100_000}
+        books.until("2026-05-07T00:00:00Z")
+        assert len(books.emitted("invoice.due")) == 6
+
+    def test_rests_while_a_payment_is_disputed(self, books):
+        invoice_id = ordered(books)
+        payment_id = books.pay(invoice_id=invoice_id, amount="160")
+        dispute = books.done("dispute.open", payment_id=payment_id)
+        books.until("2026-03-09T06:00:00Z")
+        assert books.emitted("invoice.due") == []
+        books.done("dispute.close", dispute_id=dispute["dispute_id"], outcome="won")
+        books.until("2026-03-11T06:00:00Z")
+        assert [said["step_days"] for said in books.emitted("invoice.due")] == [3]
+
+    def test_is_the_tenants_choice(self):
+        books = Books(payment_terms_days=5, dunning_days=[1])
+        ordered(books)
+        books.until("2026-04-07T00:00:00Z")
+        assert [said["step_days"] for said in books.emitted("invoice.due")] == [1]
+
+
+class TestTakingBack:
+    def test_void_reverses_and_frees_the_order(self, books):
+        invoice_id = ordered(books)
+        assert books.done("invoice.void", invoice_id=invoice_id)["status"] == "void"
+        assert books.balances == {}
+        assert books.refused("invoice.void", invoice_id=invoice_id) == "invoice_void"
+        books.applied(ORDER, order_id="o", total_amount=10)
+
+    def test_paid_is_never_void(self, books):
+        invoice_id = ordered(books)
+        books.pay(invoice_id=invoice_id, amount="1")
+        assert books.refused("invoice.void", invoice_id=invoice_id) == "invoice_partially_paid"
+
+    def test_notes_sum_to_the_tax_exactly(self, books):
+        invoice_id = ordered(books, total_amount="100.01")
+        for amount in ("33.33", "33.34", "33.34"):
+            books.done("invoice.credit", invoice_id=invoice_id, amount=amount)
+        assert books.balances == {}
+        assert books.row(Invoice, invoice_id).status == "credited"
+        assert books.refused("invoice.credit", invoice_id=invoice_id) == "more_than_outstanding"
+
+    def test_a_draft_posts_nothing_until_it_is_issued(self, books):
+        draft = books.done("invoice.create", customer_id="c", amount="116", draft=True)
+        assert books.balances == {}
+        assert books.refused("invoice.credit", invoice_id=draft["invoice_id"])
+        issued = books.done("invoice.issue", invoice_id=draft["invoice_id"])
+        assert issued["status"] == "open"
+        assert books.balances["receivable"] == 11_600
+
+
+class TestWithholding:
+    MILESTONE = {
+        "milestone_id": "m",
+        "project_id": "p",
+        "customer_id": "c",
+        "amount": 348000,
+        "withholding": "professional",
+    }
+
+    def test_the_net_payment_settles_a_milestone(self, books):
+        books.applied("projects.milestone.completed", **self.MILESTONE)
+        [invoice] = books.rows(Invoice)
+        assert (invoice.total, invoice.to_withhold) == (34_800_000, 1_500_000)
+        books.pay(invoice_id=invoice.invoice_id, amount="333000")
+        paid = books.row(Invoice, invoice.invoice_id)
+        assert (paid.status, paid.withheld) == ("paid", 1_500_000)
+        assert books.balances["tax:wht_receivable"] == 1_500_000
+
+    def test_a_certificate_can_come_by_itself(self, books):
+        books.applied("projects.milestone.completed", **self.MILESTONE | {"withholding": ""})
+        invoice_id = books.rows(Invoice)[0].invoice_id
+        books.done("invoice.withhold", invoice_id=invoice_id, amount="6000")
+        assert books.row(Invoice, invoice_id).outstanding == 34_200_000
+
+    def test_a_milestone_is_invoiced_once(self, books):
+        books.applied("projects.milestone.completed", **self.MILESTONE)
+        [entry] = books.event("projects.milestone.completed", **self.MILESTONE)
+        assert entry.reason == "milestone_already_invoiced"
+
+
+class TestLinks:
+    def test_are_made_if_the_tenant_wants_them(self):
+        books = Books(payment_links=True)
+        invoice_id = ordered(books)
+        [link] = books.rows(PaymentLink)
+        assert link.invoice_id == invoice_id
+        [said] = books.emitted("payment_link.generated")
+        assert said["path"] == f"/pay/{link.token}"
+
+
+class TestLateMoney:
+    def test_pays_an_invoice_that_is_still_open(self, books):
+        invoice_id = ordered(books)
+        payment_id = books.intent(invoice_id=invoice_id)
+        books.done("payment.confirm", payment_id=payment_id, method="instant")
+        call_id = books.call_of(payment_id)
+        grant = {"call_id": call_id, "nonce": f"n-{call_id}", "valid_for_ms": 5_000}
+        books.told("treasury.call.granted", grant)
+        books.answer(call_id, "failed")
+        books.until("2026-03-03T07:00:00Z")
+        assert books.row(Payment, payment_id).status == "expired"
+        books.answer(call_id)
+        assert books.row(Payment, payment_id).status == "succeeded"
+        assert books.row(Invoice, invoice_id).status == "paid"
+        assert books.emitted("payment.success")[-1]["late"] is True
+
+    def test_for_an_invoice_that_was_paid_is_the_customers_credit(self, books):
+        invoice_id = ordered(books)
+        first, second = books.intent(invoice_id=invoice_id), books.intent(invoice_id=invoice_id)
+        for payment_id in (first, second):
+            books.done("payment.confirm", payment_id=payment_id, method="instant")
+            books.gateway(books.call_of(payment_id))
+        assert books.row(Credit, "c", "KES").amount == 116_000
+        books.done("payment.refund", payment_id=second)
+        [refund] = books.rows(Refund)
+        books.gateway(refund.call_id)
+        assert books.row(Credit, "c", "KES").amount == 0
+        assert books.balances[GATEWAY] == 116_000
+
+    def test_without_a_home_is_a_case_that_a_person_resolves(self, books):
+        payment_id = books.pay(amount="1160")
+        [case] = books.rows(Case)
+        invoice_id = ordered(books)
+        books.done("case.resolve", case_id=case.case_id, invoice_id=invoice_id)
+        assert books.row(Invoice, invoice_id).status == "paid"
+        assert books.refused("case.resolve", case_id=case.case_id, customer_id="c") == "case_closed"
+        books.done("payment.refund", payment_id=payment_id, amount="160")
+        assert books.balances["refund:pending"] == -16_000
+
+    def test_becomes_credit_if_a_person_says_so(self, books):
+        books.pay(amount="10")
+        [case] = books.rows(Case)
+        books.done("case.resolve", case_id=case.case_id, customer_id="c")
+        assert books.balances == {GATEWAY: 1_000, "customer:credit": -1_000}
+
+    def test_a_cancelled_payment_stays_cancelled_until_money_comes(self, books):
+        payment_id = books.intent(amount="10")
+        books.done("payment.cancel", payment_id=payment_id)
+        assert books.refused("payment.cancel", payment_id=payment_id) == "payment_cancelled"
+        refused = books.refused("payment.confirm", payment_id=payment_id, method="instant")
+        assert refused == "payment_cancelled"

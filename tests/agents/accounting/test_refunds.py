@@ -1,0 +1,114 @@
+"""Money that goes back: refunds in part, in vain, in cash; and disputes."""
+
+import pytest
+
+from tables.invoices import Invoice
+from tables.payments import Dispute, Payment, Refund
+from tests.agents.accounting.books import Books
+
+GATEWAY = "gateway:instant:collection"
+
+
+@pytest.fixture
+def paid(books: Books) -> str:
+    """A paid café order of 1,160 shillings; the payment's id."""
+    books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+    return books.pay(order_id="o")
+
+
+def refunded(books: Books, payment_id: str, outcome: str = "succeeded", **more) -> Refund:
+    answer = books.done("payment.refund", payment_id=payment_id, **more)
+    refund = books.row(Refund, answer["refund_id"])
+    books.gateway(refund.call_id, outcome)
+    return books.row(Refund, refund.refund_id)
+
+
+class TestRefunds:
+    def test_twice_in_part_and_never_more_than_is_refundable(self, books, paid):
+        refunded(books, paid, amount="160")
+        refunded(books, paid, amount="400")
+        assert books.refused("payment.refund", payment_id=paid, amount="600.01")
+        refunded(books, paid)
+        assert books.refused("payment.refund", payment_id=paid) == "more_than_refundable"
+        assert books.balances == {}
+        [invoice] = books.rows(Invoice)
+        assert (invoice.status, invoice.paid, invoice.credited) == ("credited", 0, 116_000)
+        assert len(books.emitted("payment.refunded")) == 3
+
+    def test_what_is_on_its_way_cannot_be_given_back_again(self, books, paid):
+        books.done("payment.refund", payment_id=paid, amount="1000")
+        refused = books.refused("payment.refund", payment_id=paid, amount="200")
+        assert refused == "more_than_refundable"
+        assert books.balances["refund:pending"] == -100_000
+
+    def test_that_fails_leaves_all_as_it_was(self, books, paid):
+        before = books.balances
+        assert refunded(books, paid, "failed", amount="333.33").status == "failed"
+        assert books.balances == before
+        [invoice] = books.rows(Invoice)
+        assert (invoice.status, invoice.paid) == ("paid", 116_000)
+        assert books.row(Payment, paid).refundable == 116_000
+        assert books.emitted("reconciliation.exception")[-1]["kind"] == "refund_failed"
+
+    def test_that_was_done_after_all_is_truth_first(self, books, paid):
+        refund = refunded(books, paid, "failed", amount="100")
+        books.answer(refund.call_id)
+        assert books.balances["suspense:out"] == 10_000
+        assert books.balances[GATEWAY] == 106_000
+
+    def test_of_cash_is_done_at_once(self, books):
+        books.applied("cafe.order.created", order_id="o", total_amount=116)
+        payment_id = books.intent(order_id="o")
+        books.done("payment.confirm", payment_id=payment_id, method="cash", outlet_id="w")
+        answer = books.done("payment.refund", payment_id=payment_id, amount="16")
+        assert answer["status"] == "completed"
+        assert books.balances["cash:drawer:w"] == 10_000
+
+    def test_of_a_tills_share_takes_its_tax_along(self, books):
+        tenders = [{"method": "mpesa", "amount": 116}, {"method": "cash", "amount": 116}]
+        books.applied("pos.order.completed", order_id="o", total_amount=232, tenders=tenders)
+        refunded(books, books.pay(order_id="o"))
+        assert books.balances == {
+            "cash:drawer:main": 11_600,
+            "revenue:pos": -10_000,
+            "tax:output": -1_600,
+        }
+
+    def test_of_an_invoice_that_took_the_tills_place(self, books):
+        tenders = [{"method": "mpesa", "amount": 116}]
+        books.applied("pos.order.completed", order_id="o", total_amount=116, tenders=tenders)
+        payment_id = books.pay(order_id="o")
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=116)
+        refunded(books, payment_id)
+        assert books.balances == {}
+
+    def test_of_what_never_came_is_refused(self, books):
+        payment_id = books.intent(amount="5")
+        refused = books.refused("payment.refund", payment_id=payment_id)
+        assert refused == "payment_requires_action"
+
+
+class TestDisputes:
+    def test_lost_is_our_cost_with_its_fee(self, books, paid):
+        dispute = books.done("dispute.open", payment_id=paid, fee="15", reason="fraud")
+        assert books.balances["disputes:held"] == 116_000
+        assert books.refused("payment.refund", payment_id=paid) == "more_than_refundable"
+        books.done("dispute.close", dispute_id=dispute["dispute_id"], outcome="lost", fee="5")
+        assert books.balances[GATEWAY] == -2_000
+        assert books.balances["expense:chargeback"] == 116_000
+        assert books.balances["fees:instant"] == 2_000
+        assert [e["status"] for e in books.emitted("dispute.closed")] == ["lost"]
+        refused = books.refused("dispute.close", dispute_id=dispute["dispute_id"], outcome="won")
+        assert refused == "dispute_lost"
+
+    def test_won_the_money_is_back_and_can_be_refunded(self, books, paid):
+        dispute = books.done("dispute.open", payment_id=paid, amount="160")
+        books.done("dispute.close", dispute_id=dispute["dispute_id"], outcome="won")
+        assert books.balances[GATEWAY] == 116_000
+        refunded(books, paid)
+        assert books.row(Dispute, dispute["dispute_id"]).status == "won"
+
+    def test_cash_is_not_disputed(self, books):
+        payment_id = books.intent(amount="5")
+        books.done("payment.confirm", payment_id=payment_id, method="cash")
+        assert books.refused("dispute.open", payment_id=payment_id) == "not_disputable"
