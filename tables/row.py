@@ -4,15 +4,16 @@ Key = kind NUL tenant NUL id…; kinds are two letters. A row is immutable: chan
 `msgspec.structs.replace` and put the new one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
 from streams.codec import Codec
 
 SEPARATOR = "\x00"
+R = TypeVar("R", bound="Row")
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -66,6 +67,19 @@ def _members(names: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
     if len(names) == 1:  # of one member attrgetter makes no tuple
         return lambda row: (getattr(row, names[0]),)
     return attrgetter(*names)
+
+
+def restored(kind: type[R], members: Mapping[str, Any]) -> R:
+    """The row with these members, as JSON has them; what is missing has its default."""
+    values = []
+    for field in msgspec.structs.fields(kind):
+        if field.name in members:
+            values.append(members[field.name])
+        elif field.default is not msgspec.NODEFAULT:
+            values.append(msgspec.to_builtins(field.default))
+        else:
+            values.append(msgspec.to_builtins(field.default_factory()))  # type: ignore[operator]
+    return msgspec.convert(values, kind)
 
 
 def encode(row: Row) -> bytes:

@@ -1,17 +1,30 @@
 """Reading a body: its type and size before its bytes, its syntax before its members.
 
 JSON goes through streams.strict_json and keeps amounts as their text; pydantic then judges the
-members and never parses.
+members and never parses. The bodies of commands are made of the commands themselves.
 """
 
 import asyncio
+import inspect
 import re
-from typing import Annotated, Any, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import aiohttp
+import msgspec
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+)
 
+from agents.words import Code
 from streams import strict_json
 from streams.money import Amount, plain
 from web.problems import Problem, of_status
@@ -21,6 +34,10 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 _plain_amount = re.compile(r"(?:0|[1-9][0-9]{0,33})(?:\.[0-9]{1,18})?").fullmatch
 M = TypeVar("M", bound=BaseModel)
+
+_CODE_META = get_args(Code)[1]
+_CODE = r"^[A-Z0-9]{3,12}$"
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Body(BaseModel):
@@ -52,6 +69,52 @@ AmountText = Annotated[
     ),
 ]
 """An amount as its exact text; its currency says later how many decimals it may have."""
+
+
+def body_of(command: type[msgspec.Struct], *without: str) -> type[Body]:
+    """The body of a command: its members but those that the path or the token says."""
+    hints = get_type_hints(command, include_extras=True)
+    members: dict[str, Any] = {}
+    for field in msgspec.structs.fields(command):
+        if field.name in {"actor", *without}:
+            continue
+        shape = _shape(hints[field.name], least=1)
+        if field.required:
+            members[field.name] = (shape, ...)
+        else:
+            members[field.name] = (shape | None, None)
+    doc = inspect.getdoc(command) or ""
+    return create_model(f"{command.__name__}Body", __base__=Body, __doc__=doc, **members)
+
+
+def _shape(hint: Any, *, least: int = 0) -> Any:
+    """The type that pydantic checks where the core reads this one; `least` characters of a word."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _constrained(*arguments, least=least)
+    if origin in {Union, UnionType}:
+        kept = [_shape(argument) for argument in arguments if argument is not NoneType]
+        return Union[(*kept, None)]
+    if origin in {list, dict}:
+        return origin[tuple(_shape(argument) for argument in arguments)]
+    if hint is Amount:
+        return AmountText
+    is_part = isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    return body_of(hint) if is_part else hint
+
+
+def _constrained(hint: Any, meta: msgspec.Meta, *, least: int) -> Any:
+    if hint is not str:
+        return Annotated[_shape(hint), Field(max_length=meta.max_length)]
+    pattern = _CODE if meta is _CODE_META else meta.pattern or _NO_CONTROLS
+    length = max(meta.min_length or 0, least)
+    return Annotated[
+        str,
+        # The engine's \\d takes digits of all scripts.
+        StringConstraints(
+            min_length=length, max_length=meta.max_length, pattern=pattern.replace(r"\d", "[0-9]")
+        ),
+    ]
 
 
 async def read_bytes(

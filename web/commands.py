@@ -15,17 +15,33 @@ from streams.ids import http_event_id
 from streams.journal import Entry
 from streams.money import plain
 from streams.timestamps import format_ms
-from web.call import Call
+from web.call import Call, Handler
 from web.problems import RETRY_AFTER_S, Problem, unavailable
 
 REPLAYED = "Idempotency-Replayed"
+ACTOR_CHARS_MAX = 128
+
+
+def commanding(event_type: str) -> Handler:
+    """The handler of a route that is one command and nothing else."""
+
+    async def handle(call: Call) -> web.StreamResponse:
+        return await command(call, event_type)
+
+    return handle
 
 
 async def command(call: Call, event_type: str) -> web.Response:
-    """Have the call's body decided as an event of this type, and answer with what it became."""
+    """Have the call decided as an event of this type, and answer with what it became.
+
+    The event says what the body says, what the path names, and who the caller is.
+    """
     assert call.model is not None
+    assert call.claims is not None
     event_id = http_event_id(call.tenant_id, call.route.name, call.idempotency_key)
-    data = _to_json(call.model.model_dump(exclude_none=True))
+    named = {name: value for name, value in call.request.match_info.items() if name != "tenant"}
+    said = call.model.model_dump(exclude_none=True)
+    data = _to_json({**said, **named, "actor": call.claims.subject[:ACTOR_CHARS_MAX]})
     envelope = _to_json(
         {
             "event_id": event_id,

@@ -2,53 +2,217 @@
 follow from it. Adding a route is one line here and one handler in web/api/.
 """
 
+import agents.services  # noqa: F401  fills the registry, which has the bodies of commands
+from agents.commands.payments import Confirm
+from tables.budgets import Budget
+from tables.drawers import DrawerSession
+from tables.earnings import Earnings
+from tables.invoices import Invoice
+from tables.journals import Conversion, Journal
+from tables.payables import Bill, Expense
+from tables.payments import Case, Credit, Dispute, Payment, Refund
+from tables.payouts import Payout
+from tables.purchases import Purchase
+from tables.settlements import Settlement
+from tables.subscriptions import Plan, Subscription
+from tables.tenants import Threshold
 from web import ops, scopes
-from web.api import balances, entries, events, invoices, payments
-from web.api.models import ConfirmBody, CreateIntentBody
+from web.api import balances, books, entries, events, payments
+from web.api.resources import FILTERS, getting, list_invoices
+from web.bodies import body_of
 from web.call import Route
+from web.lines import API, TENANT, act, collection, resource
 
-API = "/api/v1"
-TENANT = f"{API}/{{tenant}}"
+_OF_ORDER = ("order_id", "customer_id")
 
-_PARTY = ("status", "order_id", "customer_id")
-
-ROUTES: tuple[Route, ...] = (
-    # Tenant from the token.
-    Route(
-        "POST",
-        f"{API}/payments/intents",
-        payments.create_intent,
+_PAYMENTS: tuple[Route, ...] = (
+    # Tenant from the token, in the guide's own paths.
+    act(
+        "/payments/intents",
+        "payment_intent.create",
         scopes.PAYMENTS_WRITE,
-        model=CreateIntentBody,
-        idempotent=True,
-        summary="Create a payment intent.",
+        "Create a payment intent.",
+        within=API,
     ),
     Route(
         "POST",
         f"{API}/payments/confirm",
         payments.confirm,
         scopes.PAYMENTS_WRITE,
-        model=ConfirmBody,
+        model=body_of(Confirm),
         idempotent=True,
         summary="Confirm a payment intent: start an attempt by a method.",
     ),
     # Tenant in the path, the same as in the token.
+    *resource("/payments/intents", Payment, "payment_id", scopes.PAYMENTS_READ, *_OF_ORDER),
+    act(
+        "/payments/intents/{payment_id}/cancel",
+        "payment.cancel",
+        scopes.PAYMENTS_WRITE,
+        "Give up a payment that nobody is paying.",
+    ),
+    act(
+        "/payments/intents/{payment_id}/refunds",
+        "payment.refund",
+        scopes.REFUNDS_WRITE,
+        "Give money back.",
+    ),
+    act(
+        "/payments/intents/{payment_id}/disputes",
+        "dispute.open",
+        scopes.DISPUTES_WRITE,
+        "Note that the payer's bank took money back.",
+    ),
+    *resource("/refunds", Refund, "refund_id", scopes.PAYMENTS_READ),
+    *resource("/disputes", Dispute, "dispute_id", scopes.PAYMENTS_READ),
+    act(
+        "/disputes/{dispute_id}/close",
+        "dispute.close",
+        scopes.DISPUTES_WRITE,
+        "Note how a dispute ended.",
+    ),
+    *resource("/cases", Case, "case_id", scopes.CASES_READ, "order_id"),
+    act(
+        "/cases/{case_id}/resolve",
+        "case.resolve",
+        scopes.CASES_WRITE,
+        "Say where money without a home belongs.",
+    ),
+    collection("/credits", Credit, scopes.PAYMENTS_READ, "customer_id"),
+)
+
+_INVOICES: tuple[Route, ...] = (
+    act("/invoices", "invoice.create", scopes.INVOICES_WRITE, "Create an invoice.", within=API),
+    act("/invoices", "invoice.create", scopes.INVOICES_WRITE, "Create an invoice."),
     Route(
         "GET",
-        f"{TENANT}/payments/intents",
-        payments.list_intents,
-        scopes.PAYMENTS_READ,
-        summary="List payment intents, newest first.",
-        filters=(*_PARTY, "created_from", "created_to"),
+        f"{TENANT}/invoices",
+        list_invoices,
+        scopes.INVOICES_READ,
+        summary="List invoices to customers, or (type=supplier) bills of suppliers, newest first.",
+        filters=(*FILTERS, *_OF_ORDER, "due_from", "due_to", "type"),
         paged=True,
     ),
     Route(
         "GET",
-        f"{TENANT}/payments/intents/{{payment_id}}",
-        payments.get_intent,
-        scopes.PAYMENTS_READ,
-        summary="Get a payment intent.",
+        f"{TENANT}/invoices/{{invoice_id}}",
+        getting(Invoice, "invoice_id"),
+        scopes.INVOICES_READ,
+        summary="Get an invoice.",
     ),
+    *(
+        act(f"/invoices/{{invoice_id}}/{verb}", command, scopes.INVOICES_WRITE, summary)
+        for verb, command, summary in (
+            ("issue", "invoice.issue", "Make an open invoice of a draft."),
+            ("void", "invoice.void", "Take an invoice back that nobody paid anything of."),
+            ("credit", "invoice.credit", "Lower an invoice by a credit note."),
+            ("write-off", "invoice.write_off", "Give up what is outstanding."),
+            ("withhold", "invoice.withhold", "Note what the customer withheld for the tax office."),
+        )
+    ),
+)
+
+_SPENDING: tuple[Route, ...] = (
+    act("/bills", "bill.create", scopes.SPENDING_WRITE, "Enter a supplier's bill."),
+    *resource("/bills", Bill, "bill_id", scopes.SPENDING_READ, "due_from", "due_to"),
+    act(
+        "/bills/{bill_id}/approve",
+        "bill.approve",
+        scopes.SPENDING_APPROVE,
+        "Accept the price of a bill that waits for it.",
+    ),
+    act("/bills/{bill_id}/void", "bill.void", scopes.SPENDING_WRITE, "Void a bill that waits."),
+    act("/bills/{bill_id}/pay", "bill.pay", scopes.SPENDING_APPROVE, "Note a bill's payment."),
+    act("/expenses", "expense.create", scopes.SPENDING_WRITE, "Import or allocate an expense."),
+    *resource("/expenses", Expense, "expense_id", scopes.SPENDING_READ),
+    *(
+        act(f"/expenses/{{expense_id}}/{verb}", f"expense.{verb}", scopes.SPENDING_APPROVE, summary)
+        for verb, summary in (
+            ("approve", "Approve an expense."),
+            ("reject", "Reject an expense."),
+            ("pay", "Note an expense's payment."),
+        )
+    ),
+    *resource("/purchase-orders", Purchase, "po_id", scopes.SPENDING_READ),
+    act("/budgets", "budget.set", scopes.SPENDING_WRITE, "Set what a project may spend."),
+    collection("/budgets", Budget, scopes.SPENDING_READ),
+)
+
+_PAYOUTS: tuple[Route, ...] = (
+    act("/payouts", "payout.create", scopes.PAYOUTS_WRITE, "Create a payout."),
+    *resource("/payouts", Payout, "payout_id", scopes.PAYOUTS_READ),
+    *(
+        act(f"/payouts/{{payout_id}}/{verb}", f"payout.{verb}", scopes.PAYOUTS_APPROVE, summary)
+        for verb, summary in (
+            ("approve", "Let a payout go that somebody else asked for."),
+            ("reject", "Do not send a payout that waits."),
+            ("return", "Note that a payout came back."),
+        )
+    ),
+    collection("/earnings", Earnings, scopes.PAYOUTS_READ),
+    Route(
+        "GET",
+        f"{TENANT}/payees/{{payee_id}}/statement",
+        books.get_statement,
+        scopes.PAYOUTS_READ,
+        summary="A payee's statement: gross, deductions, paid, balance (format=json or csv).",
+        filters=("format",),
+    ),
+)
+
+_BOOKS: tuple[Route, ...] = (
+    collection("/settlements", Settlement, scopes.SETTLEMENTS_READ, within=API),
+    *resource("/settlements", Settlement, "settlement_id", scopes.SETTLEMENTS_READ),
+    collection("/drawer-sessions", DrawerSession, scopes.SETTLEMENTS_READ),
+    act("/plans", "plan.create", scopes.SUBSCRIPTIONS_WRITE, "Create a plan."),
+    *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ),
+    act("/subscriptions", "subscription.create", scopes.SUBSCRIPTIONS_WRITE, "Subscribe."),
+    *resource("/subscriptions", Subscription, "subscription_id", scopes.SUBSCRIPTIONS_READ),
+    act(
+        "/subscriptions/{subscription_id}/cancel",
+        "subscription.cancel",
+        scopes.SUBSCRIPTIONS_WRITE,
+        "Cancel a subscription.",
+    ),
+    act("/journals", "journal.post", scopes.BOOKS_WRITE, "Post a journal, or try one."),
+    act("/journals:batch", "journal.batch", scopes.BOOKS_WRITE, "Post journals, all or none."),
+    *resource("/journals", Journal, "journal_id", scopes.BOOKS_READ),
+    act(
+        "/journals/{journal_id}/reverse",
+        "journal.reverse",
+        scopes.BOOKS_WRITE,
+        "Reverse a journal.",
+    ),
+    act("/conversions", "conversion.create", scopes.BOOKS_WRITE, "Quote a conversion."),
+    *resource("/conversions", Conversion, "conversion_id", scopes.BOOKS_READ),
+    *(
+        act(
+            f"/conversions/{{conversion_id}}/{verb}",
+            f"conversion.{verb}",
+            scopes.BOOKS_WRITE,
+            words,
+        )
+        for verb, words in (
+            ("complete", "Note at what rate money was converted."),
+            ("cancel", "Do not take a quote."),
+        )
+    ),
+    act("/thresholds", "threshold.set", scopes.BOOKS_WRITE, "Watch an account's balance."),
+    collection("/thresholds", Threshold, scopes.BOOKS_READ),
+    act("/periods/close", "period.close", scopes.BOOKS_CLOSE, "Close the books through a day."),
+    Route(
+        "GET",
+        f"{TENANT}/trial-balance",
+        books.get_trial_balance,
+        scopes.BALANCES_READ,
+        summary="All accounts' debits and credits, now or through a day.",
+        filters=("through",),
+    ),
+    act("/clock/advance", "clock.advance", scopes.SANDBOX_CLOCK, "Put a sandbox's clock forward."),
+    Route("GET", f"{TENANT}/clock", books.get_clock, scopes.BALANCES_READ, summary="The clock."),
+)
+
+_LEDGER: tuple[Route, ...] = (
     Route(
         "GET",
         f"{TENANT}/balances",
@@ -71,22 +235,6 @@ ROUTES: tuple[Route, ...] = (
         balances.get_account,
         scopes.BALANCES_READ,
         summary="Get an account with its balances.",
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/invoices",
-        invoices.list_invoices,
-        scopes.INVOICES_READ,
-        summary="List invoices, newest first.",
-        filters=(*_PARTY, "due_from", "due_to"),
-        paged=True,
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/invoices/{{invoice_id}}",
-        invoices.get_invoice,
-        scopes.INVOICES_READ,
-        summary="Get an invoice.",
     ),
     Route(
         "GET",
@@ -118,7 +266,9 @@ ROUTES: tuple[Route, ...] = (
         scopes.EVENTS_WRITE,
         summary="Hand in events, one JSON envelope a line.",
     ),
-    # Open to all.
+)
+
+_OPEN: tuple[Route, ...] = (
     Route("GET", "/healthz", ops.healthz, None, summary="Whether the process answers."),
     Route("GET", "/readyz", ops.readyz, None, summary="Whether its partitions serve."),
     Route("GET", "/metrics", ops.metrics, None, summary="Metrics for Prometheus."),
@@ -130,3 +280,5 @@ ROUTES: tuple[Route, ...] = (
         summary="Public keys of the local issuer.",
     ),
 )
+
+ROUTES = (*_PAYMENTS, *_INVOICES, *_SPENDING, *_PAYOUTS, *_BOOKS, *_LEDGER, *_OPEN)

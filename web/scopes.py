@@ -4,19 +4,31 @@ PAYMENTS_READ = "payments:read"
 PAYMENTS_WRITE = "payments:write"
 PAYMENTS_CASH = "payments:cash"
 """Say that a person took cash: the only confirmation that no provider proves."""
+REFUNDS_WRITE = "refunds:write"
+DISPUTES_WRITE = "disputes:write"
+CASES_READ = "cases:read"
+CASES_WRITE = "cases:write"
 BALANCES_READ = "balances:read"
 INVOICES_READ = "invoices:read"
+INVOICES_WRITE = "invoices:write"
+SPENDING_READ = "spending:read"
+"""Bills, expenses, purchase orders, budgets."""
+SPENDING_WRITE = "spending:write"
+SPENDING_APPROVE = "spending:approve"
+PAYOUTS_READ = "payouts:read"
+PAYOUTS_WRITE = "payouts:write"
+PAYOUTS_APPROVE = "payouts:approve"
+SETTLEMENTS_READ = "settlements:read"
+"""Settlements of gateways and closings of drawers."""
+SUBSCRIPTIONS_READ = "subscriptions:read"
+SUBSCRIPTIONS_WRITE = "subscriptions:write"
+BOOKS_READ = "books:read"
+"""Journals, conversions, thresholds."""
+BOOKS_WRITE = "books:write"
+BOOKS_CLOSE = "books:close"
 ENTRIES_READ = "entries:read"
 EVENTS_READ = "events:read"
 EVENTS_WRITE = "events:write"
+SANDBOX_CLOCK = "sandbox:clock"
 
-ALL = (
-    PAYMENTS_READ,
-    PAYMENTS_WRITE,
-    PAYMENTS_CASH,
-    BALANCES_READ,
-    INVOICES_READ,
-    ENTRIES_READ,
-    EVENTS_READ,
-    EVENTS_WRITE,
-)
+ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper())

@@ -1,6 +1,7 @@
 """How rows look in answers: amounts as decimal text beside their currency, never floats."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,6 @@ from streams import strict_json
 from streams.money import exponent_of, format_minor
 from streams.timestamps import format_ms
 from tables.balances import Balance
-from tables.invoices import Invoice
 from tables.postgres.lists import microseconds_of
 
 
@@ -51,27 +51,6 @@ def account(name: str, rows: Iterable[Balance]) -> dict[str, Any]:
     }
 
 
-def invoice(row: Invoice) -> dict[str, Any]:
-    """An invoice; amounts are decimal text in its one currency."""
-    exponent = exponent_of(row.asset)
-    return {
-        "invoice_id": row.invoice_id,
-        "order_id": row.order_id,
-        "customer_id": row.customer_id,
-        "outlet_id": row.outlet_id,
-        "source": row.source,
-        "status": row.status,
-        "amount": format_minor(row.total, exponent),
-        "tax": format_minor(row.tax, exponent),
-        "paid": format_minor(row.paid, exponent),
-        "outstanding": format_minor(row.outstanding, exponent),
-        "currency": row.asset,
-        "issued_date": row.issued_date,
-        "due_date": row.due_date,
-        "version": row.version,
-    }
-
-
 def entry(row: asyncpg.Record, legs: Iterable[asyncpg.Record]) -> dict[str, Any]:
     """An entry with its postings; `position` is its place in the inbound log."""
     return {
@@ -102,7 +81,13 @@ def posting(row: Mapping[str, Any] | asyncpg.Record) -> dict[str, Any]:
         "side": chart.DEBIT if minor >= 0 else chart.CREDIT,
         **money(abs(minor), row["asset"]),
         "dimensions": msgspec.Raw(row["dimensions"].encode()),
+        "booked_on": _day(row["booked_on"]),
+        "effective_on": _day(row["effective_on"]),
     }
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def instant(at: Any) -> str:

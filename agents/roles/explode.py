@@ -12,8 +12,14 @@ import msgspec
 
 from streams.journal import Batch, Entry
 from tables.balances import Balance
+from tables.budgets import Budget
+from tables.drawers import DrawerSession
+from tables.earnings import Earnings
 from tables.invoices import Invoice, Order
-from tables.payments import Case, Credit, Payment
+from tables.journals import Conversion, Journal
+from tables.payables import Bill, Expense
+from tables.payments import Case, Credit, Dispute, Payment, Refund
+from tables.payouts import Payout
 from tables.postgres.read_models import (
     DeadLetterRow,
     EmittedRow,
@@ -23,8 +29,11 @@ from tables.postgres.read_models import (
     RedriveRow,
     ResourceRow,
 )
+from tables.purchases import Purchase
 from tables.row import SEPARATOR, Row, decode
-from tables.tenants import Outlet, Tenant
+from tables.settlements import Settlement
+from tables.subscriptions import Plan, Subscription, Usage
+from tables.tenants import Outlet, Tenant, Threshold
 
 RESOURCES: tuple[type[Row], ...] = (
     Tenant,
@@ -35,9 +44,27 @@ RESOURCES: tuple[type[Row], ...] = (
     Balance,
     Case,
     Credit,
+    Refund,
+    Dispute,
+    Bill,
+    Expense,
+    Purchase,
+    Payout,
+    Earnings,
+    Budget,
+    Threshold,
+    Settlement,
+    DrawerSession,
+    Plan,
+    Subscription,
+    Usage,
+    Journal,
+    Conversion,
 )
 """The kinds of rows that can be listed."""
 
+_PARTIES = ("customer_id", "supplier_id", "party_id", "payee_id")
+"""Members that name who a row is about."""
 _LISTED = {row.KIND.encode() for row in RESOURCES}
 REDRIVE_STEP = 1  # where agents/decide.py puts the entry of a re-driven event
 _to_json = msgspec.json.Encoder().encode
@@ -122,6 +149,8 @@ def _postings(row: EntryRow, entry: Entry) -> list[PostingRow]:
             str(posting.minor),
             _json(posting.dimensions),
             row.decided_ms,
+            entry.booked or None,
+            entry.day or None,
         )
         for leg, posting in enumerate(entry.postings)
     ]
@@ -181,7 +210,7 @@ def _resource(partition: int, source: Source) -> ResourceRow:
         members.get("status", ""),
         members.get("asset", ""),
         members.get("order_id", ""),
-        members.get("customer_id", ""),
+        next((members[name] for name in _PARTIES if members.get(name)), ""),
         members.get("invoice_id", ""),
         members.get("created_ms") or members.get("opened_ms") or batch.now_ms,
         batch.now_ms,

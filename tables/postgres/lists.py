@@ -6,7 +6,7 @@ skip nor repeat rows. Fragments of SQL are constants; values are always paramete
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -161,7 +161,8 @@ async def postings(
     if not keys:
         return found
     rows = await connection.fetch(
-        """SELECT partition, seq, ordinal, account, asset, minor, dimensions::text AS dimensions
+        """SELECT partition, seq, ordinal, account, asset, minor, dimensions::text AS dimensions,
+                  booked_on, effective_on
            FROM postings JOIN unnest($2::int[], $3::bigint[], $4::int[])
              AS wanted (partition, seq, ordinal) USING (partition, seq, ordinal)
            WHERE tenant_id = $1 ORDER BY partition, seq, ordinal, leg""",
@@ -170,6 +171,19 @@ async def postings(
     )
     for row in rows:
         found.setdefault((row["partition"], row["seq"], row["ordinal"]), []).append(row)
+    return found
+
+
+async def trial_balance(connection: asyncpg.Connection, tenant_id: str, through: date) -> Rows:
+    """(account, asset, debits, credits) of all that counts until the end of a day."""
+    found: Rows = await connection.fetch(
+        """SELECT account, asset, coalesce(sum(minor) FILTER (WHERE minor > 0), 0) AS debits,
+                  coalesce(-sum(minor) FILTER (WHERE minor < 0), 0) AS credits
+           FROM postings WHERE tenant_id = $1 AND booked_on <= $2
+           GROUP BY account, asset ORDER BY account, asset""",
+        tenant_id,
+        through,
+    )
     return found
 
 

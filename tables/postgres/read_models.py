@@ -31,7 +31,10 @@ class EntryRow(NamedTuple):
 
 
 class PostingRow(NamedTuple):
-    """A row of `postings`; `minor` are the digits of minor units, `dimensions` a JSON object."""
+    """A row of `postings`; `minor` are the digits of minor units, `dimensions` a JSON object.
+
+    Days are tenant-local (ISO): in whose period it counts, and when it is effective.
+    """
 
     tenant_id: str
     partition: int
@@ -43,6 +46,8 @@ class PostingRow(NamedTuple):
     minor: str
     dimensions: str
     decided_ms: int
+    booked_on: str | None
+    effective_on: str | None
 
 
 class EmittedRow(NamedTuple):
@@ -169,12 +174,13 @@ _ENTRIES = f"""
 """  # noqa: S608
 _POSTINGS = f"""
     INSERT INTO postings (tenant_id, partition, seq, ordinal, leg, account, asset, minor,
-                          dimensions, decided_at)
+                          dimensions, decided_at, booked_on, effective_on)
     SELECT tenant_id, partition, seq, ordinal, leg, account, asset, minor::numeric(80, 0),
-           dimensions, {_TIME.format("ms")}
+           dimensions, {_TIME.format("ms")}, booked_on::date, effective_on::date
     FROM unnest($1::text[], $2::int[], $3::bigint[], $4::int[], $5::int[], $6::text[],
-                $7::text[], $8::text[], $9::jsonb[], $10::bigint[])
-        AS new (tenant_id, partition, seq, ordinal, leg, account, asset, minor, dimensions, ms)
+                $7::text[], $8::text[], $9::jsonb[], $10::bigint[], $11::text[], $12::text[])
+        AS new (tenant_id, partition, seq, ordinal, leg, account, asset, minor, dimensions, ms,
+                booked_on, effective_on)
 """  # noqa: S608
 _EMITTED = """
     INSERT INTO emitted (tenant_id, event_id, event_type, source_event_id, partition, seq,

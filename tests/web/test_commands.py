@@ -197,7 +197,7 @@ class TestAWorkerInTrouble:
         def fail(*_):
             raise RuntimeError("secret")
 
-        monkeypatch.setattr("agents.commands.told", fail)
+        monkeypatch.setattr("agents.commands.payments.shown", fail)
         answer = await api.command(INTENTS, INTENT)
         assert (answer.status, answer.code) == (500, "internal")
         assert b"secret" not in answer.raw

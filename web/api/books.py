@@ -1,0 +1,159 @@
+"""The books as a whole: the trial balance, statements of payees, the tenant's clock."""
+
+import csv
+import io
+from collections import Counter
+from datetime import date
+from typing import Any
+
+from aiohttp import web
+
+from agents.accounting import chart
+from agents.shown import shown
+from streams.money import exponent_of, format_minor, plain
+from streams.timestamps import format_ms
+from tables.balances import Balance
+from tables.earnings import Earnings
+from tables.payouts import Payout
+from tables.postgres.lists import ResourceFilter, resources, trial_balance
+from tables.row import restored
+from web.call import Call
+from web.lists import bad_parameter, json_response, parameters, reading
+from web.problems import not_found
+
+ACCOUNTS_MAX = 10_000
+PERIODS_MAX, PAYOUTS_MAX = 1_000, 1_000
+
+
+async def get_trial_balance(call: Call) -> web.StreamResponse:
+    """All accounts with their debits and credits: as committed now, or `through` a day's end."""
+    given = parameters(call).get("through")
+    if given is None:
+        async with call.context.desk.view(call.tenant_id) as view:
+            found = view.scan(Balance.prefix_of(call.tenant_id), ACCOUNTS_MAX)
+        rows = [
+            (row.account, row.asset, row.debits, row.credits)
+            for row in found
+            if isinstance(row, Balance)
+        ]
+    else:
+        async with reading(call) as connection:
+            records = await trial_balance(connection, call.tenant_id, _day(given))
+        rows = [(r["account"], r["asset"], int(r["debits"]), int(r["credits"])) for r in records]
+    debits, credits_ = Counter[str](), Counter[str]()
+    for _, asset, debit, credit in rows:
+        posted = debit - credit
+        debits[asset] += max(posted, 0)
+        credits_[asset] += max(-posted, 0)
+    totals = [
+        {
+            "currency": asset,
+            "debit": _text(debits[asset], asset),
+            "credit": _text(credits_[asset], asset),
+            "ties": debits[asset] == credits_[asset],
+        }
+        for asset in sorted({asset for _, asset, _, _ in rows})
+    ]
+    return json_response(
+        {"data": [_line(*row) for row in rows], "totals": totals, "through": given}
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise bad_parameter("through", "a date like 2026-01-31") from None
+
+
+def _line(account: str, asset: str, debits: int, credits_: int) -> dict[str, Any]:
+    posted = debits - credits_
+    return {
+        "account": account,
+        "currency": asset,
+        "normal_side": chart.normal_side(account),
+        "debit": _text(max(posted, 0), asset),
+        "credit": _text(max(-posted, 0), asset),
+    }
+
+
+def _text(minor: int, asset: str) -> str:
+    return format_minor(minor, exponent_of(asset))
+
+
+async def get_statement(call: Call) -> web.StreamResponse:
+    """What a payee earned, what was kept back and paid, and what is owed; JSON or CSV."""
+    payee_id, wanted = call.request.match_info["payee_id"], parameters(call).get("format", "json")
+    if wanted not in {"json", "csv"}:
+        raise bad_parameter("format", "json or csv")
+    tenant_id, owed = call.tenant_id, chart.earnings(payee_id)
+    async with call.context.desk.view(tenant_id) as view:
+        periods = view.scan(Earnings.prefix_of(tenant_id, payee_id), PERIODS_MAX)
+        balances = view.scan(Balance.prefix_of(tenant_id, owed), PERIODS_MAX)
+    if not periods:
+        raise not_found()
+    paid = await _payouts(call, payee_id)
+    earned = [shown(row) for row in periods]
+    if wanted == "csv":
+        return _csv(payee_id, earned, paid)
+    left = [
+        {"currency": row.asset, "balance": _text(-row.posted, row.asset)}
+        for row in balances
+        if isinstance(row, Balance)
+    ]
+    return json_response(
+        {"payee_id": payee_id, "periods": earned, "payouts": paid, "balances": left}
+    )
+
+
+async def _payouts(call: Call, payee_id: str) -> list[dict[str, Any]]:
+    async with reading(call) as connection:
+        rows = await resources(
+            connection,
+            call.tenant_id,
+            Payout.KIND,
+            ResourceFilter(customer_id=payee_id),
+            after=None,
+            limit=PAYOUTS_MAX,
+        )
+    return [shown(restored(Payout, plain(row["body"]))) for row in rows]
+
+
+def _csv(
+    payee_id: str, earned: list[dict[str, Any]], paid: list[dict[str, Any]]
+) -> web.StreamResponse:
+    """One line per gross amount, deduction and payout."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\r\n")
+    out.writerow(("payee_id", "period", "kind", "amount", "currency", "status", "reference"))
+    for row in earned:
+        about = (payee_id, row["period"])
+        out.writerow((*about, "gross", row["gross"], row["currency"], "", ""))
+        for deduction in row["deductions"]:
+            kind, amount = deduction["kind"], deduction["amount"]
+            out.writerow((*about, _harmless(kind), f"-{amount}", row["currency"], "", ""))
+    for row in paid:
+        reference = _harmless(row["provider_reference"])
+        sent = (f"-{row['amount']}", row["currency"], row["status"], reference)
+        out.writerow((payee_id, "", "payout", *sent))
+    return web.Response(body=text.getvalue().encode(), content_type="text/csv", charset="utf-8")
+
+
+def _harmless(text: str) -> str:
+    """No formula for a spreadsheet (OWASP: CSV injection)."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+async def get_clock(call: Call) -> web.StreamResponse:
+    """The tenant's clock, and whether it can be moved."""
+    async with call.context.desk.view(call.tenant_id) as view:
+        tenant = view.tenant(call.tenant_id)
+    now_ms = call.context.clock_ms() + tenant.ahead_ms
+    return json_response(
+        {
+            "now": format_ms(now_ms),
+            "sandbox": tenant.sandbox,
+            "time_zone": tenant.time_zone,
+            "closed_through": tenant.closed_through,
+        }
+    )

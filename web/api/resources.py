@@ -1,0 +1,86 @@
+"""Resources of all kinds: one as committed now, and lists from the read models, newest first."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from agents.shown import shown
+from streams.money import plain
+from tables.invoices import Invoice
+from tables.payables import Bill
+from tables.postgres.lists import ResourceFilter, microseconds_of, resource, resources
+from tables.row import Row, restored
+from web.call import Call, Handler
+from web.lists import Page, bad_parameter, json_response, page_response, read_page, reading
+from web.problems import not_found
+
+FILTERS = ("status", "party", "created_from", "created_to")
+"""What every list takes."""
+
+
+def getting(kind: type[Row], member: str) -> Handler:
+    """The handler that shows one row; `member` names its id in the path."""
+
+    async def handle(call: Call) -> web.StreamResponse:
+        return json_response(shown(await _one(call, kind, call.request.match_info[member])))
+
+    return handle
+
+
+async def _one(call: Call, kind: type[Row], row_id: str) -> Row:
+    """As committed now; those that left the working set, as they last were. Raises 404."""
+    async with call.context.desk.view(call.tenant_id) as view:
+        row = view.row(kind, call.tenant_id, row_id)
+    if row is not None:
+        return row
+    async with reading(call) as connection:
+        body = await resource(connection, call.tenant_id, kind.KIND, row_id)
+    if body is None:
+        raise not_found()
+    return restored(kind, plain(body))
+
+
+def listing(kind: type[Row]) -> Handler:
+    """The handler that lists rows of a kind."""
+
+    async def handle(call: Call) -> web.StreamResponse:
+        return await _list(call, kind, read_page(call))
+
+    return handle
+
+
+async def list_invoices(call: Call) -> web.StreamResponse:
+    """Invoices to customers, or with `type=supplier` the bills of suppliers."""
+    page = read_page(call)
+    kinds: Mapping[str, type[Row]] = {"": Invoice, "sales": Invoice, "supplier": Bill}
+    kind = kinds.get(page.text("type"))
+    if kind is None:
+        raise bad_parameter("type", "sales or supplier")
+    return await _list(call, kind, page)
+
+
+async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
+    wanted = ResourceFilter(
+        status=page.text("status"),
+        order_id=page.text("order_id"),
+        customer_id=page.text("party") or page.text("customer_id"),
+        created_from=page.moment("created_from"),
+        created_to=page.moment("created_to", end=True),
+        due_from=page.day("due_from"),
+        due_to=page.day("due_to"),
+    )
+    async with reading(call) as connection:
+        rows = await resources(
+            connection,
+            call.tenant_id,
+            kind.KIND,
+            wanted,
+            after=page.time_and_id,
+            limit=page.limit + 1,
+        )
+    some = rows[: page.limit]
+    last = None
+    if len(rows) > page.limit:
+        last = [microseconds_of(some[-1]["created_at"]), some[-1]["id"]]
+    found = [shown(restored(kind, plain(row["body"]))) for row in some]
+    return page_response(call, page, found, last)
