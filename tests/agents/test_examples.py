@@ -9,6 +9,7 @@ import agents.services
 from agents.registry import HANDLED, PLATFORM, SERVICES
 from streams.timestamps import parse_ms
 from tests.agents.core import Core
+from tests.guide.walk import FLOAT, PLAN, SUBSCRIPTION
 
 EXAMPLES = Path(agents.services.__file__).with_name("examples")
 TOLD = sorted(name for name, each in HANDLED.items() if each.ingress in (PLATFORM, SERVICES))
@@ -17,23 +18,6 @@ BEFORE = {
     "auth.outlet.updated": ("auth.outlet.created",),
     "logistics.payout.requested": ("logistics.earnings.calculated",),
     "projects.expense.created": ("logistics.expense.created",),
-}
-PLAN = {
-    "plan_id": "plan-uuid",
-    "name": "Deliveries",
-    "price": "1000",
-    "meters": [{"name": "deliveries", "unit_price": "15"}],
-}
-SUBSCRIPTION = {
-    "subscription_id": "subscription-uuid",
-    "plan_id": "plan-uuid",
-    "customer_id": "customer-uuid",
-}
-FLOAT = {
-    "legs": [
-        {"account": "gateway:instant:collection", "side": "debit", "amount": "100000"},
-        {"account": "opening", "side": "credit", "amount": "100000"},
-    ]
 }
 COMMANDS_BEFORE = {
     "cafe.subscription.usage.metered": (
