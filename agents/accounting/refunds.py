@@ -18,9 +18,10 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, Payment, Placement, Refund, Taken
+from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
 
 CALL_DEADLINE_MS = 60 * 1000
+MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
 
 
 def request(
@@ -86,16 +87,22 @@ def _take(
 ) -> Generator[Effect, None, list[Taken]]:
     """What a part of a placement consists of; its row gives it up."""
     if placement.kind == "credit":
+        credit = view.row(Credit, event.tenant_id, placement.subject, payment.asset)
+        if credit is None or credit.amount < amount:
+            yield MOVED
+            return []
         yield from give_credit(event, view, placement.subject, payment.asset, -amount)
         return [Taken(chart.CUSTOMER_CREDIT, amount, "credit", placement.subject)]
     if placement.kind == "case":
         case = view.row(Case, event.tenant_id, placement.subject)
-        assert case is not None
+        if case is None or case.status != "open" or case.amount < amount:
+            yield MOVED
+            return []
         yield close_case(case, "refunded", amount)
         return [Taken(chart.SUSPENSE, amount, "case", placement.subject)]
     invoice = _invoice(view, event.tenant_id, placement.subject)
     if invoice.paid < amount:
-        yield Refuse("refund_not_possible", "its money is not with its invoice any more")
+        yield MOVED
         return []
     parts = note(invoice, amount)
     yield Put(_moved(invoice, -amount))

@@ -77,7 +77,7 @@ def completed(event: Event[Completed], view: View) -> Effects:
         return
     yield Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True)
     if data.outcome == "unknown":
-        if call.status != "unknown":
+        if call.status == "granted":  # what is known of it stays known
             yield from _unknown(call)
         return
     yield Put(call.replaced(status="done", outcome=data.outcome))

@@ -150,6 +150,6 @@ class Books:
         self._read = len(records)
         self._audit.money.tie()
         found = [str(violation) for violation in self._audit.findings.violations]
-        assert found == []
+        assert not found, found
         failed = [entry for entry in self.core.entries if entry.reason.startswith("internal")]
-        assert failed == []
+        assert not failed, failed
