@@ -5,9 +5,9 @@ Used by the demo's month and by tests. What was accepted is remembered, nothing 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import aiohttp
@@ -21,6 +21,7 @@ from tests.model.wire import to_json
 
 WITHIN_S = 60.0
 POLL_S = 0.05
+T = TypeVar("T")
 
 
 @dataclass
@@ -189,7 +190,9 @@ class Caller:
 
         return await self.until(found, f"none of {path} has {members}")
 
-    async def until(self, ask: Callable[[], Any], otherwise: str = "it did not come") -> Any:
+    async def until(
+        self, ask: Callable[[], Awaitable[T | None]], otherwise: str = "it did not come"
+    ) -> T:
         """What `ask` gives once that is something."""
         ends = time.monotonic() + WITHIN_S
         while not (found := await ask()):

@@ -18,15 +18,18 @@ from rich.console import Console
 from rich.table import Table
 
 from compose import seeing
+from compose.calling import Accepted
 from compose.judgement import judge
 from compose.local.accounts import temporary_folder
 from compose.local.stack import KafkaKind
+from compose.month import Month, live
 from compose.sending import Payers, publish
 from compose.up import Local, Running
 from tables.postgres.pool import open_pool
 from tests.model.compare import Shown
 from tests.model.generator import Load, generate
 from tests.model.ledger import Books, expected
+from tests.model.month import month
 
 SLOWEST_EVENTS_PER_S = 200
 PATIENCE_S = 120.0
@@ -50,6 +53,7 @@ class Report:
     settled_s: float = 0.0
     payments_s: float = 0.0
     events_per_s: float = 0.0
+    month: Month | None = None
     differences: list[str] = field(default_factory=list)
 
 
@@ -61,8 +65,12 @@ async def run_demo(
     json_output: bool = False,
     partitions: int = 8,
     workers: int = 1,
+    with_month: bool = True,
 ) -> bool:
-    """Run it and print the report; False on any difference."""
+    """Run it and print the report; False on any difference.
+
+    First a month of five tenants in sandbox mode, then `events` of a heavy day.
+    """
     err = Console(stderr=True)
 
     def tell(line: str) -> None:
@@ -83,23 +91,31 @@ async def run_demo(
                 len(load.stories),
                 start_s=time.monotonic() - started,
             )
-            await play(load, running, report, tell)
+            await play(load, running, report, tell, with_month=with_month)
     _show(report, json_output=json_output)
     return not report.differences
 
 
-async def play(load: Load, running: Running, report: Report, tell: Any) -> None:
-    """Publish, pay, wait until settled, compare; fills the report."""
+async def play(
+    load: Load, running: Running, report: Report, tell: Any, *, with_month: bool
+) -> None:
+    """Live the month, publish, pay, wait until settled, compare; fills the report."""
     assert running.endpoints is not None
+    accepted = Accepted()
     client = await nats.connect(running.endpoints.nats)
     pool = await open_pool(running.settings().archiver_dsn, max_size=4)
     try:
         async with aiohttp.ClientSession() as session:
-            payers = Payers(session, running.urls[0], running.token)
+            payers = Payers(session, running.urls[0], running.token, accepted.commands)
+            if with_month:
+                tell("five tenants live through January")
+                script = month(report.seed)
+                report.month = await live(script, running, (client, pool), accepted)
+            tell(f"{len(load.messages)} events of a heavy day")
             await _send(load, running.endpoints.nats, (client, pool), report)
             await _pay(load, payers, report)
             tell("reading what the installation shows")
-            await _compare(load, running, payers, (client, pool), report)
+            await _compare(load, running, payers, (client, pool), report=report, before=accepted)
     finally:
         await pool.close()
         await client.close()
@@ -134,7 +150,9 @@ async def _compare(
     running: Running,
     payers: Payers,
     connections: tuple[Client, asyncpg.Pool],
+    *,
     report: Report,
+    before: Accepted,
 ) -> None:
     books = expected(load.messages, load.stories)
     judgement = await judge(
@@ -142,7 +160,7 @@ async def _compare(
         connections,
         payers,
         load=load,
-        sent=[message.raw for message in load.messages],
+        sent=[*before.messages, *(message.raw for message in load.messages)],
         books=books,
         within_s=_patience_s(load),
         kafka_complete=running.local.kafka == "apache",  # the other forgets
@@ -151,6 +169,8 @@ async def _compare(
     report.statuses = await seeing.statuses(connections[1])
     report.expected, report.actual = _totals_expected(books), _totals_shown(shown, books.optional)
     report.differences = judgement.differences
+    if report.month is not None:
+        report.differences += report.month.differences
 
 
 def _totals_expected(books: Books) -> dict[str, Any]:
@@ -191,11 +211,22 @@ def _totals_shown(shown: Shown, optional: frozenset[str]) -> dict[str, Any]:
     }
 
 
+def _show_month(found: Month, console: Console) -> None:
+    title = f"January of five tenants: {found.steps:,} steps in {found.seconds:.0f} s"
+    columns = ("accounts", "debits", "trial_balance_ties", "invoices", "outbound_events")
+    table = Table("tenant", *(name.replace("_", " ") for name in columns), title=title)
+    for name, told in found.tenants.items():
+        table.add_row(name, *(str(told[column]) for column in columns))
+    console.print(table)
+
+
 def _show(report: Report, *, json_output: bool) -> None:
     console = Console()
     if json_output:
         print(msgspec.json.encode(report).decode())
         return
+    if report.month is not None:
+        _show_month(report.month, console)
     table = Table("what", "expected", "actual", title=f"seed {report.seed}, {report.broker}")
     for name, found_here in report.actual.items():
         wanted = report.expected.get(name)

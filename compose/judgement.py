@@ -45,7 +45,7 @@ async def judge(
     served, positions = await seeing.balances(payers, tenants)
     await seeing.read_everywhere(pool, positions, within_s=within_s)
     outbound = await seeing.outbound(client)
-    shown = await seeing.shown(pool, seeing.published(outbound, tenants), served)
+    shown = await seeing.shown(pool, seeing.published(outbound, tenants), served, set(tenants))
     evidence = Evidence(
         Accepted(sent, payers.answered),
         served,

@@ -7,7 +7,7 @@ the archive has come to what the writers answered.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -86,21 +86,26 @@ async def read_everywhere(
             await asyncio.sleep(POLL_S)
 
 
-async def shown(pool: asyncpg.Pool, published: list[Published], found: dict[Key, int]) -> Shown:
-    """Everything there is to compare; `found` are the balances."""
+async def shown(
+    pool: asyncpg.Pool,
+    published: list[Published],
+    found: dict[Key, int],
+    tenants: Collection[str],
+) -> Shown:
+    """Everything there is to compare of these tenants; `found` are the balances."""
     invoices: dict[tuple[str, str], Invoice] = {}
-    for row in await _resources(pool, "iv"):
+    for row in await _resources(pool, "iv", tenants):
         if row["status"] != "void":
             invoices[row["tenant_id"], row["order_id"]] = Invoice(
                 row["invoice_id"], row["total"], row["tax"], row["paid"], row["status"]
             )
     suspense: Counter[tuple[str, str]] = Counter()
-    for row in await _resources(pool, "cs"):
+    for row in await _resources(pool, "cs", tenants):
         if row["status"] == "open":
             suspense[row["tenant_id"], row["asset"]] += row["amount"]
     owed = {
         (row["tenant_id"], row["customer_id"], row["asset"]): row["amount"]
-        for row in await _resources(pool, "cr")
+        for row in await _resources(pool, "cr", tenants)
     }
     applied = await pool.fetch(
         """SELECT tenant_id, event_id FROM entries
@@ -117,15 +122,21 @@ async def shown(pool: asyncpg.Pool, published: list[Published], found: dict[Key,
         owed,
         suspense,
         published,
-        frozenset((row["tenant_id"], row["event_id"]) for row in applied),
+        frozenset(
+            (row["tenant_id"], row["event_id"]) for row in applied if row["tenant_id"] in tenants
+        ),
         duplicates,
         await _dead_letters(pool),
         at_least_once=True,
     )
 
 
-async def _resources(pool: asyncpg.Pool, kind: str) -> list[dict[str, Any]]:
-    rows = await pool.fetch("SELECT body FROM resources WHERE kind = $1", kind)
+async def _resources(
+    pool: asyncpg.Pool, kind: str, tenants: Collection[str]
+) -> list[dict[str, Any]]:
+    rows = await pool.fetch(
+        "SELECT body FROM resources WHERE kind = $1 AND tenant_id = ANY ($2)", kind, list(tenants)
+    )
     return [plain(row["body"]) for row in rows]
 
 

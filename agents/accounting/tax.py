@@ -94,7 +94,7 @@ def of_gross(rates: Rates, gross: int, treatment: str = "standard") -> Parts:
         tax = half_up(gross * vat.numerator, vat.denominator + vat.numerator)
         return Parts(gross - tax, tax)
     whole = (1 + charge) * (1 + vat) + sum(rate for _, rate in rates.levies)
-    net = Fraction(gross) / whole
+    net = Fraction(gross * whole.denominator, whole.numerator)
     levies = {account: _rounded(net * rate) for account, rate in rates.levies}
     if charge:
         levies[SERVICE_CHARGE] = _rounded(net * charge)
