@@ -254,7 +254,11 @@ async def _all_decided(stream: JetStreamContext, within_s: float) -> bool:
 
 
 _DEMO = [
-    ("auth.tenant.created", "tenant", {"name": "Demo Café", "settings": {"tax_registered": True}}),
+    (
+        "auth.tenant.created",
+        "tenant",
+        {"name": "Demo Café", "mode": "sandbox", "settings": {"tax_registered": True}},
+    ),
     ("auth.outlet.created", "outlet", {"outlet_id": "westlands", "name": "Westlands"}),
     *(
         (

@@ -15,7 +15,8 @@ CLOSE = "treasury.command.period.close"
 THRESHOLD = "treasury.command.threshold.set"
 BUDGET = "treasury.command.budget.set"
 ADVANCE = "treasury.command.clock.advance"
-YEAR_MS = 366 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+YEAR_MS = 366 * DAY_MS
 WATCHED_MAX = 50
 
 
@@ -44,9 +45,10 @@ class SetBudget(Command, frozen=True):
 
 
 class Advance(Command, frozen=True):
-    """Put a sandbox tenant's clock forward to a moment (RFC 3339), a year at most."""
+    """Put a sandbox tenant's clock forward: to a moment (RFC 3339) or by days, a year at most."""
 
-    to: Text
+    to: Text = ""
+    days: int | None = None
 
 
 @handles(CLOSE, ClosePeriod, ingress=COMMANDS)
@@ -104,7 +106,10 @@ def budget(event: Event[SetBudget], view: View) -> Effects:
 def advance(event: Event[Advance], view: View) -> Effects:
     """Every moment on the way is lived through, in its order, at its own time."""
     tenant: Tenant = view.tenant(event.tenant_id)
-    to_ms = parse_ms(event.data.to)
+    data = event.data
+    if bool(data.to) == (data.days is not None):
+        return [Refuse("to_or_days", "say one of them", 422)]
+    to_ms = parse_ms(data.to) if data.days is None else event.now_ms + data.days * DAY_MS
     if not tenant.sandbox:
         return [Refuse("not_a_sandbox", "only a sandbox tenant's clock can be moved", 422)]
     if not event.now_ms < to_ms <= event.now_ms + YEAR_MS:

@@ -255,6 +255,12 @@ class TestSandboxClock:
         assert books.rows(ClockAdvance) == []
         assert len(books.emitted("invoice.due")) == 1_200
 
+    def test_goes_forward_by_days_too(self):
+        books = Books(mode="sandbox")
+        assert books.done("clock.advance", days=2)["to"] == "2026-03-04T06:00:00Z"
+        assert books.refused("clock.advance", days=-1) == "clock_out_of_bounds"
+        assert books.refused("clock.advance") == "to_or_days"
+
     def test_is_only_a_sandboxes_and_only_forward(self, books):
         assert books.refused("clock.advance", to="2026-04-01T06:00:00Z") == "not_a_sandbox"
         sandbox = Books(mode="sandbox")
