@@ -1,7 +1,9 @@
 """Balances and holds of accounts.
 
-Guarantees: `debits` and `credits` only grow; over all accounts of a tenant and asset they are
-equal. A hold counts against what is available exactly once, until captured, released or expired.
+States of a hold: held → captured | released | expired; a balance has none. Guarantees: `debits` and
+`credits` only grow; over all accounts of a tenant and asset they are equal; a hold counts against
+what is available exactly once, until it ends. Constraints: an account comes into being with its
+first posting and never goes; a hold's amount and account never change.
 """
 
 from tables.row import Row, register

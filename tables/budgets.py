@@ -1,8 +1,8 @@
 """Budgets of projects by category: what was committed to, what was spent, what is left.
 
-Guarantees: committed = Σ expenses that wait for approval, actual = what was posted to the project
-and category. Told once each time the budget is passed. Constraints: one per project, category and
-currency; a category `*` counts all of a project.
+States: within ⇄ exceeded. Guarantees: committed = Σ expenses that wait for approval, actual = what
+was posted to the project and category. Told once each time the budget is passed. Constraints: one
+per project, category and currency; a category `*` counts all of a project.
 """
 
 from tables.row import Row, register

@@ -1,7 +1,8 @@
 """What people earned in a period; earnings:{payee} is what we owe them, below zero if they owe us.
 
-Guarantees: of one payee and period the newest calculation counts, whatever order they come in, and
-what is posted for it is exactly its figures. Constraints: payouts are not part of it.
+States: none, a period is calculated as often as need be. Guarantees: of one payee and period the
+newest calculation counts, whatever order they come in, and what is posted for it is exactly its
+figures. Constraints: payouts are not part of it.
 """
 
 import msgspec

@@ -3,8 +3,8 @@
 States: draft → open → partially_paid → paid; void (before any payment); credited (by credit notes
 alone); uncollectible (written off). `overdue` and `disputed` are said besides. Guarantees: what is
 paid, credited, withheld and written off never exceeds `total`; receivable equals the sum of
-outstanding amounts at all times. Constraints: amount, currency, customer and tax never change;
-what is paid or has a tax document is corrected by a credit note, never voided.
+outstanding amounts at all times. Constraints: amount, currency, customer and tax never change; what
+is paid or has a tax document is corrected by a credit note, never voided.
 """
 
 import msgspec

@@ -1,8 +1,8 @@
 """Journals that people post by hand, their reversals, and conversions between currencies.
 
-Journal: posted → reversed. Conversion: quoted → completed | cancelled. Guarantees: a journal
-balances per currency and is reversed at most once. Constraints: a leg on a control account names
-the item it belongs to.
+States of a journal: posted → reversed; of a conversion: quoted → completed | cancelled. Guarantees:
+a journal balances per currency and is reversed at most once. Constraints: a leg on a control
+account names the item it belongs to.
 """
 
 import msgspec

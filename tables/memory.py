@@ -1,5 +1,9 @@
 """What the writer itself remembers in the same record as the money: seen ids, answers, waiting
 events, due moments. None of these is business; all of them are in the digest.
+
+States: a row is there while it is needed, then gone. Guarantees: what is remembered commits with
+the money it is about, or not at all. Constraints: ids are kept for eight days, waiting events for
+one.
 """
 
 from tables.row import Row, register

@@ -1,8 +1,9 @@
 """What we owe: suppliers' bills and expenses; payable = Σ open bills + Σ unpaid approved expenses.
 
-Bill: waiting (for goods, or for somebody to accept its price) → open → partially_paid → paid; void
-while it waits. Expense: requested → approved → paid | rejected. Guarantees: nothing is posted
-while a bill waits or an expense is not approved. Constraints: a supplier's number comes once.
+States of a bill: waiting (for goods, or for somebody to accept its price) → open → partially_paid →
+paid; void while it waits. Of an expense: requested → approved → paid | rejected. Guarantees:
+nothing is posted while a bill waits or an expense is not approved. Constraints: a supplier's number
+comes once.
 """
 
 import msgspec

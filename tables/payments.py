@@ -1,10 +1,10 @@
 """Payments, the gateway calls they make, and the references that keep one payment from two homes.
 
-Payment: requires_action → processing → succeeded | requires_action (attempt failed); expired;
-cancelled. Call: requested → granted → done | unknown. Guarantees: money counts once per (provider,
-direction, provider reference), by whichever route it is reported first; a terminal payment is
-overwritten by proven money alone. Constraints: refunded, pending and disputed money never exceed
-what was received.
+States of a payment: requires_action → processing → succeeded | requires_action (attempt failed);
+expired; cancelled. Of a call: requested → granted → done | unknown. Guarantees: money counts once
+per (provider, direction, provider reference), by whichever route it is reported first; a terminal
+payment is overwritten by proven money alone. Constraints: refunded, pending and disputed money
+never exceed what was received.
 """
 
 import msgspec

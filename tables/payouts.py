@@ -1,8 +1,10 @@
 """Payouts: money on its way to people and suppliers; payout:pending = Σ payouts in flight.
 
 States: requested → held (above the tenant's limit, until somebody else approves) → submitted →
-completed | failed (back to whose it was) → returned (after completion). Guarantees: never more
-than is owed and than the gateway account has; one payout per reference of the caller, for ever.
+completed | failed (back to whose it was) → returned (after completion). Guarantees: never more than
+is owed and than the gateway account has; one payout per reference of the caller, for ever.
+Constraints: amount, payee and account never change; who asked for one that is held cannot let it
+go.
 """
 
 from tables.row import Row, register

@@ -1,7 +1,8 @@
 """Purchase orders as goods come in and bills for them; grni = Σ received - cleared by bills.
 
-Guarantees: what bills clear never exceeds what was received, so grni never has the wrong sign; the
-order of goods and bill does not matter. Constraints: one currency per order.
+States: none, an order is open as long as goods or bills may come. Guarantees: what bills clear
+never exceeds what was received, so grni never has the wrong sign; the order of goods and bill does
+not matter. Constraints: one currency per order.
 """
 
 import msgspec

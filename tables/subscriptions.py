@@ -1,9 +1,9 @@
 """Plans, subscriptions to them, and what their meters counted.
 
-Subscription: active → cancelled (its running period is billed at its end). Guarantees: every use
-is billed once; a use that comes after its period was billed is on the next invoice, marked as of a
-prior period. Constraints: periods are months of the tenant's time zone, from the day it started;
-a plan never changes, subscribers move to another.
+States of a subscription: active → cancelled (its running period is billed at its end) → ended.
+Guarantees: every use is billed once; a use that comes after its period was billed is on the next
+invoice, marked as of a prior period. Constraints: periods are months of the tenant's time zone,
+from the day it started; a plan never changes, subscribers move to another.
 """
 
 import msgspec
