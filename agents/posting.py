@@ -27,10 +27,13 @@ def balanced(postings: list[Posting]) -> None:
 
 
 def days_of(event: Event[Any], effect: Post, tenant: Tenant) -> tuple[str, str]:
-    """(day they are effective, day they count in): the first open one if its books are closed."""
+    """(day they are effective, day they count in if that is another).
+
+    That is the first open one, if the books of the day are closed.
+    """
     day = effect.day or local_day(event.timestamp_ms, tenant.time_zone)
     closed = tenant.closed_through
-    return day, day if day > closed else next_day(closed)
+    return day, "" if day > closed else next_day(closed)
 
 
 def move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:

@@ -68,8 +68,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `now_ms` is the time decisions used: the greatest `received_at` so far, never an event's own.
     `raw` is the envelope as it came. `status` is one of `STATUSES`. `refused` is the reason a
     door had already given; without it the same bytes could be decided otherwise on replay. Of
-    postings, `day` is the tenant-local day they are effective, and `booked` the day in whose
-    period they count: a later one if the books of `day` were closed (ISO 8601).
+    postings, `day` is the tenant-local day they are effective (ISO 8601). `booked` is the day in
+    whose period they count, if that is a later one because the books of `day` were closed.
     """
 
     offset: int

@@ -81,6 +81,9 @@ def _rates(
 
 def of_total(tenant: Tenant, total: int, day: str) -> Parts:
     """The parts of a gross total without lines: total = (net + service charge) × VAT + levies."""
+    settings = tenant.settings
+    if not (tenant.tax_registered or settings.taxes or settings.service_charge_bp):
+        return Parts(total, 0)
     return of_gross(rates_of(tenant, day), total)
 
 

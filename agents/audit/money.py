@@ -58,7 +58,7 @@ class Money:
             else:
                 both[1] -= minor
             self._touched.add(account)
-        if not entry.day or entry.booked < entry.day:
+        if not entry.day or (entry.booked and entry.booked <= entry.day):
             words = f"{entry.event_id} of {tenant_id}: of {entry.day!r} in {entry.booked!r}"
             self._breaks("I2", words)
         if len(entry.postings) < 2 or any(totals.values()):

@@ -149,7 +149,7 @@ def _postings(row: EntryRow, entry: Entry) -> list[PostingRow]:
             str(posting.minor),
             _json(posting.dimensions),
             row.decided_ms,
-            entry.booked or None,
+            entry.booked or entry.day or None,
             entry.day or None,
         )
         for leg, posting in enumerate(entry.postings)
