@@ -96,7 +96,14 @@ def close(event: Event[Any], view: View, session: DrawerSession) -> Iterator[Eff
 
 
 def _before(view: View, session: DrawerSession) -> DrawerSession | None:
-    """The closing before this one. There are as many as days, and the newest are wanted."""
+    """The closing before this one: mostly the newest of all, else one of those not long before."""
+    drawer = view.row(Drawer, session.tenant_id, session.outlet_id, session.asset)
+    if drawer is None:
+        return None
+    if drawer.closed_ms < session.closed_ms:
+        about = (session.tenant_id, session.outlet_id, session.asset)
+        newest = view.get(session_key(*about, drawer.closed_ms))
+        return newest if isinstance(newest, DrawerSession) else None
     prefix = DrawerSession.prefix_of(session.tenant_id, session.outlet_id, session.asset)
     horizon = session_key(
         session.tenant_id, session.outlet_id, session.asset, max(session.closed_ms - KEPT_MS, 0)

@@ -41,8 +41,14 @@ def counted_for(event: Event[Any], view: View, receipt: Receipt) -> str:
 def receive(
     event: Event[Any], view: View, payment: Payment, receipt: Receipt
 ) -> Generator[Effect, None, Payment]:
-    """All effects of a proven receipt, none if its reference was counted before; the payment."""
+    """All effects of a proven receipt, none if its reference was counted before; the payment.
+
+    Money of another currency than was asked for pays nothing: it is a case.
+    """
     if counted_for(event, view, receipt):
+        return payment
+    if receipt.asset != payment.asset:
+        yield from _of_another_currency(event, view, payment, receipt)
         return payment
     late = payment.status in OVER
     yield Put(
@@ -68,6 +74,23 @@ def receive(
         yield Emit("treasury.payment.success", _told(after, receipt, late=late))
     yield Put(after)
     return after
+
+
+def _of_another_currency(
+    event: Event[Any], view: View, payment: Payment, receipt: Receipt
+) -> Iterator[Effect]:
+    yield Put(
+        Reference(event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id)
+    )
+    yield from open_case(
+        event,
+        kind="currency_differs",
+        account=receipt.account,
+        asset=receipt.asset,
+        amount=receipt.amount,
+        order_id=payment.order_id,
+    )
+    yield from _banked(event, view, receipt)
 
 
 def _banked(event: Event[Any], view: View, receipt: Receipt) -> Generator[Effect, None, str]:

@@ -25,6 +25,8 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
         yield from failed(event, view, call, "duplicate_reference")
         return
     yield from receive(event, view, payment, receipt)
+    if receipt.asset != payment.asset:
+        yield from failed(event, view, call, "currency_differs")
 
 
 def _reported_twice(payment: Payment, call: GatewayCall, receipt: Receipt, other: str) -> Emit:

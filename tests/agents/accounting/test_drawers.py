@@ -105,6 +105,12 @@ class TestClosing:
             ends.add((tuple(sorted(books.balances.items())), sessions))
         assert len(ends) == 1
 
+    def test_long_after_the_one_before_still_knows_what_it_left(self, till):
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", opening_float=9, counted_amount=9)
+        till.until("2026-05-08T06:00:00Z")
+        till.applied(CLOSED, outlet_id="w", counted_amount=9)
+        assert "cash:over_short" not in till.balances
+
     def test_old_minutes_are_forgotten(self, till):
         sale(till, "a", "08:00:00", 1000)
         till.until("2026-04-08T06:00:00Z")

@@ -229,6 +229,17 @@ class TestLateMoney:
         books.done("payment.refund", payment_id=payment_id, amount="160")
         assert books.balances["refund:pending"] == -16_000
 
+    def test_of_another_currency_is_a_case_and_pays_nothing(self, books):
+        invoice_id = ordered(books)
+        payment_id = books.intent(invoice_id=invoice_id)
+        books.done("payment.confirm", payment_id=payment_id, method="instant")
+        books.gateway(books.call_of(payment_id), currency="USD", amount="10.00")
+        [case] = books.rows(Case)
+        assert (case.kind, case.asset, case.amount) == ("currency_differs", "USD", 1_000)
+        payment = books.row(Payment, payment_id)
+        assert (payment.status, payment.failure) == ("requires_action", "currency_differs")
+        assert books.row(Invoice, invoice_id).paid == 0
+
     def test_becomes_credit_if_a_person_says_so(self, books):
         books.pay(amount="10")
         [case] = books.rows(Case)
