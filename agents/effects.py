@@ -130,11 +130,11 @@ class DryRun(msgspec.Struct, frozen=True, gc=False):
 
 
 class Unfit(ValueError):
-    """Raised by who reads a body and finds that it cannot be: the event is refused (422)."""
+    """Raised by who finds that an event cannot be: it is refused, as by a `Refuse` of the same."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", http_status: int = 422) -> None:
         super().__init__(reason)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.http_status = reason, detail, http_status
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -53,11 +53,11 @@ def door(arrival: Arrival, envelope: Envelope, handled: Handled | None) -> str:
     return ""
 
 
-def _why(error: Exception) -> tuple[str, str]:
-    """(reason, detail) of what a handler found unfit."""
+def _why(error: Exception) -> tuple[str, str, int]:
+    """(reason, detail, HTTP status) of what a handler found unfit."""
     if isinstance(error, Unfit):
-        return error.reason, error.detail
-    return "bad_date" if isinstance(error, BadTimestamp) else "bad_amount", str(error)
+        return error.reason, error.detail, error.http_status
+    return "bad_date" if isinstance(error, BadTimestamp) else "bad_amount", str(error), 422
 
 
 class Judge:
@@ -152,7 +152,7 @@ class Judge:
             effects = handled.handler(event, View(overlay))
             stopped = apply(event, effects, overlay, draft)
         except UNFIT as error:
-            return refused(arrival.ingress, *_why(error), 422)
+            return refused(arrival.ingress, *_why(error))
         except TreasuryError:
             raise
         except Exception as error:

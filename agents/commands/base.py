@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from agents.effects import Answer, Effect, Refuse, Unfit
+from agents.effects import Answer, Effect, Unfit
 from agents.registry import View
 from agents.shown import shown
 from agents.words import OptionalId
@@ -21,15 +21,28 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     actor: OptionalId = ""
 
 
-def answered(row: Row | None, status: int = 200) -> Iterator[Effect]:
+def answered(row: Row, status: int = 200) -> Iterator[Effect]:
     """The reply shows the row as the effects before it left it."""
-    assert row is not None
     yield Answer(status, shown(row))
 
 
-def unknown(what: str) -> Refuse:
+def found(view: View, kind: type[R], tenant_id: str, row_id: str) -> R:
+    """The row that a command is about. Raises Unfit (404) if the tenant has none of this id."""
+    row = view.row(kind, tenant_id, row_id)
+    if row is None:
+        raise unknown(kind.__name__.lower())
+    return row
+
+
+def unknown(what: str) -> Unfit:
     """404 for an id that the tenant does not have."""
-    return Refuse(f"{what}_unknown", http_status=404)
+    return Unfit(f"{what}_unknown", http_status=404)
+
+
+def demand(condition: object, reason: str, detail: str = "", http_status: int = 409) -> None:
+    """Raise Unfit unless the condition holds: nothing of the command happens then."""
+    if not condition:
+        raise Unfit(reason, detail, http_status)
 
 
 def positive(given: Amount, asset: str) -> int:
@@ -38,6 +51,11 @@ def positive(given: Amount, asset: str) -> int:
     if minor <= 0:
         raise Unfit("amount_not_positive")
     return minor
+
+
+def wanted(given: Amount | None, asset: str, otherwise: int) -> int:
+    """Minor units of an amount above zero, or those that are meant if none is given."""
+    return positive(given, asset) if given is not None else otherwise
 
 
 def not_below_zero(given: Amount | None, asset: str) -> int:

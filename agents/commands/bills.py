@@ -6,9 +6,9 @@ from agents.accounting import budgets, chart, payables, purchasing
 from agents.accounting.invoicing import days_later
 from agents.accounting.lines import LINES_MAX, priced, quantity_of
 from agents.accounting.tax import can_withhold, withheld
-from agents.commands.base import Command, answered, not_below_zero, positive, same, unknown
-from agents.commands.expenses import PAYING_ACCOUNTS
-from agents.effects import Delete, Effects, Put, Refuse, Unfit
+from agents.commands.base import Command, answered, demand, found, not_below_zero, positive, same
+from agents.commands.expenses import payment_of
+from agents.effects import Delete, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Code, Day, Id, OptionalId, Text
 from streams.journal import Posting
@@ -67,12 +67,10 @@ def create(event: Event[CreateBill], view: View) -> Effects:
     """Of an order, matched with what came in; else its cost / payable at once."""
     data = event.data
     bill = _bill(event, view)
-    if view.row(BillNumber, event.tenant_id, data.supplier_id, data.number) is not None:
-        yield Refuse("bill_number_exists")
-        return
-    if bool(data.po_id) == bool(data.category):
-        yield Refuse("order_or_category", "a bill is of a po_id or of a category", 422)
-        return
+    known = view.row(BillNumber, event.tenant_id, data.supplier_id, data.number)
+    demand(known is None, "bill_number_exists")
+    one_of_both = bool(data.po_id) != bool(data.category)
+    demand(one_of_both, "order_or_category", "a bill is of a po_id or of a category", 422)
     yield Put(BillNumber(event.tenant_id, data.supplier_id, data.number, bill.bill_id))
     if data.po_id:
         yield from _of_order(event, view, bill)
@@ -148,12 +146,9 @@ def _of_order(event: Event[CreateBill], view: View, bill: Bill) -> Effects:
             project_id=bill.project_id,
             created_ms=event.now_ms,
         )
-    if purchase.asset != bill.asset:
-        yield Refuse("currency_differs_from_order", http_status=422)
-        return
-    if purchase.supplier_id != bill.supplier_id:
-        yield Refuse("supplier_differs_from_order", http_status=422)
-        return
+    demand(purchase.asset == bill.asset, "currency_differs_from_order", http_status=422)
+    of_another = purchase.supplier_id != bill.supplier_id
+    demand(not of_another, "supplier_differs_from_order", http_status=422)
     purchase, matched = yield from purchasing.match(event, view, purchase, bill)
     if not matched:
         purchase = purchase.replaced(
@@ -165,19 +160,12 @@ def _of_order(event: Event[CreateBill], view: View, bill: Bill) -> Effects:
 @handles(ACCEPT, OfBill, ingress=COMMANDS)
 def accept(event: Event[OfBill], view: View) -> Effects:
     """Somebody accepts the price of a bill that waits for it; goods must have come in anyway."""
-    bill = view.row(Bill, event.tenant_id, event.data.bill_id)
-    if bill is None:
-        yield unknown("bill")
-        return
-    if bill.status != "waiting":
-        yield Refuse(f"bill_{bill.status}", "it does not wait")
-        return
+    bill = found(view, Bill, event.tenant_id, event.data.bill_id)
+    demand(bill.status == "waiting", f"bill_{bill.status}", "it does not wait")
     purchase = same(view, Purchase, event.tenant_id, bill.order_id)
     bill = bill.replaced(accepted_by=event.data.actor or "api")
     purchase, matched = yield from purchasing.match(event, view, purchase, bill, accepted=True)
-    if not matched:
-        yield Refuse("goods_not_received", "what is billed did not come in yet")
-        return
+    demand(matched, "goods_not_received", "what is billed did not come in yet")
     waiting = tuple(other for other in purchase.waiting if other != bill.bill_id)
     yield from purchasing.match_waiting(event, view, purchase.replaced(waiting=waiting))
     yield from answered(same(view, Bill, event.tenant_id, bill.bill_id))
@@ -186,13 +174,9 @@ def accept(event: Event[OfBill], view: View) -> Effects:
 @handles(VOID, OfBill, ingress=COMMANDS)
 def void(event: Event[OfBill], view: View) -> Effects:
     """A bill that waits is wrong; its number may be used again."""
-    bill = view.row(Bill, event.tenant_id, event.data.bill_id)
-    if bill is None:
-        yield unknown("bill")
-        return
-    if bill.status != "waiting":
-        yield Refuse(f"bill_{bill.status}", "it is posted: correct it by a journal")
-        return
+    bill = found(view, Bill, event.tenant_id, event.data.bill_id)
+    is_posted = "it is posted: correct it by a journal"
+    demand(bill.status == "waiting", f"bill_{bill.status}", is_posted)
     purchase = same(view, Purchase, event.tenant_id, bill.order_id)
     waiting = tuple(other for other in purchase.waiting if other != bill.bill_id)
     yield Put(purchase.replaced(waiting=waiting, version=purchase.version + 1))
@@ -206,17 +190,7 @@ def void(event: Event[OfBill], view: View) -> Effects:
 def pay(event: Event[PayBill], view: View) -> Effects:
     """Payable / the account that paid."""
     data = event.data
-    bill = view.row(Bill, event.tenant_id, data.bill_id)
-    if bill is None:
-        yield unknown("bill")
-        return
-    given = data.amount
-    amount = positive(given, bill.asset) if given is not None else bill.outstanding
-    if not 0 < amount <= bill.outstanding:
-        yield Refuse("more_than_is_owed", http_status=422)
-        return
-    if not data.account.startswith(PAYING_ACCOUNTS):
-        yield Refuse("account_cannot_pay", f"one of {', '.join(PAYING_ACCOUNTS)}…", 422)
-        return
+    bill = found(view, Bill, event.tenant_id, data.bill_id)
+    amount = payment_of(bill, data.account, data.amount)
     yield from payables.pay(event, view, bill, data.account, amount)
     yield from answered(same(view, Bill, event.tenant_id, bill.bill_id))

@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 
 from agents.accounting import chart, journals
-from agents.commands.base import Command, answered, positive, same, unknown
-from agents.effects import Answer, DryRun, Effects, Put, Refuse, Unfit
+from agents.commands.base import Command, answered, demand, found, positive, same
+from agents.effects import Answer, DryRun, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
 from agents.words import Account, Code, Day, Id, OptionalId, Text
@@ -92,9 +92,8 @@ def post(event: Event[PostJournal], view: View) -> Effects:
 @handles(BATCH, PostBatch, ingress=COMMANDS)
 def batch(event: Event[PostBatch], view: View) -> Effects:
     """All journals, or none."""
-    if not 1 <= len(event.data.journals) <= JOURNALS_MAX:
-        yield Refuse("too_many_journals", f"1 to {JOURNALS_MAX}", 422)
-        return
+    fits = 1 <= len(event.data.journals) <= JOURNALS_MAX
+    demand(fits, "too_many_journals", f"1 to {JOURNALS_MAX}", 422)
     yield from _post(event, view, event.data.journals, batch=True)
 
 
@@ -106,19 +105,13 @@ def _post(
     batch: bool,
 ) -> Effects:
     data = event.data
-    refusal = _version_differs(event, view)
-    if refusal is not None:
-        yield refusal
-        return
+    _check_versions(event, view)
     rows = [_journal(event, view, each, ordinal) for ordinal, each in enumerate(given)]
     if len({row.day for row in rows}) > 1:
         raise Unfit("effective_dates_differ", "journals of a batch are of one day")
     for row in rows:
         yield from journals.post(event, view, row)
-    refusal = _balance_too_low(event, view)
-    if refusal is not None:
-        yield refusal
-        return
+    _check_balances(event, view)
     touched = dict.fromkeys((leg.account, leg.asset) for row in rows for leg in row.legs)
     balances = [_balance(view, event.tenant_id, *account) for account in touched]
     told = {"journals": [shown(row) for row in rows]} if batch else shown(rows[0])
@@ -164,27 +157,28 @@ def _leg(given: LegGiven, asset: str) -> Leg:
     return Leg(given.account, asset, sign * minor, given.item, dimensions)
 
 
-def _version_differs(event: Event[PostJournal] | Event[PostBatch], view: View) -> Refuse | None:
+def _check_versions(event: Event[PostJournal] | Event[PostBatch], view: View) -> None:
+    """Raise Unfit if an account has changed since the caller looked."""
     tenant = view.tenant(event.tenant_id)
     for condition in event.data.conditions:
         asset = condition.currency or tenant.currency
         row = view.row(Balance, event.tenant_id, condition.account, asset)
         version = row.version if row else 0
-        if condition.if_version is not None and condition.if_version != version:
-            return Refuse("version_differs", f"{condition.account} is at {version}", 412)
-    return None
+        words = f"{condition.account} is at {version}"
+        demand(condition.if_version in {None, version}, "version_differs", words, 412)
 
 
-def _balance_too_low(event: Event[PostJournal] | Event[PostBatch], view: View) -> Refuse | None:
+def _check_balances(event: Event[PostJournal] | Event[PostBatch], view: View) -> None:
+    """Raise Unfit if an account has less now than it must keep."""
     tenant = view.tenant(event.tenant_id)
     for condition in event.data.conditions:
         if condition.min_balance is None:
             continue
         asset = condition.currency or tenant.currency
         row = view.row(Balance, event.tenant_id, condition.account, asset)
-        if _available(row, condition.account) < condition.min_balance.minor(asset):
-            return Refuse("balance_too_low", condition.account, 422)
-    return None
+        has = _available(row, condition.account)
+        keeps = has >= condition.min_balance.minor(asset)
+        demand(keeps, "balance_too_low", condition.account, 422)
 
 
 def _available(row: Balance | None, account: str) -> int:
@@ -213,19 +207,14 @@ def _balance(view: View, tenant_id: str, account: str, asset: str) -> dict[str, 
 def reverse(event: Event[ReverseJournal], view: View) -> Effects:
     """The same legs on the other side; once."""
     data = event.data
-    journal = view.row(Journal, event.tenant_id, data.journal_id)
-    if journal is None:
-        yield unknown("journal")
-        return
-    if journal.status != "posted" or journal.reverses:
-        yield Refuse(f"journal_{journal.status}", "a journal is reversed once, a reversal never")
-        return
+    journal = found(view, Journal, event.tenant_id, data.journal_id)
+    can = journal.status == "posted" and not journal.reverses
+    once = "a journal is reversed once, a reversal never"
+    demand(can, f"journal_{journal.status}", once)
     day = data.effective_date or journal.day
     today = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
     parse_day(day)
-    if day > today:
-        yield Refuse("effective_in_future", f"today is {today}", 422)
-        return
+    demand(day <= today, "effective_in_future", f"today is {today}", 422)
     undone = journals.reversal(journal, event.derive("journal"), day)
     undone = undone.replaced(posted_by=data.actor, created_ms=event.now_ms)
     yield from journals.post(event, view, undone)

@@ -3,8 +3,8 @@
 from agents.accounting import chart
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.invoicing import replaced_case, settle
-from agents.commands.base import Command, answered, same, unknown
-from agents.effects import Effects, Post, Refuse
+from agents.commands.base import Command, answered, demand, found, same
+from agents.effects import Effects, Post
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId
 from streams.journal import Posting
@@ -26,14 +26,11 @@ class ResolveCase(Command, frozen=True):
 def resolve(event: Event[ResolveCase], view: View) -> Effects:
     """Suspense / receivable, or suspense / customer:credit."""
     data = event.data
-    case = view.row(Case, event.tenant_id, data.case_id)
-    if case is None:
-        yield unknown("case")
-    elif case.status != "open":
-        yield Refuse("case_closed")
-    elif bool(data.invoice_id) == bool(data.customer_id):
-        yield Refuse("invoice_or_customer", "say one of them", 422)
-    elif data.customer_id:
+    case = found(view, Case, event.tenant_id, data.case_id)
+    demand(case.status == "open", "case_closed")
+    one_of_both = bool(data.invoice_id) != bool(data.customer_id)
+    demand(one_of_both, "invoice_or_customer", "say one of them", 422)
+    if data.customer_id:
         yield from _to_credit(event, view, case, data.customer_id)
     else:
         yield from _to_invoice(event, view, case, data.invoice_id)
@@ -54,13 +51,9 @@ def _to_credit(event: Event[ResolveCase], view: View, case: Case, customer_id: s
 
 
 def _to_invoice(event: Event[ResolveCase], view: View, case: Case, invoice_id: str) -> Effects:
-    invoice = view.row(Invoice, event.tenant_id, invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-        return
-    if invoice.asset != case.asset or not invoice.outstanding:
-        yield Refuse("invoice_not_open", "nothing is outstanding in this currency", 422)
-        return
+    invoice = found(view, Invoice, event.tenant_id, invoice_id)
+    fits = invoice.asset == case.asset and invoice.outstanding
+    demand(fits, "invoice_not_open", "nothing is outstanding in this currency", 422)
     where = dimensions(order=invoice.order_id, case=case.case_id)
     after, effects, rest = settle(invoice, chart.SUSPENSE, case.amount, where)
     yield from effects

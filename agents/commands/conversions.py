@@ -1,8 +1,8 @@
 """Conversions between currencies: quoted, then completed at the rate that it really was."""
 
-from agents.accounting import chart, conversions
-from agents.commands.base import Command, answered, positive, same, unknown
-from agents.effects import Effects, Put, Refuse
+from agents.accounting import conversions
+from agents.commands.base import Command, answered, demand, found, positive, same
+from agents.effects import Effects, Put
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Account, Code, Id, OptionalId
 from streams.money import Amount
@@ -45,17 +45,13 @@ class OfConversion(Command, frozen=True):
 def create(event: Event[CreateConversion], view: View) -> Effects:
     """Nothing is posted until it is completed."""
     data = event.data
-    if data.from_currency == data.to_currency:
-        yield Refuse("same_currency", http_status=422)
-        return
-    if not (data.from_account.startswith(ACCOUNTS) and data.to_account.startswith(ACCOUNTS)):
-        yield Refuse("account_cannot_convert", f"one of {', '.join(ACCOUNTS)}…", 422)
-        return
+    demand(data.from_currency != data.to_currency, "same_currency", http_status=422)
+    both = data.from_account.startswith(ACCOUNTS) and data.to_account.startswith(ACCOUNTS)
+    demand(both, "account_cannot_convert", f"one of {', '.join(ACCOUNTS)}…", 422)
     sold = positive(data.from_amount, data.from_currency)
     balance = view.row(Balance, event.tenant_id, data.from_account, data.from_currency)
-    if balance is None or balance.posted - balance.pending_credits < sold:
-        yield Refuse("insufficient_balance", chart.DEBIT, 422)
-        return
+    has = balance.posted - balance.pending_credits if balance else 0
+    demand(has >= sold, "insufficient_balance", data.from_account, 422)
     row = Conversion(
         event.tenant_id,
         event.derive("conversion"),
@@ -74,27 +70,22 @@ def create(event: Event[CreateConversion], view: View) -> Effects:
 @handles(COMPLETE, CompleteConversion, ingress=COMMANDS)
 def complete(event: Event[CompleteConversion], view: View) -> Effects:
     """Each currency balances through fx:clearing; the rest is fx:gain_loss."""
-    data = event.data
-    row = view.row(Conversion, event.tenant_id, data.conversion_id)
-    if row is None:
-        yield unknown("conversion")
-    elif row.status != "quoted":
-        yield Refuse(f"conversion_{row.status}")
-    else:
-        bought = positive(data.to_amount, row.to_asset)
-        yield from conversions.complete(row, bought, data.reference)
-        yield from answered(same(view, Conversion, event.tenant_id, row.conversion_id))
+    row = _quote(event, view)
+    bought = positive(event.data.to_amount, row.to_asset)
+    yield from conversions.complete(row, bought, event.data.reference)
+    yield from answered(same(view, Conversion, event.tenant_id, row.conversion_id))
+
+
+def _quote(event: Event[CompleteConversion] | Event[OfConversion], view: View) -> Conversion:
+    row = found(view, Conversion, event.tenant_id, event.data.conversion_id)
+    demand(row.status == "quoted", f"conversion_{row.status}")
+    return row
 
 
 @handles(CANCEL, OfConversion, ingress=COMMANDS)
 def cancel(event: Event[OfConversion], view: View) -> Effects:
     """The quote is not taken."""
-    row = view.row(Conversion, event.tenant_id, event.data.conversion_id)
-    if row is None:
-        yield unknown("conversion")
-    elif row.status != "quoted":
-        yield Refuse(f"conversion_{row.status}")
-    else:
-        after = row.replaced(status="cancelled", version=row.version + 1)
-        yield Put(after)
-        yield from answered(after)
+    row = _quote(event, view)
+    after = row.replaced(status="cancelled", version=row.version + 1)
+    yield Put(after)
+    yield from answered(after)

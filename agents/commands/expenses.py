@@ -1,13 +1,13 @@
 """Expenses by hand: request, approve, reject, pay without a gateway."""
 
 from agents.accounting import expenses, payables
-from agents.commands.base import Command, answered, positive, same, unknown
+from agents.commands.base import Command, answered, demand, found, same, wanted
 from agents.effects import Effects, Refuse
 from agents.logistics import ExpenseCreated, read_expense
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId, Text
 from streams.money import Amount
-from tables.payables import Expense
+from tables.payables import Bill, Expense
 
 CREATE = "treasury.command.expense.create"
 APPROVE = "treasury.command.expense.approve"
@@ -63,44 +63,40 @@ def create(event: Event[CreateExpense], view: View) -> Effects:
 @handles(APPROVE, OfExpense, ingress=COMMANDS)
 def approve(event: Event[OfExpense], view: View) -> Effects:
     """Expense + tax:input / payable, or what paid it."""
-    expense = view.row(Expense, event.tenant_id, event.data.expense_id)
-    if expense is None:
-        yield unknown("expense")
-    elif expense.status != "requested":
-        yield Refuse(f"expense_{expense.status}", "it does not wait for approval")
-    else:
-        yield from expenses.approve(event, view, expense, by=event.data.actor)
-        yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+    expense = _waiting(event, view)
+    yield from expenses.approve(event, view, expense, by=event.data.actor)
+    yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
 
 
 @handles(REJECT, OfExpense, ingress=COMMANDS)
 def reject(event: Event[OfExpense], view: View) -> Effects:
     """Nothing is posted."""
-    expense = view.row(Expense, event.tenant_id, event.data.expense_id)
-    if expense is None:
-        yield unknown("expense")
-    elif expense.status != "requested":
-        yield Refuse(f"expense_{expense.status}", "it does not wait for approval")
-    else:
-        yield from expenses.reject(event, view, expense, event.data.actor)
-        yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+    expense = _waiting(event, view)
+    yield from expenses.reject(event, view, expense, event.data.actor)
+    yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+
+
+def _waiting(event: Event[OfExpense], view: View) -> Expense:
+    expense = found(view, Expense, event.tenant_id, event.data.expense_id)
+    waits = expense.status == "requested"
+    demand(waits, f"expense_{expense.status}", "it does not wait for approval")
+    return expense
 
 
 @handles(PAY, PayExpense, ingress=COMMANDS)
 def pay(event: Event[PayExpense], view: View) -> Effects:
     """Payable / the account that paid."""
     data = event.data
-    expense = view.row(Expense, event.tenant_id, data.expense_id)
-    if expense is None:
-        yield unknown("expense")
-        return
-    given = data.amount
-    amount = positive(given, expense.asset) if given is not None else expense.outstanding
-    if not 0 < amount <= expense.outstanding:
-        yield Refuse("more_than_is_owed", http_status=422)
-        return
-    if not data.account.startswith(PAYING_ACCOUNTS):
-        yield Refuse("account_cannot_pay", f"one of {', '.join(PAYING_ACCOUNTS)}…", 422)
-        return
+    expense = found(view, Expense, event.tenant_id, data.expense_id)
+    amount = payment_of(expense, data.account, data.amount)
     yield from payables.pay(event, view, expense, data.account, amount)
     yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+
+
+def payment_of(item: Bill | Expense, account: str, given: Amount | None) -> int:
+    """Minor units that an account may pay of what is owed, by default all of it. Raises Unfit."""
+    amount = wanted(given, item.asset, item.outstanding)
+    demand(0 < amount <= item.outstanding, "more_than_is_owed", http_status=422)
+    known = f"one of {', '.join(PAYING_ACCOUNTS)}…"
+    demand(account.startswith(PAYING_ACCOUNTS), "account_cannot_pay", known, 422)
+    return amount

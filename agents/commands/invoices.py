@@ -1,12 +1,14 @@
 """Invoices by hand: raise, issue a draft, void, credit, write off, note what was withheld."""
 
+from typing import Any
+
 from agents.accounting import crediting
 from agents.accounting.invoicing import Claim, issue, raise_invoice
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
 from agents.accounting.tax import can_withhold, of_gross, rates_of, withheld
-from agents.commands.base import Command, answered, positive, unknown
-from agents.effects import Effects, Put, Refuse, Unfit
+from agents.commands.base import Command, answered, demand, found, positive, same, wanted
+from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Code, Day, Id, Metadata, OptionalId
 from streams.money import Amount
@@ -79,12 +81,8 @@ def create(event: Event[CreateInvoice], view: View) -> Effects:
     if data.order_id:
         order = view.row(Order, event.tenant_id, data.order_id)
         order = order or Order(event.tenant_id, data.order_id)
-        if order.invoice_id or order.sold_asset:
-            yield Refuse("order_already_invoiced")
-            return
-        if data.draft:
-            yield Refuse("order_needs_invoice", "an order's invoice is no draft", 422)
-            return
+        demand(not (order.invoice_id or order.sold_asset), "order_already_invoiced")
+        demand(not data.draft, "order_needs_invoice", "an order's invoice is no draft", 422)
     invoice, raised = raise_invoice(event, tenant, _claim(event, tenant))
     yield from raised
     if order is not None:
@@ -133,59 +131,46 @@ def _claim(event: Event[CreateInvoice], tenant: Tenant) -> Claim:
 @handles(ISSUE, OfInvoice, ingress=COMMANDS)
 def issue_draft(event: Event[OfInvoice], view: View) -> Effects:
     """The draft becomes an open invoice, as of today."""
-    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-    elif invoice.status != "draft":
-        yield Refuse(f"invoice_{invoice.status}", "only a draft is issued")
-    else:
-        tenant = view.tenant(event.tenant_id)
-        linked = tenant.settings.payment_links
-        after = invoice.replaced(
-            status="open",
-            issued_date=local_day(event.timestamp_ms, tenant.time_zone),
-            link_token=token_of(event) if linked else "",
-            version=invoice.version + 1,
-        )
-        yield from issue(event, tenant, after)
-        yield from answered(after)
+    invoice, tenant = _invoice(event, view), view.tenant(event.tenant_id)
+    is_draft = invoice.status == "draft"
+    demand(is_draft, f"invoice_{invoice.status}", "only a draft is issued")
+    after = invoice.replaced(
+        status="open",
+        issued_date=local_day(event.timestamp_ms, tenant.time_zone),
+        link_token=token_of(event) if tenant.settings.payment_links else "",
+        version=invoice.version + 1,
+    )
+    yield from issue(event, tenant, after)
+    yield from answered(after)
+
+
+def _invoice(event: Event[Any], view: View) -> Invoice:
+    return found(view, Invoice, event.tenant_id, event.data.invoice_id)
 
 
 @handles(VOID, OfInvoice, ingress=COMMANDS)
 def void(event: Event[OfInvoice], view: View) -> Effects:
     """The invoice never was; after any money or credit it needs a credit note instead."""
-    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-        return
+    invoice = _invoice(event, view)
     touched = invoice.paid or invoice.credited or invoice.withheld or invoice.written_off
-    if invoice.status not in {"draft", "open"} or touched:
-        yield Refuse(f"invoice_{invoice.status}", "it needs a credit note")
-        return
-    if invoice.source == "pos":
-        yield Refuse("invoice_of_sale", "its sale stands: credit it", 409)
-        return
+    untouched = invoice.status in {"draft", "open"} and not touched
+    demand(untouched, f"invoice_{invoice.status}", "it needs a credit note")
+    demand(invoice.source != "pos", "invoice_of_sale", "its sale stands: credit it")
     yield from crediting.void(invoice)
     if invoice.order_id:
         order = view.row(Order, event.tenant_id, invoice.order_id)
         if order is not None and order.invoice_id == invoice.invoice_id:
             yield Put(order.replaced(invoice_id=""))
-    yield from answered(view.row(Invoice, event.tenant_id, invoice.invoice_id))
+    yield from answered(same(view, Invoice, event.tenant_id, invoice.invoice_id))
 
 
 @handles(CREDIT, CreditInvoice, ingress=COMMANDS)
 def credit(event: Event[CreditInvoice], view: View) -> Effects:
     """A credit note; what was paid goes back by a refund, not by this."""
-    data = event.data
-    invoice = view.row(Invoice, event.tenant_id, data.invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-        return
-    given = data.amount
-    amount = positive(given, invoice.asset) if given is not None else invoice.outstanding
-    if not 0 < amount <= invoice.outstanding:
-        yield Refuse("more_than_outstanding", "refund what was paid", 422)
-        return
+    invoice = _invoice(event, view)
+    amount = wanted(event.data.amount, invoice.asset, invoice.outstanding)
+    fits = 0 < amount <= invoice.outstanding
+    demand(fits, "more_than_outstanding", "refund what was paid", 422)
     after, effects = crediting.credit(invoice, amount)
     yield from effects
     yield from answered(after)
@@ -194,13 +179,8 @@ def credit(event: Event[CreditInvoice], view: View) -> Effects:
 @handles(WRITE_OFF, WriteOff, ingress=COMMANDS)
 def write_off(event: Event[WriteOff], view: View) -> Effects:
     """expense:bad_debt / receivable for all that is outstanding."""
-    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-        return
-    if not invoice.outstanding:
-        yield Refuse(f"invoice_{invoice.status}", "nothing is outstanding")
-        return
+    invoice = _invoice(event, view)
+    demand(invoice.outstanding, f"invoice_{invoice.status}", "nothing is outstanding")
     after, effects = crediting.write_off(invoice, tax_relief=event.data.tax_relief)
     yield from effects
     yield from answered(after)
@@ -209,14 +189,9 @@ def write_off(event: Event[WriteOff], view: View) -> Effects:
 @handles(WITHHOLD, Withhold, ingress=COMMANDS)
 def withhold(event: Event[Withhold], view: View) -> Effects:
     """tax:wht_receivable / receivable."""
-    invoice = view.row(Invoice, event.tenant_id, event.data.invoice_id)
-    if invoice is None:
-        yield unknown("invoice")
-        return
+    invoice = _invoice(event, view)
     amount = positive(event.data.amount, invoice.asset)
-    if amount > invoice.outstanding:
-        yield Refuse("more_than_outstanding", http_status=422)
-        return
+    demand(amount <= invoice.outstanding, "more_than_outstanding", http_status=422)
     after, effects = crediting.withhold(invoice, amount)
     yield from effects
     yield from answered(after)

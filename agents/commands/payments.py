@@ -2,7 +2,7 @@
 
 from agents.accounting import chart
 from agents.accounting.receipts import Receipt, counted_for, receive
-from agents.commands.base import Command, answered, unknown
+from agents.commands.base import Command, answered, demand, found, unknown
 from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule, Unschedule
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
@@ -55,7 +55,7 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     data, tenant = event.data, view.tenant(event.tenant_id)
     invoice = _invoice(event, view)
     if data.invoice_id and invoice is None:
-        return [unknown("invoice")]
+        raise unknown("invoice")
     if not data.order_id and invoice is None and data.amount is None:
         return [Refuse("amount_missing", "give an amount, an order or an invoice", 422)]
     asset = data.currency or (invoice.asset if invoice else tenant.currency)
@@ -99,11 +99,9 @@ def _invoice(event: Event[CreateIntent], view: View) -> Invoice | None:
 def confirm(event: Event[Confirm], view: View) -> Effects:
     """Start an attempt: a call to the method's gateway, or cash that a till took."""
     data = event.data
-    payment = view.row(Payment, event.tenant_id, data.payment_id)
-    if payment is None:
-        return [unknown("payment")]
-    if payment.status != "requires_action":
-        return [Refuse(f"payment_{payment.status}", "a confirmation is not possible any more")]
+    payment = found(view, Payment, event.tenant_id, data.payment_id)
+    waits = payment.status == "requires_action"
+    demand(waits, f"payment_{payment.status}", "a confirmation is not possible any more")
     if data.method == "cash":
         return _cash(event, view, payment)
     gateway = GATEWAYS.get(data.method)
@@ -147,13 +145,10 @@ def _cash(event: Event[Confirm], view: View, payment: Payment) -> Effects:
 @handles(CANCEL, Cancel, ingress=COMMANDS)
 def cancel(event: Event[Cancel], view: View) -> Effects:
     """A payment in flight cannot be cancelled: its money may be on its way."""
-    payment = view.row(Payment, event.tenant_id, event.data.payment_id)
-    if payment is None:
-        yield unknown("payment")
-    elif payment.status != "requires_action":
-        yield Refuse(f"payment_{payment.status}", "it cannot be cancelled")
-    else:
-        after = payment.replaced(status="cancelled", version=payment.version + 1)
-        yield Unschedule(payment.expires_ms, "intent", payment.payment_id)
-        yield Put(after)
-        yield from answered(after)
+    payment = found(view, Payment, event.tenant_id, event.data.payment_id)
+    waits = payment.status == "requires_action"
+    demand(waits, f"payment_{payment.status}", "it cannot be cancelled")
+    after = payment.replaced(status="cancelled", version=payment.version + 1)
+    yield Unschedule(payment.expires_ms, "intent", payment.payment_id)
+    yield Put(after)
+    yield from answered(after)

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from agents.accounting import chart, payouts
-from agents.commands.base import Command, answered, same, unknown
-from agents.effects import Effects, Refuse
+from agents.commands.base import Command, answered, demand, found, same
+from agents.effects import Effects
 from agents.logistics import GATEWAY
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Code, Id, OptionalId, Text
@@ -49,13 +49,9 @@ class EndPayout(Command, frozen=True):
 def create(event: Event[CreatePayout], view: View) -> Effects:
     """Set the money aside and send it, or hold it until somebody else approves."""
     data, tenant = event.data, view.tenant(event.tenant_id)
-    if data.reference and view.row(PayoutReference, event.tenant_id, data.reference):
-        yield Refuse("reference_already_used")
-        return
+    known = data.reference and view.row(PayoutReference, event.tenant_id, data.reference)
+    demand(not known, "reference_already_used")
     payout = _payout(event, view)
-    if payout is None:
-        yield unknown(data.target)
-        return
     refusal = payouts.refusal(view, payout)
     if refusal is not None:
         yield refusal
@@ -64,16 +60,14 @@ def create(event: Event[CreatePayout], view: View) -> Effects:
     yield from answered(after, 201)
 
 
-def _payout(event: Event[CreatePayout], view: View) -> Payout | None:
-    """The payout asked for; None if what it pays is not known."""
+def _payout(event: Event[CreatePayout], view: View) -> Payout:
+    """The payout asked for. Raises Unfit if what it pays is not known."""
     data, tenant_id = event.data, event.tenant_id
     asset, party = data.currency or view.tenant(tenant_id).currency, data.subject_id
     owed, amount = chart.PAYABLE, 0
     if data.target in {"bill", "expense"}:
         kind: type[Bill | Expense] = Bill if data.target == "bill" else Expense
-        item = view.row(kind, tenant_id, data.subject_id)
-        if item is None:
-            return None
+        item = found(view, kind, tenant_id, data.subject_id)
         asset, amount = data.currency or item.asset, item.outstanding
         party = item.supplier_id if isinstance(item, Bill) else item.party_id
     elif data.target == "earnings":
@@ -102,41 +96,34 @@ def _payout(event: Event[CreatePayout], view: View) -> Payout | None:
 @handles(APPROVE, OfPayout, ingress=COMMANDS)
 def approve(event: Event[OfPayout], view: View) -> Effects:
     """Somebody other than who asked for it lets it go."""
-    payout = view.row(Payout, event.tenant_id, event.data.payout_id)
-    if payout is None:
-        yield unknown("payout")
-    elif payout.status != "held":
-        yield Refuse(f"payout_{payout.status}", "it does not wait for approval")
-    elif payout.requested_by == event.data.actor:
-        yield Refuse("same_person", "who asked for a payout does not approve it", 403)
-    else:
-        approved = payout.replaced(approved_by=event.data.actor, version=payout.version + 1)
-        after = yield from payouts.submit(event, approved)
-        yield from answered(after, 202)
+    payout = _held(event, view)
+    another = payout.requested_by != event.data.actor
+    demand(another, "same_person", "who asked for a payout does not approve it", 403)
+    approved = payout.replaced(approved_by=event.data.actor, version=payout.version + 1)
+    after = yield from payouts.submit(event, approved)
+    yield from answered(after, 202)
 
 
 @handles(REJECT, EndPayout, ingress=COMMANDS)
 def reject(event: Event[EndPayout], view: View) -> Effects:
     """It is not sent, and the money is owed as before."""
-    data = event.data
-    payout = view.row(Payout, event.tenant_id, data.payout_id)
-    if payout is None:
-        yield unknown("payout")
-    elif payout.status != "held":
-        yield Refuse(f"payout_{payout.status}", "it does not wait for approval")
-    else:
-        yield from payouts.fail(event, view, payout, data.reason or "rejected", by=data.actor)
-        yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))
+    data, payout = event.data, _held(event, view)
+    yield from payouts.fail(event, view, payout, data.reason or "rejected", by=data.actor)
+    yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))
+
+
+def _held(event: Event[OfPayout] | Event[EndPayout], view: View) -> Payout:
+    payout = found(view, Payout, event.tenant_id, event.data.payout_id)
+    waits = payout.status == "held"
+    demand(waits, f"payout_{payout.status}", "it does not wait for approval")
+    return payout
 
 
 @handles(RETURN, EndPayout, ingress=COMMANDS)
 def give_back(event: Event[EndPayout], view: View) -> Effects:
     """What was paid came back, as the provider or the bank shows."""
-    payout = view.row(Payout, event.tenant_id, event.data.payout_id)
-    if payout is None:
-        yield unknown("payout")
-    elif payout.status != "completed":
-        yield Refuse(f"payout_{payout.status}", "only what was paid can come back")
-    else:
-        yield from payouts.give_back(event, view, payout, event.data.reason or "returned")
-        yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))
+    payout = found(view, Payout, event.tenant_id, event.data.payout_id)
+    was_paid = payout.status == "completed"
+    demand(was_paid, f"payout_{payout.status}", "only what was paid can come back")
+    yield from payouts.give_back(event, view, payout, event.data.reason or "returned")
+    yield from answered(same(view, Payout, event.tenant_id, payout.payout_id))

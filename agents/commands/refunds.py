@@ -3,8 +3,8 @@
 from typing import Literal
 
 from agents.accounting import disputes, refunds
-from agents.commands.base import Command, answered, not_below_zero, positive, same, unknown
-from agents.effects import Effects, Refuse
+from agents.commands.base import Command, answered, demand, found, not_below_zero, same, wanted
+from agents.effects import Effects
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId, Text
 from streams.money import Amount
@@ -45,18 +45,11 @@ class CloseDispute(Command, frozen=True):
 def refund(event: Event[RefundPayment], view: View) -> Effects:
     """From where its money is, through refund:pending, out of its gateway."""
     data = event.data
-    payment = view.row(Payment, event.tenant_id, data.payment_id)
-    if payment is None:
-        yield unknown("payment")
-        return
-    if not payment.received:
-        yield Refuse(f"payment_{payment.status}", "no money came yet")
-        return
-    given = data.amount
-    amount = positive(given, payment.asset) if given is not None else payment.refundable
-    if not 0 < amount <= payment.refundable:
-        yield Refuse("more_than_refundable", f"{payment.refundable} minor units are", 422)
-        return
+    payment = found(view, Payment, event.tenant_id, data.payment_id)
+    demand(payment.received, f"payment_{payment.status}", "no money came yet")
+    amount = wanted(data.amount, payment.asset, payment.refundable)
+    words = f"{payment.refundable} minor units are"
+    demand(0 < amount <= payment.refundable, "more_than_refundable", words, 422)
     row = yield from refunds.request(event, view, payment, amount, data.reason)
     yield from answered(row, 202 if row.status == "submitted" else 201)
 
@@ -65,18 +58,11 @@ def refund(event: Event[RefundPayment], view: View) -> Effects:
 def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
     """disputes:held / gateway."""
     data = event.data
-    payment = view.row(Payment, event.tenant_id, data.payment_id)
-    if payment is None:
-        yield unknown("payment")
-        return
-    if payment.provider in {"", "cash"}:
-        yield Refuse("not_disputable", "nobody stands between us and the payer", 422)
-        return
-    given = data.amount
-    amount = positive(given, payment.asset) if given is not None else payment.refundable
-    if not 0 < amount <= payment.refundable:
-        yield Refuse("more_than_received", http_status=422)
-        return
+    payment = found(view, Payment, event.tenant_id, data.payment_id)
+    through_others = payment.provider not in {"", "cash"}
+    demand(through_others, "not_disputable", "nobody stands between us and the payer", 422)
+    amount = wanted(data.amount, payment.asset, payment.refundable)
+    demand(0 < amount <= payment.refundable, "more_than_received", http_status=422)
     dispute = Dispute(
         event.tenant_id,
         event.derive("dispute"),
@@ -96,13 +82,8 @@ def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
 def close_dispute(event: Event[CloseDispute], view: View) -> Effects:
     """Won: the money is back. Lost: expense:chargeback / disputes:held."""
     data = event.data
-    dispute = view.row(Dispute, event.tenant_id, data.dispute_id)
-    if dispute is None:
-        yield unknown("dispute")
-        return
-    if dispute.status != "opened":
-        yield Refuse(f"dispute_{dispute.status}", "it is over")
-        return
+    dispute = found(view, Dispute, event.tenant_id, data.dispute_id)
+    demand(dispute.status == "opened", f"dispute_{dispute.status}", "it is over")
     fee = not_below_zero(data.fee, dispute.asset)
     yield from disputes.close(event, view, dispute, won=data.outcome == "won", fee=fee)
     yield from answered(same(view, Dispute, event.tenant_id, dispute.dispute_id))

@@ -7,8 +7,8 @@ import msgspec
 
 from agents.accounting import metering
 from agents.accounting.lines import quantity_of
-from agents.commands.base import Command, answered, not_below_zero, same, unknown
-from agents.effects import Effects, Put, Refuse, Unfit
+from agents.commands.base import Command, answered, demand, found, not_below_zero, same
+from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Code, Day, Id, OptionalId, Text
 from streams.money import Amount, parse_minor
@@ -64,16 +64,12 @@ def create_plan(event: Event[CreatePlan], view: View) -> Effects:
     data = event.data
     asset = data.currency or view.tenant(event.tenant_id).currency
     plan_id = data.plan_id or event.derive("plan")
-    if view.row(Plan, event.tenant_id, plan_id) is not None:
-        yield Refuse("plan_exists")
-        return
-    if not 1 <= data.months <= MONTHS_MAX or len(data.meters) > METERS_MAX:
-        yield Refuse("plan_out_of_bounds", f"1 to {MONTHS_MAX} months", 422)
-        return
+    demand(view.row(Plan, event.tenant_id, plan_id) is None, "plan_exists")
+    fits = 1 <= data.months <= MONTHS_MAX and len(data.meters) <= METERS_MAX
+    demand(fits, "plan_out_of_bounds", f"1 to {MONTHS_MAX} months", 422)
     meters = tuple(_meter(meter) for meter in data.meters)
-    if len({meter.name for meter in meters}) < len(meters):
-        yield Refuse("meter_twice", http_status=422)
-        return
+    each_once = len({meter.name for meter in meters}) == len(meters)
+    demand(each_once, "meter_twice", http_status=422)
     row = Plan(
         event.tenant_id,
         plan_id,
@@ -100,19 +96,14 @@ def _meter(given: MeterGiven) -> Meter:
 def create(event: Event[CreateSubscription], view: View) -> Effects:
     """Its first period begins; uses that came before it are counted now."""
     data = event.data
-    plan = view.row(Plan, event.tenant_id, data.plan_id)
+    plan = found(view, Plan, event.tenant_id, data.plan_id)
     subscription_id = data.subscription_id or event.derive("subscription")
-    if plan is None:
-        yield unknown("plan")
-        return
-    if view.row(Subscription, event.tenant_id, subscription_id) is not None:
-        yield Refuse("subscription_exists")
-        return
+    known = view.row(Subscription, event.tenant_id, subscription_id)
+    demand(known is None, "subscription_exists")
     today = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
     began = data.start_date or today
-    if abs((parse_day(began) - parse_day(today)).days) > BACK_DAYS_MAX:
-        yield Refuse("start_out_of_bounds", f"within {BACK_DAYS_MAX} days", 422)
-        return
+    away = abs((parse_day(began) - parse_day(today)).days)
+    demand(away <= BACK_DAYS_MAX, "start_out_of_bounds", f"within {BACK_DAYS_MAX} days", 422)
     row = Subscription(
         event.tenant_id,
         subscription_id,
@@ -130,13 +121,9 @@ def create(event: Event[CreateSubscription], view: View) -> Effects:
 def cancel(event: Event[CancelSubscription], view: View) -> Effects:
     """The running period is billed in any case: at its end, or now."""
     data = event.data
-    row = view.row(Subscription, event.tenant_id, data.subscription_id)
-    if row is None:
-        yield unknown("subscription")
-        return
-    if row.status == "ended" or (row.status == "cancelled" and not data.at_once):
-        yield Refuse(f"subscription_{row.status}")
-        return
+    row = found(view, Subscription, event.tenant_id, data.subscription_id)
+    over = row.status == "ended" or (row.status == "cancelled" and not data.at_once)
+    demand(not over, f"subscription_{row.status}")
     today = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
     after = row.replaced(status="cancelled", ends=row.period_to, version=row.version + 1)
     if data.at_once:
