@@ -10,6 +10,8 @@ import msgspec
 
 from agents.accounting.lines import quantity_text
 from streams.money import exponent_of, format_minor
+from tables.accounts import AccountRule
+from tables.balances import Hold
 from tables.budgets import Budget
 from tables.drawers import DrawerSession
 from tables.earnings import Deduction, Earnings
@@ -54,6 +56,8 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Conversion: "",
     Usage: "",
     PaymentLink: "",
+    Hold: "captured",
+    AccountRule: "",
     Tenant: "",
     Outlet: "",
 }
@@ -82,6 +86,8 @@ def shown(row: Row) -> dict[str, Any]:
         members["amount"] = members.pop("total")
     for name in _COMPUTED.get(type(row), "").split():
         members[name] = _text(getattr(row, name), row.asset)  # type: ignore[attr-defined]
+    if isinstance(row, Hold):
+        members["amount"] = _text(abs(row.minor), row.asset)
     if isinstance(row, Conversion):
         members["sold"] = _text(row.sold, row.from_asset)
         members["quoted"] = _text(row.quoted, row.to_asset)

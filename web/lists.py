@@ -52,7 +52,7 @@ class Page:
     def moment(self, name: str, *, end: bool = False) -> datetime | None:
         """A filter as a moment: RFC 3339, or a date (UTC), at whose `end` it is midnight."""
         text = self.filters.get(name)
-        return None if text is None else _moment(name, text, end=end)
+        return None if text is None else moment_of(name, text, end=end)
 
     def day(self, name: str) -> str:
         """A filter as an ISO date, or empty."""
@@ -144,7 +144,11 @@ def _day(name: str, text: str) -> date:
         raise bad_parameter(name, "a date like 2026-01-31") from None
 
 
-def _moment(name: str, text: str, *, end: bool) -> datetime:
+def moment_of(name: str, text: str, *, end: bool = False) -> datetime:
+    """A parameter as a moment: RFC 3339, or a date (UTC), at whose `end` it is midnight.
+
+    Raises `Problem` 400.
+    """
     try:
         if len(text) == len("2026-01-31"):
             day = date.fromisoformat(text) + timedelta(days=1 if end else 0)

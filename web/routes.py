@@ -4,6 +4,8 @@ follow from it. Adding a route is one line here and one handler in web/api/.
 
 import agents.services  # noqa: F401  fills the registry, which has the bodies of commands
 from agents.commands.payments import Confirm
+from tables.accounts import AccountRule
+from tables.balances import Hold
 from tables.budgets import Budget
 from tables.drawers import DrawerSession
 from tables.earnings import Earnings
@@ -213,13 +215,19 @@ _BOOKS: tuple[Route, ...] = (
 )
 
 _LEDGER: tuple[Route, ...] = (
+    act("/accounts", "account.set", scopes.BOOKS_WRITE, "Say whether an account may be overdrawn."),
+    collection("/account-rules", AccountRule, scopes.BOOKS_READ),
+    act("/holds", "hold.create", scopes.BOOKS_WRITE, "Set money of an account aside."),
+    *resource("/holds", Hold, "hold_id", scopes.BOOKS_READ),
+    act("/holds/{hold_id}/capture", "hold.capture", scopes.BOOKS_WRITE, "Move what was held."),
+    act("/holds/{hold_id}/release", "hold.release", scopes.BOOKS_WRITE, "Free what was held."),
     Route(
         "GET",
         f"{TENANT}/balances",
         balances.list_balances,
         scopes.BALANCES_READ,
-        summary="List balances by account and currency, as committed now.",
-        filters=("account", "currency"),
+        summary="List balances by account and currency, as committed now or decided `at` a moment.",
+        filters=("account", "currency", "at"),
     ),
     Route(
         "GET",
@@ -235,6 +243,14 @@ _LEDGER: tuple[Route, ...] = (
         balances.get_account,
         scopes.BALANCES_READ,
         summary="Get an account with its balances.",
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/accounts/{{account}}/statement",
+        books.get_account_statement,
+        scopes.BALANCES_READ,
+        summary="An account's statement with running balance (format=json or csv).",
+        filters=("currency", "from", "to", "format"),
     ),
     Route(
         "GET",

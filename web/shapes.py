@@ -42,6 +42,13 @@ def balance(row: Balance) -> dict[str, Any]:
     }
 
 
+def past_balance(row: Balance) -> dict[str, Any]:
+    """A balance as it once was: what was pending then is not kept."""
+    now = balance(row)
+    gone = {"pending_debits", "pending_credits", "available", "version"}
+    return {name: value for name, value in now.items() if name not in gone}
+
+
 def account(name: str, rows: Iterable[Balance]) -> dict[str, Any]:
     """An account with its balance in every currency it was used in."""
     return {

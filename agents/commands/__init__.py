@@ -5,6 +5,7 @@ provider's proof, but cash, which a person says was taken.
 """
 
 from agents.commands import (
+    accounts,
     bills,
     books,
     cases,
@@ -22,6 +23,7 @@ from agents.commands.payments import CONFIRM, CREATE_INTENT
 __all__ = [
     "CONFIRM",
     "CREATE_INTENT",
+    "accounts",
     "bills",
     "books",
     "cases",

@@ -191,6 +191,6 @@ def pay(event: Event[PayBill], view: View) -> Effects:
     """Payable / the account that paid."""
     data = event.data
     bill = found(view, Bill, event.tenant_id, data.bill_id)
-    amount = payment_of(bill, data.account, data.amount)
+    amount = payment_of(view, bill, data.account, data.amount)
     yield from payables.pay(event, view, bill, data.account, amount)
     yield from answered(same(view, Bill, event.tenant_id, bill.bill_id))

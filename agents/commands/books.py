@@ -1,10 +1,12 @@
 """The books by hand: journals one by one or as a batch, dry runs, reversals."""
 
+from collections import Counter
 from typing import Literal
 
 import msgspec
 
 from agents.accounting import chart, journals
+from agents.accounting.accounts import afford, available, leaving
 from agents.commands.base import Command, answered, demand, found, positive, same
 from agents.effects import Answer, DryRun, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
@@ -109,6 +111,7 @@ def _post(
     rows = [_journal(event, view, each, ordinal) for ordinal, each in enumerate(given)]
     if len({row.day for row in rows}) > 1:
         raise Unfit("effective_dates_differ", "journals of a batch are of one day")
+    _afford(event.tenant_id, view, rows)
     for row in rows:
         yield from journals.post(event, view, row)
     _check_balances(event, view)
@@ -157,6 +160,15 @@ def _leg(given: LegGiven, asset: str) -> Leg:
     return Leg(given.account, asset, sign * minor, given.item, dimensions)
 
 
+def _afford(tenant_id: str, view: View, rows: list[Journal]) -> None:
+    """Raise Unfit if an account that may not be overdrawn would be."""
+    sums = Counter[tuple[str, str]]()
+    for leg in (leg for row in rows for leg in row.legs):
+        sums[leg.account, leg.asset] += leaving(leg.account, leg.minor)
+    for (account, asset), minor in sums.items():
+        afford(view, tenant_id, account, asset, minor)
+
+
 def _check_versions(event: Event[PostJournal] | Event[PostBatch], view: View) -> None:
     """Raise Unfit if an account has changed since the caller looked."""
     tenant = view.tenant(event.tenant_id)
@@ -176,18 +188,9 @@ def _check_balances(event: Event[PostJournal] | Event[PostBatch], view: View) ->
             continue
         asset = condition.currency or tenant.currency
         row = view.row(Balance, event.tenant_id, condition.account, asset)
-        has = _available(row, condition.account)
+        has = available(row, condition.account)
         keeps = has >= condition.min_balance.minor(asset)
         demand(keeps, "balance_too_low", condition.account, 422)
-
-
-def _available(row: Balance | None, account: str) -> int:
-    """On the normal side, less what holds may take away."""
-    if row is None:
-        return 0
-    if chart.normal_side(account) == chart.DEBIT:
-        return row.posted - row.pending_credits
-    return -row.posted - row.pending_debits
 
 
 def _balance(view: View, tenant_id: str, account: str, asset: str) -> dict[str, object]:
@@ -217,6 +220,7 @@ def reverse(event: Event[ReverseJournal], view: View) -> Effects:
     demand(day <= today, "effective_in_future", f"today is {today}", 422)
     undone = journals.reversal(journal, event.derive("journal"), day)
     undone = undone.replaced(posted_by=data.actor, created_ms=event.now_ms)
+    _afford(event.tenant_id, view, [undone])
     yield from journals.post(event, view, undone)
     yield Put(
         journal.replaced(

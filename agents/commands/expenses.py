@@ -1,6 +1,7 @@
 """Expenses by hand: request, approve, reject, pay without a gateway."""
 
 from agents.accounting import expenses, payables
+from agents.accounting.accounts import afford
 from agents.commands.base import Command, answered, demand, found, same, wanted
 from agents.effects import Effects, Refuse
 from agents.logistics import ExpenseCreated, read_expense
@@ -88,15 +89,16 @@ def pay(event: Event[PayExpense], view: View) -> Effects:
     """Payable / the account that paid."""
     data = event.data
     expense = found(view, Expense, event.tenant_id, data.expense_id)
-    amount = payment_of(expense, data.account, data.amount)
+    amount = payment_of(view, expense, data.account, data.amount)
     yield from payables.pay(event, view, expense, data.account, amount)
     yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
 
 
-def payment_of(item: Bill | Expense, account: str, given: Amount | None) -> int:
+def payment_of(view: View, item: Bill | Expense, account: str, given: Amount | None) -> int:
     """Minor units that an account may pay of what is owed, by default all of it. Raises Unfit."""
     amount = wanted(given, item.asset, item.outstanding)
     demand(0 < amount <= item.outstanding, "more_than_is_owed", http_status=422)
     known = f"one of {', '.join(PAYING_ACCOUNTS)}…"
     demand(account.startswith(PAYING_ACCOUNTS), "account_cannot_pay", known, 422)
+    afford(view, item.tenant_id, account, item.asset, amount)
     return amount

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from streams.journal import Batch, Entry
-from tables.balances import Balance
+from tables.accounts import AccountRule
+from tables.balances import Balance, Hold
 from tables.budgets import Budget
 from tables.drawers import DrawerSession
 from tables.earnings import Earnings
@@ -60,6 +61,8 @@ RESOURCES: tuple[type[Row], ...] = (
     Usage,
     Journal,
     Conversion,
+    Hold,
+    AccountRule,
 )
 """The kinds of rows that can be listed."""
 

@@ -174,6 +174,71 @@ async def postings(
     return found
 
 
+@dataclass(frozen=True)
+class Period:
+    """Booked days, both ends included; None is without an end."""
+
+    since: date | None = None
+    until: date | None = None
+
+
+async def opening(
+    connection: asyncpg.Connection, tenant_id: str, account: str, asset: str, since: date | None
+) -> int:
+    """Debits less credits of an account before a day begins; 0 without one."""
+    if since is None:
+        return 0
+    found = await connection.fetchval(
+        """SELECT coalesce(sum(minor), 0) FROM postings
+           WHERE tenant_id = $1 AND account = $2 AND asset = $3 AND booked_on < $4""",
+        tenant_id,
+        account,
+        asset,
+        since,
+    )
+    return int(found)
+
+
+async def statement(
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    account: str,
+    asset: str,
+    *,
+    period: Period,
+    limit: int,
+) -> Rows:
+    """The legs of an account in the order they are booked, each with its event."""
+    where = Where()
+    where.add("p.tenant_id = ? AND p.account = ? AND p.asset = ?", tenant_id, account, asset)
+    if period.since is not None:
+        where.add("p.booked_on >= ?", period.since)
+    if period.until is not None:
+        where.add("p.booked_on <= ?", period.until)
+    where.values.append(limit)
+    sql = f"""SELECT p.booked_on, p.effective_on, p.minor, p.dimensions::text AS dimensions,
+                     e.event_id, e.event_type
+              FROM postings AS p JOIN entries AS e USING (tenant_id, partition, seq, ordinal)
+              WHERE {where.sql}
+              ORDER BY p.booked_on, p.partition, p.seq, p.ordinal, p.leg
+              LIMIT ${len(where.values)}"""  # noqa: S608
+    found: Rows = await connection.fetch(sql, *where.values)
+    return found
+
+
+async def balances_at(connection: asyncpg.Connection, tenant_id: str, at: datetime) -> Rows:
+    """(account, asset, debits, credits) of all that was decided until a moment."""
+    found: Rows = await connection.fetch(
+        """SELECT account, asset, coalesce(sum(minor) FILTER (WHERE minor > 0), 0) AS debits,
+                  coalesce(-sum(minor) FILTER (WHERE minor < 0), 0) AS credits
+           FROM postings WHERE tenant_id = $1 AND decided_at <= $2
+           GROUP BY account, asset ORDER BY account, asset""",
+        tenant_id,
+        at,
+    )
+    return found
+
+
 async def trial_balance(connection: asyncpg.Connection, tenant_id: str, through: date) -> Rows:
     """(account, asset, debits, credits) of all that counts until the end of a day."""
     found: Rows = await connection.fetch(

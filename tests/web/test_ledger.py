@@ -173,6 +173,38 @@ class TestStatements:
         assert (await listed.get("/api/v1/alpha/payees/x/statement")).status == 404
 
 
+class TestPastBooks:
+    async def test_a_statement_runs_from_its_opening_to_its_closing(self, listed, desk, database):
+        for number, amount in enumerate(("100", "50", "25")):
+            body = {"customer_id": "c", "amount": amount}
+            await listed.command("/invoices", body, key=f"k{number}")
+        await project(desk, database)
+        path = "/api/v1/alpha/accounts/receivable/statement"
+        said = (await listed.get(path)).json
+        assert (said["opening"], said["closing"]) == ("0.00", "175.00")
+        assert [line["balance"] for line in said["data"]] == ["100.00", "150.00", "175.00"]
+        assert said["data"][0]["event_type"] == "treasury.command.invoice.create"
+        later = (await listed.get(f"{path}?from=2026-01-02")).json
+        assert (later["opening"], later["data"]) == ("175.00", [])
+        income = (await listed.get("/api/v1/alpha/accounts/revenue:invoice/statement")).json
+        assert income["closing"] == "175.00"
+        text = (await listed.get(f"{path}?format=csv&to=2026-01-01")).raw.decode()
+        assert text.splitlines()[0].startswith("booked_on,effective_on,event_type")
+        assert text.splitlines()[3].endswith("25.00,0.00,175.00")
+        assert (await listed.get(f"{path}?format=pdf")).status == 400
+        assert (await listed.get(f"{path}?from=May")).status == 400
+
+    async def test_a_balance_is_known_as_of_any_moment(self, listed, desk, database):
+        await listed.command("/invoices", {"customer_id": "c", "amount": "100"})
+        await project(desk, database)
+        path = "/api/v1/alpha/balances?account=receivable&at="
+        before = (await listed.get(f"{path}2025-12-31T23:59:59Z")).json
+        assert before["data"] == []
+        after = (await listed.get(f"{path}2026-01-02T00:00:00Z")).json
+        assert after["data"][0]["balance"] == {"amount": "100.00", "currency": "KES"}
+        assert (await listed.get(f"{path}yesterday")).status == 400
+
+
 class TestTheTrialBalance:
     async def test_ties_now_and_through_a_day(self, listed, desk, database):
         await listed.command("/invoices", {"customer_id": "c", "amount": "116"})

@@ -4,9 +4,10 @@ from aiohttp import web
 
 from streams.partitioner import partition_of
 from tables.balances import Balance
+from tables.postgres.lists import balances_at
 from web import shapes
 from web.call import Call
-from web.lists import json_response, parameters
+from web.lists import json_response, moment_of, parameters, reading
 from web.problems import not_found
 
 BALANCES_MAX = 1_000
@@ -16,10 +17,32 @@ BALANCES_MAX = 1_000
 async def list_balances(call: Call) -> web.StreamResponse:
     """Balances by account and currency; `account` is a prefix."""
     given = parameters(call)
+    if "at" in given:
+        return await _past_balances(call, given)
     rows, position, has_more = await _read(call, given.get("account", ""))
     currency = given.get("currency")
     shown = [shapes.balance(row) for row in rows if currency in {None, row.asset}]
     return json_response({"data": shown, "has_more": has_more, "position": position})
+
+
+async def _past_balances(call: Call, given: dict[str, str]) -> web.StreamResponse:
+    """As decided until a moment of log time, from the archive; nothing was pending then."""
+    at = moment_of("at", given["at"])
+    async with reading(call) as connection:
+        found = await balances_at(connection, call.tenant_id, at)
+    rows = [
+        Balance(
+            call.tenant_id, row["account"], row["asset"], int(row["debits"]), int(row["credits"])
+        )
+        for row in found
+    ]
+    prefix, currency = given.get("account", ""), given.get("currency")
+    shown = [
+        shapes.past_balance(row)
+        for row in rows
+        if row.account.startswith(prefix) and currency in {None, row.asset}
+    ]
+    return json_response({"data": shown, "has_more": False, "at": given["at"]})
 
 
 async def list_accounts(call: Call) -> web.StreamResponse:

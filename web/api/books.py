@@ -2,10 +2,14 @@
 
 import csv
 import io
+import re
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import asyncpg
+import msgspec
 from aiohttp import web
 
 from agents.accounting import chart
@@ -15,13 +19,21 @@ from streams.timestamps import format_ms
 from tables.balances import Balance
 from tables.earnings import Earnings
 from tables.payouts import Payout
-from tables.postgres.lists import ResourceFilter, resources, trial_balance
+from tables.postgres.lists import (
+    Period,
+    ResourceFilter,
+    opening,
+    resources,
+    statement,
+    trial_balance,
+)
 from tables.row import restored
 from web.call import Call
 from web.lists import bad_parameter, json_response, parameters, reading
-from web.problems import not_found
+from web.problems import Problem, not_found
 
-ACCOUNTS_MAX = 10_000
+ACCOUNTS_MAX = LINES_MAX = 10_000
+_is_number = re.compile(r"-?[0-9]+(\.[0-9]+)?").fullmatch
 PERIODS_MAX, PAYOUTS_MAX = 1_000, 1_000
 
 
@@ -38,7 +50,7 @@ async def get_trial_balance(call: Call) -> web.StreamResponse:
         ]
     else:
         async with reading(call) as connection:
-            records = await trial_balance(connection, call.tenant_id, _day(given))
+            records = await trial_balance(connection, call.tenant_id, _day("through", given))
         rows = [(r["account"], r["asset"], int(r["debits"]), int(r["credits"])) for r in records]
     debits, credits_ = Counter[str](), Counter[str]()
     for _, asset, debit, credit in rows:
@@ -59,11 +71,11 @@ async def get_trial_balance(call: Call) -> web.StreamResponse:
     )
 
 
-def _day(text: str) -> date:
+def _day(name: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise bad_parameter("through", "a date like 2026-01-31") from None
+        raise bad_parameter(name, "a date like 2026-01-31") from None
 
 
 def _line(account: str, asset: str, debits: int, credits_: int) -> dict[str, Any]:
@@ -81,11 +93,75 @@ def _text(minor: int, asset: str) -> str:
     return format_minor(minor, exponent_of(asset))
 
 
-async def get_statement(call: Call) -> web.StreamResponse:
-    """What a payee earned, what was kept back and paid, and what is owed; JSON or CSV."""
-    payee_id, wanted = call.request.match_info["payee_id"], parameters(call).get("format", "json")
+async def get_account_statement(call: Call) -> web.StreamResponse:
+    """An account's legs between two booked days, with the balance after each; JSON or CSV."""
+    given, name = parameters(call), call.request.match_info["account"]
+    wanted = _format(given)
+    async with call.context.desk.view(call.tenant_id) as view:
+        asset = given.get("currency") or view.tenant(call.tenant_id).currency
+    period = Period(*(_day(end, given[end]) if end in given else None for end in ("from", "to")))
+    async with reading(call) as connection:
+        before = await opening(connection, call.tenant_id, name, asset, period.since)
+        rows = await statement(
+            connection, call.tenant_id, name, asset, period=period, limit=LINES_MAX + 1
+        )
+    if len(rows) > LINES_MAX:
+        raise Problem(422, "too-many-lines", f"More than {LINES_MAX} lines: narrow the days.")
+    sign = 1 if chart.normal_side(name) == chart.DEBIT else -1
+    lines, balance = [], before
+    for row in rows:
+        balance += int(row["minor"])
+        lines.append(_statement_line(row, asset, sign * balance))
+    if wanted == "csv":
+        return _csv_response(
+            ("booked_on", "effective_on", "event_type", "event_id", "debit", "credit", "balance"),
+            lines,
+        )
+    return json_response(
+        {
+            "account": name,
+            "currency": asset,
+            "normal_side": chart.normal_side(name),
+            "opening": _text(sign * before, asset),
+            "closing": _text(sign * balance, asset),
+            "data": lines,
+        }
+    )
+
+
+def _statement_line(row: asyncpg.Record, asset: str, balance: int) -> dict[str, Any]:
+    minor = int(row["minor"])
+    return {
+        "booked_on": row["booked_on"].isoformat(),
+        "effective_on": row["effective_on"].isoformat(),
+        "event_type": row["event_type"],
+        "event_id": row["event_id"],
+        "debit": _text(max(minor, 0), asset),
+        "credit": _text(max(-minor, 0), asset),
+        "balance": _text(balance, asset),
+        "dimensions": msgspec.Raw(row["dimensions"].encode()),
+    }
+
+
+def _format(given: Mapping[str, str]) -> str:
+    wanted = given.get("format", "json")
     if wanted not in {"json", "csv"}:
         raise bad_parameter("format", "json or csv")
+    return wanted
+
+
+def _csv_response(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> web.Response:
+    """A table as RFC 4180 has it."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\r\n")
+    out.writerow(columns)
+    out.writerows([_harmless(str(row[column])) for column in columns] for row in rows)
+    return web.Response(body=text.getvalue().encode(), content_type="text/csv", charset="utf-8")
+
+
+async def get_statement(call: Call) -> web.StreamResponse:
+    """What a payee earned, what was kept back and paid, and what is owed; JSON or CSV."""
+    payee_id, wanted = call.request.match_info["payee_id"], _format(parameters(call))
     tenant_id, owed = call.tenant_id, chart.earnings(payee_id)
     async with call.context.desk.view(tenant_id) as view:
         periods = view.scan(Earnings.prefix_of(tenant_id, payee_id), PERIODS_MAX)
@@ -123,25 +199,25 @@ def _csv(
     payee_id: str, earned: list[dict[str, Any]], paid: list[dict[str, Any]]
 ) -> web.StreamResponse:
     """One line per gross amount, deduction and payout."""
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\r\n")
-    out.writerow(("payee_id", "period", "kind", "amount", "currency", "status", "reference"))
+    columns = ("payee_id", "period", "kind", "amount", "currency", "status", "reference")
+    rows = []
     for row in earned:
         about = (payee_id, row["period"])
-        out.writerow((*about, "gross", row["gross"], row["currency"], "", ""))
+        rows.append((*about, "gross", row["gross"], row["currency"], "", ""))
         for deduction in row["deductions"]:
             kind, amount = deduction["kind"], deduction["amount"]
-            out.writerow((*about, _harmless(kind), f"-{amount}", row["currency"], "", ""))
+            rows.append((*about, kind, f"-{amount}", row["currency"], "", ""))
     for row in paid:
-        reference = _harmless(row["provider_reference"])
-        sent = (f"-{row['amount']}", row["currency"], row["status"], reference)
-        out.writerow((payee_id, "", "payout", *sent))
-    return web.Response(body=text.getvalue().encode(), content_type="text/csv", charset="utf-8")
+        sent = (f"-{row['amount']}", row["currency"], row["status"], row["provider_reference"])
+        rows.append((payee_id, "", "payout", *sent))
+    return _csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def _harmless(text: str) -> str:
-    """No formula for a spreadsheet (OWASP: CSV injection)."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    """No formula for a spreadsheet (OWASP: CSV injection); a number is none."""
+    if text[:1] not in {"=", "+", "-", "@", "\t", "\r"} or _is_number(text):
+        return text
+    return f"'{text}"
 
 
 async def get_clock(call: Call) -> web.StreamResponse:

@@ -11,6 +11,7 @@ import pytest
 
 from agents.roles.verify import Replay
 from streams.timestamps import format_ms
+from tables.balances import Hold
 from tables.invoices import Invoice
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
@@ -294,6 +295,18 @@ class World:
         said = {"from_account": "bank:kcb", "from_currency": "KES", "from_amount": "130"}
         to = {"to_account": "bank:usd", "to_currency": "USD", "to_amount": "1.00"}
         self.books.command("conversion.create", **said, **to)
+
+    def say_hold(self) -> None:
+        hold = self.some(Hold, status="held")
+        if hold is not None and self.dice.random() < 0.6:
+            verb = self.of("capture", "release")
+            to = {"to_account": "expense:rent"} if verb == "capture" else {}
+            self.books.command(f"hold.{verb}", hold_id=hold.hold_id, **to)
+            return
+        account = self.of("bank:kcb", "earnings:r1", "gateway:instant:collection")
+        self.books.command("hold.create", account=account, amount=self.amount(20))
+        overdraft = self.dice.random() < 0.5
+        self.books.command("account.set", account="bank:kcb", overdraft=overdraft)
 
     def say_settings(self) -> None:
         self.books.command("budget.set", project_id="p1", amount=self.amount(500))
