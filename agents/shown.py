@@ -62,7 +62,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Outlet: "",
 }
 """Every kind of row that is shown, and its parts: the members that are minor units."""
-_COMPUTED: Mapping[type[Row], str] = {
+COMPUTED: Mapping[type[Row], str] = {
     Invoice: "outstanding",
     Payment: "refundable",
     Settlement: "net",
@@ -73,18 +73,18 @@ _COMPUTED: Mapping[type[Row], str] = {
     Budget: "remaining",
     DrawerSession: "begun_with expected left",
 }
-_NAMES = {"asset": "currency", "float_minor": "opening_float", "minor": "amount"}
-_TOTALS = (Invoice, Bill, Expense)
-_QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
-_HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken"})
+NAMES = {"asset": "currency", "float_minor": "opening_float", "minor": "amount"}
+TOTALS = (Invoice, Bill, Expense)
+QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
+HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken"})
 
 
 def shown(row: Row) -> dict[str, Any]:
     """The members of a row, amounts as text in its currency."""
     members = _members(row, getattr(row, "asset", ""))
-    if isinstance(row, _TOTALS):
+    if isinstance(row, TOTALS):
         members["amount"] = members.pop("total")
-    for name in _COMPUTED.get(type(row), "").split():
+    for name in COMPUTED.get(type(row), "").split():
         members[name] = _text(getattr(row, name), row.asset)  # type: ignore[attr-defined]
     if isinstance(row, Hold):
         members["amount"] = _text(abs(row.minor), row.asset)
@@ -99,10 +99,10 @@ def shown(row: Row) -> dict[str, Any]:
 
 def _members(value: msgspec.Struct, asset: str) -> dict[str, Any]:
     amounts = AMOUNTS[type(value)].split()
-    quantities = _QUANTITIES.get(type(value), "").split()
+    quantities = QUANTITIES.get(type(value), "").split()
     found: dict[str, Any] = {}
     for name in value.__struct_fields__:
-        if name in _HIDDEN:
+        if name in HIDDEN:
             continue
         member = getattr(value, name)
         if name in amounts and member is not None:
@@ -113,7 +113,7 @@ def _members(value: msgspec.Struct, asset: str) -> dict[str, Any]:
             member = {account: _text(minor, asset) for account, minor in member.items()}
         else:
             member = _plain(member, asset)
-        found[_NAMES.get(name, name)] = member
+        found[NAMES.get(name, name)] = member
     return found
 
 

@@ -137,6 +137,15 @@ def topics(as_json: Json = False) -> None:
 
 
 @app.command()
+def specs() -> None:
+    """Write web/openapi.json and web/asyncapi.json anew, from the routes and the catalog."""
+    from web.specs import write_specs
+
+    for path in write_specs():
+        print(path)
+
+
+@app.command()
 def demo(
     events: Annotated[int, typer.Option(min=1)] = 20_000,
     seed: Annotated[int, typer.Option()] = 1,

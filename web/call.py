@@ -1,8 +1,9 @@
 """What the parts of this layer hand each other: the context of the process, a route, one call."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 from aiohttp import web
@@ -78,6 +79,8 @@ class Route:
 
     `scope` None is open to all. `model` reads a JSON body. `idempotent` demands Idempotency-Key.
     `filters` are the query parameters a list takes, beside `limit` and `cursor` if `paged`.
+    `shows` is the JSON Schema of its good answer, which the specification is made of; None where
+    the answer is no JSON. `media_type` is what a body is in if it is no JSON object.
     """
 
     method: str
@@ -89,6 +92,8 @@ class Route:
     summary: str = ""
     filters: tuple[str, ...] = ()
     paged: bool = False
+    shows: Mapping[str, Any] | None = None
+    media_type: str = ""
 
     @property
     def name(self) -> str:

@@ -1,14 +1,73 @@
 """How lines of the route table are written: a command, a resource with its list."""
 
+from collections.abc import Mapping
+
 from agents.registry import HANDLED
+from tables.accounts import AccountRule
+from tables.balances import Hold
+from tables.budgets import Budget
+from tables.invoices import Invoice
+from tables.journals import Conversion, Journal
+from tables.payables import Bill, Expense
+from tables.payments import Case, Dispute, Payment, Refund
+from tables.payouts import Payout
 from tables.row import Row
+from tables.subscriptions import Plan, Subscription
+from tables.tenants import Threshold
 from web.api.resources import FILTERS, getting, listing
 from web.bodies import body_of
 from web.call import Route
 from web.commands import commanding
+from web.schemas import (
+    ADVANCED,
+    CLOSED,
+    JOURNAL_BALANCES,
+    Schema,
+    component_of,
+    paged,
+    record,
+    ref,
+)
 
 API = "/api/v1"
 TENANT = f"{API}/{{tenant}}"
+
+
+_SHOWS: Mapping[str, type[Row]] = {
+    "payment_intent": Payment,
+    "payment": Payment,
+    "payment.refund": Refund,
+    "dispute": Dispute,
+    "case": Case,
+    "invoice": Invoice,
+    "bill": Bill,
+    "expense": Expense,
+    "budget": Budget,
+    "payout": Payout,
+    "plan": Plan,
+    "subscription": Subscription,
+    "journal.reverse": Journal,
+    "conversion": Conversion,
+    "threshold": Threshold,
+    "account": AccountRule,
+    "hold": Hold,
+}
+_SAYS: Mapping[str, Schema] = {
+    "journal.post": {"allOf": [ref("Journal"), record({"balances": JOURNAL_BALANCES})]},
+    "journal.batch": record(
+        {"journals": {"type": "array", "items": ref("Journal")}, "balances": JOURNAL_BALANCES}
+    ),
+    "period.close": CLOSED,
+    "clock.advance": ADVANCED,
+}
+
+
+def answer_of(command: str) -> Schema:
+    """The schema of what a command answers, by its name or the first word of it."""
+    if command in _SAYS:
+        return _SAYS[command]
+    kind = _SHOWS.get(command) or _SHOWS[command.partition(".")[0]]
+    return ref(component_of(kind))
 
 
 def act(path: str, command: str, scope: str, summary: str, *, within: str = TENANT) -> Route:
@@ -24,6 +83,7 @@ def act(path: str, command: str, scope: str, summary: str, *, within: str = TENA
         model=body_of(model, *named),
         idempotent=True,
         summary=summary,
+        shows=answer_of(command),
     )
 
 
@@ -38,6 +98,7 @@ def resource(path: str, kind: type[Row], member: str, scope: str, *filters: str)
             getting(kind, member),
             scope,
             summary=f"Get one of the {name}.",
+            shows=ref(component_of(kind)),
         ),
     ]
 
@@ -55,4 +116,5 @@ def collection(
         summary=f"List {name}, newest first.",
         filters=(*FILTERS, *filters),
         paged=True,
+        shows=paged(ref(component_of(kind))),
     )

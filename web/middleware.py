@@ -19,9 +19,10 @@ REQUEST_ID = web.RequestKey("request_id", str)
 CALLER = web.RequestKey("caller", tuple[str, str])
 """(tenant, subject), once a token was verified."""
 
+POLICY = "Content-Security-Policy"
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    POLICY: "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Server": "treasury",
     "X-Content-Type-Options": "nosniff",
@@ -80,5 +81,8 @@ def _template(request: web.Request) -> str:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Signal before a response's head is sent, whoever made it."""
+    policy = response.headers.get(POLICY)
     response.headers.update(SECURITY_HEADERS)
+    if policy is not None:  # a page to look at has one of its own
+        response.headers[POLICY] = policy
     response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")

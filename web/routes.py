@@ -18,12 +18,13 @@ from tables.purchases import Purchase
 from tables.settlements import Settlement
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
-from web import ops, scopes
+from web import ops, schemas, scopes, specs
 from web.api import balances, books, entries, events, payments
 from web.api.resources import FILTERS, getting, list_invoices
 from web.bodies import body_of
 from web.call import Route
 from web.lines import API, TENANT, act, collection, resource
+from web.schemas import paged, ref
 
 _OF_ORDER = ("order_id", "customer_id")
 
@@ -44,6 +45,7 @@ _PAYMENTS: tuple[Route, ...] = (
         model=body_of(Confirm),
         idempotent=True,
         summary="Confirm a payment intent: start an attempt by a method.",
+        shows=ref("Payment"),
     ),
     # Tenant in the path, the same as in the token.
     *resource("/payments/intents", Payment, "payment_id", scopes.PAYMENTS_READ, *_OF_ORDER),
@@ -92,6 +94,7 @@ _INVOICES: tuple[Route, ...] = (
         list_invoices,
         scopes.INVOICES_READ,
         summary="List invoices to customers, or (type=supplier) bills of suppliers, newest first.",
+        shows=paged({"anyOf": [ref("Invoice"), ref("Bill")]}),
         filters=(*FILTERS, *_OF_ORDER, "due_from", "due_to", "type"),
         paged=True,
     ),
@@ -101,6 +104,7 @@ _INVOICES: tuple[Route, ...] = (
         getting(Invoice, "invoice_id"),
         scopes.INVOICES_READ,
         summary="Get an invoice.",
+        shows=ref("Invoice"),
     ),
     *(
         act(f"/invoices/{{invoice_id}}/{verb}", command, scopes.INVOICES_WRITE, summary)
@@ -158,6 +162,7 @@ _PAYOUTS: tuple[Route, ...] = (
         books.get_statement,
         scopes.PAYOUTS_READ,
         summary="A payee's statement: gross, deductions, paid, balance (format=json or csv).",
+        shows=schemas.PAYEE,
         filters=("format",),
     ),
 )
@@ -208,10 +213,18 @@ _BOOKS: tuple[Route, ...] = (
         books.get_trial_balance,
         scopes.BALANCES_READ,
         summary="All accounts' debits and credits, now or through a day.",
+        shows=schemas.TRIAL_BALANCE,
         filters=("through",),
     ),
     act("/clock/advance", "clock.advance", scopes.SANDBOX_CLOCK, "Put a sandbox's clock forward."),
-    Route("GET", f"{TENANT}/clock", books.get_clock, scopes.BALANCES_READ, summary="The clock."),
+    Route(
+        "GET",
+        f"{TENANT}/clock",
+        books.get_clock,
+        scopes.BALANCES_READ,
+        summary="The clock.",
+        shows=schemas.CLOCK,
+    ),
 )
 
 _LEDGER: tuple[Route, ...] = (
@@ -227,6 +240,9 @@ _LEDGER: tuple[Route, ...] = (
         balances.list_balances,
         scopes.BALANCES_READ,
         summary="List balances by account and currency, as committed now or decided `at` a moment.",
+        shows=schemas.listed(
+            ref("BalanceShown"), has_more={"type": "boolean"}, position=schemas.POSITION
+        ),
         filters=("account", "currency", "at"),
     ),
     Route(
@@ -235,6 +251,9 @@ _LEDGER: tuple[Route, ...] = (
         balances.list_accounts,
         scopes.BALANCES_READ,
         summary="List accounts with their balances.",
+        shows=schemas.listed(
+            ref("AccountShown"), has_more={"type": "boolean"}, position=schemas.POSITION
+        ),
         filters=("account",),
     ),
     Route(
@@ -243,6 +262,7 @@ _LEDGER: tuple[Route, ...] = (
         balances.get_account,
         scopes.BALANCES_READ,
         summary="Get an account with its balances.",
+        shows={"allOf": [ref("AccountShown"), schemas.record({"position": schemas.POSITION})]},
     ),
     Route(
         "GET",
@@ -250,6 +270,7 @@ _LEDGER: tuple[Route, ...] = (
         books.get_account_statement,
         scopes.BALANCES_READ,
         summary="An account's statement with running balance (format=json or csv).",
+        shows=schemas.STATEMENT,
         filters=("currency", "from", "to", "format"),
     ),
     Route(
@@ -258,6 +279,7 @@ _LEDGER: tuple[Route, ...] = (
         entries.list_entries,
         scopes.ENTRIES_READ,
         summary="List ledger entries with their postings, newest first.",
+        shows=paged(ref("EntryShown")),
         filters=("account", "event_type", "status", "from", "to"),
         paged=True,
     ),
@@ -267,6 +289,7 @@ _LEDGER: tuple[Route, ...] = (
         entries.get_entries_of_event,
         scopes.ENTRIES_READ,
         summary="Get the entries of one event.",
+        shows=schemas.listed(ref("EntryShown")),
     ),
     Route(
         "GET",
@@ -274,6 +297,7 @@ _LEDGER: tuple[Route, ...] = (
         events.get_event,
         scopes.EVENTS_READ,
         summary="Get the life story of one event.",
+        shows=schemas.LIFE,
     ),
     Route(
         "POST",
@@ -281,12 +305,28 @@ _LEDGER: tuple[Route, ...] = (
         events.post_events,
         scopes.EVENTS_WRITE,
         summary="Hand in events, one JSON envelope a line.",
+        shows=schemas.listed(schemas.LINE),
+        media_type="application/x-ndjson",
     ),
 )
 
 _OPEN: tuple[Route, ...] = (
-    Route("GET", "/healthz", ops.healthz, None, summary="Whether the process answers."),
-    Route("GET", "/readyz", ops.readyz, None, summary="Whether its partitions serve."),
+    Route(
+        "GET",
+        "/healthz",
+        ops.healthz,
+        None,
+        summary="Whether the process answers.",
+        shows=schemas.ANY,
+    ),
+    Route(
+        "GET",
+        "/readyz",
+        ops.readyz,
+        None,
+        summary="Whether its partitions serve.",
+        shows=schemas.ANY,
+    ),
     Route("GET", "/metrics", ops.metrics, None, summary="Metrics for Prometheus."),
     Route(
         "GET",
@@ -294,7 +334,11 @@ _OPEN: tuple[Route, ...] = (
         ops.key_set,
         None,
         summary="Public keys of the local issuer.",
+        shows=schemas.ANY,
     ),
+    Route("GET", "/openapi.json", specs.openapi, None, summary="This API, as OpenAPI 3.1."),
+    Route("GET", "/asyncapi.json", specs.asyncapi, None, summary="The events, as AsyncAPI 3.0."),
+    Route("GET", "/docs", specs.docs, None, summary="Both, to read."),
 )
 
 ROUTES = (*_PAYMENTS, *_INVOICES, *_SPENDING, *_PAYOUTS, *_BOOKS, *_LEDGER, *_OPEN)

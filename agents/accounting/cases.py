@@ -46,8 +46,8 @@ def open_case(
     )
     yield Put(case)
     told_case = {
-        "case_id": case.case_id,
         "kind": kind,
+        "case_id": case.case_id,
         "amount": json_number(amount, asset),
         "currency": asset,
         "payment_id": payment_id,

@@ -138,6 +138,9 @@ def take_cash(event: Event[Any], view: View, sale: Sale) -> Iterator[Effect]:
             "provider_reference": "cash",
             "currency": sale.asset,
             "provider": "cash",
+            "invoice_id": "",
+            "late": False,
+            "sequence": 1,
         }
         yield Emit("treasury.payment.success", said)
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from tests.databases import Database, migrated
 from tests.web.desk import NOW_MS, MemoryDesk
+from tests.web.schema import answer_violations
 from web import scopes
 from web.call import Context, Settings
 from web.local_issuer import LocalIssuer
@@ -42,7 +43,12 @@ class Answer:
 
 
 class Api:
-    """A client with a token of tenant `alpha` and every scope, unless told otherwise."""
+    """A client with a token of tenant `alpha` and every scope, unless told otherwise.
+
+    `told`: every answer is what the specification says.
+    """
+
+    told = True
 
     def __init__(self, url, session, issuer):
         self.url, self.session, self.issuer = url, session, issuer
@@ -56,7 +62,12 @@ class Api:
         async with self.session.request(
             method, self.url + path, headers=given, allow_redirects=False, **options
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await response.read())
+        if self.told:
+            kind, place = response.content_type, urlsplit(path).path
+            wrong = answer_violations(method, place, answer.status, kind, answer.raw)
+            assert wrong == [], f"{method} {path}"
+        return answer
 
     async def get(self, path, **options):
         return await self.request("GET", path, **options)

@@ -208,7 +208,8 @@ class TestAuthorisation:
 
     def test_only_these_are_open_to_all(self):
         opened = {route.path for route in ROUTES if route.scope is None}
-        assert opened == {"/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"}
+        operations = {"/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"}
+        assert opened == operations | {"/openapi.json", "/asyncapi.json", "/docs"}
 
     def test_whatever_moves_money_demands_a_key(self):
         moving = [r for r in ROUTES if r.method == "POST" and not r.path.endswith("events:batch")]

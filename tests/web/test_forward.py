@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from tests.web.conftest import Api
 from tests.web.desk import MemoryDesk
 from tests.web.tokens import STRANGER
 from web.commands import REPLAYED
@@ -29,8 +30,12 @@ async def other(serve, context, desk):
 
 
 @pytest.fixture
-async def stand_in():
-    """An owner of any behaviour: `answer(request)`; remembers what it was sent."""
+async def stand_in(monkeypatch):
+    """An owner of any behaviour: `answer(request)`; remembers what it was sent.
+
+    Its answers are in nobody's specification.
+    """
+    monkeypatch.setattr(Api, "told", False)
 
     class StandIn:
         answer = staticmethod(lambda _request: web.json_response({}))

@@ -1,0 +1,113 @@
+"""The specifications say what is served: drift, references, examples, and a page to read."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import agents.services
+import web
+from agents.outbound import OUTBOUND
+from agents.registry import HANDLED
+from tests.agents.accounting.test_random_stories import World
+from tests.guide.guide import PUBLISHED
+from tests.web.schema import SPEC, violations
+from web.examples import example_of
+from web.routes import ROUTES
+from web.specs import asyncapi_text, openapi_text
+
+HERE = Path(web.__file__).parent
+WITH_BODY = [route for route in ROUTES if route.model is not None]
+OPERATIONS = [op for methods in SPEC["paths"].values() for op in methods.values()]
+
+
+class TestOpenapi:
+    def test_the_committed_copy_is_what_is_served(self):
+        same = (HERE / "openapi.json").read_text() == openapi_text()
+        assert same, "run: treasury specs"
+
+    def test_has_every_route_under_a_name_of_its_own(self):
+        told = {(method, path) for path, methods in SPEC["paths"].items() for method in methods}
+        assert told == {(route.method.lower(), route.path) for route in ROUTES}
+        names = [operation["operationId"] for operation in OPERATIONS]
+        assert len(set(names)) == len(names)
+        assert all(operation["summary"] for operation in OPERATIONS)
+
+    def test_every_reference_leads_somewhere(self):
+        for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', openapi_text())):
+            found = SPEC
+            for part in reference.split("/"):
+                found = found[part]
+            assert found
+
+    @pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: route.name)
+    def test_every_example_is_a_body_that_is_taken(self, route):
+        body = example_of(route)
+        route.model.model_validate(body)
+        schema = SPEC["components"]["schemas"][route.model.__name__]
+        assert violations(body, schema) == []
+
+    async def test_every_command_answers_its_own_example(self, listed):
+        for number, route in enumerate(WITH_BODY):
+            path = re.sub(r"\{(\w+)\}", lambda m: "alpha" if m[1] == "tenant" else "x", route.path)
+            answer = await listed.command(
+                path.removeprefix("/api/v1"), example_of(route), key=f"example-{number}"
+            )
+            # 404 where the path names nothing; never a body that cannot be read.
+            assert answer.status < 500, route.name
+            if "{" not in route.path.replace("{tenant}", ""):
+                assert answer.status != 404 or answer.code != "not-found", route.name
+            if answer.status == 422:
+                assert answer.code != "malformed", (route.name, answer.raw)
+
+
+class TestAsyncapi:
+    def test_the_committed_copy_is_what_is_served(self):
+        same = (HERE / "asyncapi.json").read_text() == asyncapi_text()
+        assert same, "run: treasury specs"
+
+    def test_has_every_event_in_its_direction(self):
+        told = json.loads(asyncapi_text())["operations"]
+        inbound = {name for name, each in HANDLED.items() if "nats" in each.ingress}
+        assert {n for n, op in told.items() if op["action"] == "receive"} == inbound
+        assert {n for n, op in told.items() if op["action"] == "send"} == set(OUTBOUND)
+        assert set(PUBLISHED) <= set(OUTBOUND)
+
+    def test_outbound_members_are_those_that_are_emitted(self):
+        seen = set()
+        for seed in range(12):
+            world = World(seed)
+            world.run()
+            for entry in world.books.core.entries:
+                for item in entry.emitted:
+                    seen.add(item.event_type)
+                    said = list(json.loads(item.body)["data"])
+                    members = OUTBOUND[item.event_type].members.split()
+                    if item.event_type == "treasury.reconciliation.exception":
+                        assert said[0] == "kind"  # each kind tells of its own subject
+                    else:
+                        assert said == members, item.event_type
+        assert len(seen) >= 15
+
+    def test_no_event_is_emitted_that_is_not_told_of(self):
+        root = Path(agents.services.__file__).parent
+        source = "".join(path.read_text() for path in root.rglob("*.py"))
+        emitted = set(re.findall(r'Emit\(\s*"(treasury\.[a-z_.]+)"', source))
+        assert emitted == set(OUTBOUND)
+
+
+class TestTheService:
+    async def test_serves_both_and_a_page_that_needs_nothing_from_elsewhere(self, api):
+        for path, text in (("/openapi.json", openapi_text()), ("/asyncapi.json", asyncapi_text())):
+            answer = await api.get(path, headers={"Authorization": None})
+            assert (answer.status, answer.raw.decode()) == (200, text)
+        page = await api.get("/docs", headers={"Authorization": None})
+        assert page.status == 200
+        assert "style-src 'sha256-" in page.headers["Content-Security-Policy"]
+        text = page.raw.decode()
+        assert "http://" not in text
+        assert "https://" not in text
+        assert "<script" not in text
+        for route in ROUTES:
+            assert route.path in text

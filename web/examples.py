@@ -1,0 +1,94 @@
+"""Examples for the specification: of every parameter, and of every command's body.
+
+A body's example has what the command needs, by the names of its members; where a command means
+something only with more, that is written down for it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from web.call import Route
+
+_DAY = {"type": "string", "format": "date"}
+_TIME = {"type": "string"}
+PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
+    "tenant": ({"type": "string"}, "demo-cafe"),
+    "account": ({"type": "string"}, "receivable"),
+    "currency": ({"type": "string"}, "KES"),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": 100, "default": 25}, 25),
+    "cursor": ({"type": "string"}, ""),
+    "from": (_DAY, "2026-01-01"),
+    "to": (_DAY, "2026-12-31"),
+    "through": (_DAY, "2026-01-31"),
+    "due_from": (_DAY, "2026-01-01"),
+    "due_to": (_DAY, "2026-12-31"),
+    "created_from": (_TIME, "2026-01-01"),
+    "created_to": (_TIME, "2026-12-31T23:59:59Z"),
+    "at": (_TIME, "2026-01-31T08:00:00Z"),
+    "format": ({"enum": ["json", "csv"]}, "json"),
+    "type": ({"enum": ["sales", "supplier"]}, "sales"),
+    "status": ({"type": "string"}, "open"),
+    "party": ({"type": "string"}, "customer-1"),
+    "event_type": ({"type": "string"}, "cafe.order.created"),
+    "Idempotency-Key": ({"type": "string", "minLength": 1, "maxLength": 255}, "order-1-pay"),
+}
+"""Schema and example by name; any other is an id."""
+
+_VALUES: Mapping[str, Any] = {
+    "amount": "1500.00",
+    "price": "2900.00",
+    "unit_price": "45.50",
+    "quantity": "3",
+    "from_amount": "13000.00",
+    "to_amount": "100.00",
+    "from_currency": "KES",
+    "to_currency": "USD",
+    "from_account": "bank:kcb",
+    "to_account": "bank:usd",
+    "account": "bank:kcb",
+    "method": "instant",
+    "number": "INV-2026-017",
+    "category": "fuel",
+    "name": "Lunch club",
+    "through": "2026-01-31",
+    "target": "earnings",
+    "outcome": "lost",
+}
+_BANK = {"account": "bank:kcb", "side": "debit", "amount": "5000.00"}
+_OPENING = {"account": "opening", "side": "credit", "amount": "5000.00"}
+_MORE: Mapping[str, Mapping[str, Any]] = {
+    "CreateIntentBody": {"order_id": "order-1"},
+    "CreateInvoiceBody": {"amount": "1500.00"},
+    "CreateBillBody": {"tax_amount": "206.90", "category": "rent"},
+    "PostJournalBody": {"legs": [_BANK, _OPENING], "description": "opening balance"},
+    "PostBatchBody": {"journals": [{"legs": [_BANK, _OPENING]}]},
+    "ResolveCaseBody": {"customer_id": "customer-1"},
+    "AdvanceBody": {"days": 30},
+    "RefundPaymentBody": {"amount": "500.00", "reason": "returned"},
+    "CaptureHoldBody": {"to_account": "expense:rent"},
+    "CreatePlanBody": {"meters": [{"name": "deliveries", "unit_price": "45.50"}]},
+}
+
+
+def example_of(route: Route) -> dict[str, Any]:
+    """A body that the route takes."""
+    assert route.model is not None
+    model = route.model
+    return {**_needed(model), **_MORE.get(model.__name__, {})}
+
+
+def _needed(model: type[BaseModel]) -> dict[str, Any]:
+    found = {}
+    for name, member in model.model_fields.items():
+        if member.is_required():
+            found[name] = _value(name, member.annotation)
+    return found
+
+
+def _value(name: str, annotation: Any) -> Any:
+    if get_origin(annotation) is list:
+        [item] = get_args(annotation)
+        return [_needed(item)] if isinstance(item, type) and issubclass(item, BaseModel) else []
+    return _VALUES.get(name, f"{name.removesuffix('_id').replace('_', '-')}-1")

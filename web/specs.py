@@ -1,0 +1,119 @@
+"""The specifications, served: /openapi.json, /asyncapi.json, and a page to read them by.
+
+Made once, when first asked for; the committed copies (web/openapi.json, web/asyncapi.json) are the
+same bytes, and a test sees to that.
+"""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from web import asyncapi as events
+from web import openapi as paths
+from web.call import Call
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a}
+code,pre{font:14px/1.4 ui-monospace,monospace;background:#f4f4f4;border-radius:3px}
+pre{padding:.6rem;overflow-x:auto}details{border-top:1px solid #ddd;padding:.4rem 0}
+summary{cursor:pointer}b{display:inline-block;min-width:4rem}h2{margin-top:2rem}
+"""
+
+
+@cache
+def openapi_text() -> str:
+    """OpenAPI as it is served and committed."""
+    from web.routes import ROUTES
+
+    return json.dumps(paths.specification(ROUTES), indent=1, ensure_ascii=False) + "\n"
+
+
+@cache
+def asyncapi_text() -> str:
+    """AsyncAPI as it is served and committed."""
+    return json.dumps(events.specification(), indent=1, ensure_ascii=False) + "\n"
+
+
+def write_specs() -> list[Path]:
+    """Bring the committed copies up to what is served; where they are."""
+    folder = Path(__file__).parent
+    texts = {folder / "openapi.json": openapi_text(), folder / "asyncapi.json": asyncapi_text()}
+    for path, text in texts.items():
+        path.write_text(text)
+    return list(texts)
+
+
+async def openapi(_call: Call) -> web.StreamResponse:
+    """The API."""
+    return web.Response(text=openapi_text(), content_type="application/json")
+
+
+async def asyncapi(_call: Call) -> web.StreamResponse:
+    """The events."""
+    return web.Response(text=asyncapi_text(), content_type="application/json")
+
+
+async def docs(_call: Call) -> web.StreamResponse:
+    """One page without scripts, fonts or anything from elsewhere."""
+    response = web.Response(text=_page(), content_type="text/html")
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+@cache
+def _page() -> str:
+    api, said = json.loads(openapi_text()), json.loads(asyncapi_text())
+    operations: dict[str, list[str]] = {}
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            told = _operation(method.upper(), path, operation)
+            operations.setdefault(operation["tags"][0], []).append(told)
+    parts = [f"<h2>{escape(tag)}</h2>{''.join(found)}" for tag, found in operations.items()]
+    messages = "".join(_message(each) for each in said["components"]["messages"].values())
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>Treasury API</title><style>{_STYLE}</style><h1>Treasury API</h1>"
+        f"<p>{escape(api['info']['description'])}</p>"
+        "<p>For programs: <a href=/openapi.json>openapi.json</a>,"
+        " <a href=/asyncapi.json>asyncapi.json</a></p>"
+        f"{''.join(parts)}<h2>events</h2>{messages}</html>"
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    scopes = [scope for need in operation["security"] for scope in need["token"]]
+    lines = [f'curl -X {method} "$URL{path.replace("{tenant}", "$TENANT")}"']
+    if scopes:
+        lines.append('-H "Authorization: Bearer $TOKEN"')
+    queries = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
+    if any(p["in"] == "header" for p in operation["parameters"]):
+        lines.append("-H 'Idempotency-Key: …'")
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content:
+        example = json.dumps(content["example"], ensure_ascii=False)
+        lines += ["-H 'Content-Type: application/json'", f"-d '{example}'"]
+    told = [f"<p>Scope <code>{escape(scopes[0])}</code>.</p>"] if scopes else []
+    if queries:
+        told.append(f"<p>Parameters: {', '.join(f'<code>{escape(q)}</code>' for q in queries)}</p>")
+    shown = escape(" \\\n  ".join(lines))
+    return (
+        f"<details><summary><b>{method}</b><code>{escape(path)}</code> "
+        f"{escape(operation['summary'])}</summary>{''.join(told)}<pre>{shown}</pre></details>"
+    )
+
+
+def _message(message: dict[str, Any]) -> str:
+    example = json.dumps(message["examples"][0]["payload"], indent=2, ensure_ascii=False)
+    return (
+        f"<details><summary><code>{escape(message['name'])}</code> "
+        f"{escape(message['summary'])}</summary><pre>{escape(example)}</pre></details>"
+    )
