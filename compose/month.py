@@ -168,7 +168,7 @@ async def _compare(
         )
         balances = Counter({account: minor for account, minor in balances.items() if minor})
         ties = all(total["ties"] for total in shown["totals"])
-        invoices = await _invoices(pool, name)
+        invoices = await _invoices(pool, name, books.invoices[name])
         found.tenants[name] = {
             "accounts": len(balances),
             "debits": shown["totals"][0]["debit"],
@@ -205,12 +205,19 @@ async def _told(client: Client, books: MonthBooks) -> dict[str, Counter[str]]:
         await asyncio.sleep(0.5)
 
 
-async def _invoices(pool: asyncpg.Pool, tenant_id: str) -> Counter[str]:
-    rows = await pool.fetch(
-        "SELECT status, count(*) FROM resources WHERE kind = 'iv' AND tenant_id = $1 GROUP BY 1",
-        tenant_id,
-    )
-    return Counter({row["status"]: row["count"] for row in rows})
+async def _invoices(pool: asyncpg.Pool, tenant_id: str, wanted: Counter[str]) -> Counter[str]:
+    """Invoices by status in the read model, which may be a moment behind what is wanted."""
+    ends = time.monotonic() + SETTLES_WITHIN_S
+    while True:
+        rows = await pool.fetch(
+            """SELECT status, count(*) FROM resources
+               WHERE kind = 'iv' AND tenant_id = $1 GROUP BY 1""",
+            tenant_id,
+        )
+        found = Counter({row["status"]: row["count"] for row in rows})
+        if found == wanted or time.monotonic() > ends:
+            return found
+        await asyncio.sleep(0.2)
 
 
 def _minor(text: str) -> int:
