@@ -6,7 +6,6 @@ is said by tests/model alone.
 """
 
 import asyncio
-import json
 import re
 import time
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ from compose import seeing
 from compose.calling import Accepted, Caller
 from compose.sending import NotAccepted
 from compose.up import Running
+from streams.money import plain
 from tests.model.month import AT_UTC, DAYS, SETTINGS, Script, Step
 from tests.model.month_books import MonthBooks, books_of
 from web.scopes import ALL
@@ -197,7 +197,7 @@ async def _told(client: Client, books: MonthBooks) -> dict[str, Counter[str]]:
     while True:
         ids: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for body in await seeing.outbound(client):
-            event = json.loads(body)
+            event = plain(body)
             if event["tenant_id"] in SETTINGS:
                 ids[event["tenant_id"]][event["event_id"]] = event["event_type"]
         if sum(map(len, ids.values())) >= wanted or time.monotonic() > ends:

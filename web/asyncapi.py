@@ -4,13 +4,13 @@ Inbound: what sister services may say over NATS. Outbound: what we publish. Exam
 are those of agents/examples, which a test sends.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import agents
 from agents.outbound import OUTBOUND, Told
 from agents.registry import HANDLED, Handled
+from streams.money import plain
 from web.bodies import body_of
 from web.openapi import VERSION
 from web.schemas import Schema, record
@@ -78,7 +78,7 @@ def specification() -> dict[str, Any]:
 def _inbound(handled: Handled) -> dict[str, Any]:
     schema = body_of(handled.model).model_json_schema(ref_template="{model}")
     parts = {name: _open(part, {}) for name, part in schema.pop("$defs", {}).items()}
-    example = json.loads((_EXAMPLES / f"{handled.event_type}.json").read_text())
+    example = plain((_EXAMPLES / f"{handled.event_type}.json").read_bytes())
     doc = (handled.handler.__doc__ or "").strip().splitlines()[0]
     return _message(handled.event_type, doc, _open(schema, parts), example)
 

@@ -6,14 +6,15 @@ same bytes, and a test sees to that.
 
 import base64
 import hashlib
-import json
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
+from streams.money import ENCODER
 from web import asyncapi as events
 from web import openapi as paths
 from web.call import Call
@@ -31,13 +32,18 @@ def openapi_text() -> str:
     """OpenAPI as it is served and committed."""
     from web.routes import ROUTES
 
-    return json.dumps(paths.specification(ROUTES), indent=1, ensure_ascii=False) + "\n"
+    return _text(paths.specification(ROUTES), indent=1) + "\n"
 
 
 @cache
 def asyncapi_text() -> str:
     """AsyncAPI as it is served and committed."""
-    return json.dumps(events.specification(), indent=1, ensure_ascii=False) + "\n"
+    return _text(events.specification(), indent=1) + "\n"
+
+
+def _text(value: Any, *, indent: int) -> str:
+    """JSON; amounts keep their digits. With an indent of 0 it is on one line."""
+    return msgspec.json.format(ENCODER.encode(value), indent=indent).decode()
 
 
 def write_specs() -> list[Path]:
@@ -70,7 +76,9 @@ async def docs(_call: Call) -> web.StreamResponse:
 
 @cache
 def _page() -> str:
-    api, said = json.loads(openapi_text()), json.loads(asyncapi_text())
+    from web.routes import ROUTES
+
+    api, said = paths.specification(ROUTES), events.specification()
     operations: dict[str, list[str]] = {}
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
@@ -99,7 +107,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         lines.append("-H 'Idempotency-Key: …'")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content:
-        example = json.dumps(content["example"], ensure_ascii=False)
+        example = _text(content["example"], indent=0)
         lines += ["-H 'Content-Type: application/json'", f"-d '{example}'"]
     told = [f"<p>Scope <code>{escape(scopes[0])}</code>.</p>"] if scopes else []
     if queries:
@@ -112,7 +120,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _message(message: dict[str, Any]) -> str:
-    example = json.dumps(message["examples"][0]["payload"], indent=2, ensure_ascii=False)
+    example = _text(message["examples"][0]["payload"], indent=2)
     return (
         f"<details><summary><code>{escape(message['name'])}</code> "
         f"{escape(message['summary'])}</summary><pre>{escape(example)}</pre></details>"
