@@ -72,26 +72,3 @@ def give_credit(
     if credit is None:
         credit = Credit(event.tenant_id, customer_id, asset, 0, version=0)
     yield Put(credit.replaced(amount=credit.amount + amount, version=credit.version + 1))
-
-
-def unexplained_loss(
-    *, kind: str, account: str, asset: str, amount: int, subject_id: str
-) -> Iterator[Effect]:
-    """Money left an account although we had given it up: suspense:out / account, for a person.
-
-    Truth first: the account shows what the provider has.
-    """
-    where = {"subject": subject_id}
-    yield Post(
-        [
-            Posting(chart.SUSPENSE_OUT, asset, amount, where),
-            Posting(account, asset, -amount, where),
-        ]
-    )
-    said = {
-        "kind": kind,
-        "subject_id": subject_id,
-        "amount": json_number(amount, asset),
-        "currency": asset,
-    }
-    yield Emit("treasury.reconciliation.exception", said)

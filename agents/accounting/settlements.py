@@ -16,6 +16,8 @@ from streams.journal import Posting
 from streams.money import json_number
 from streams.timestamps import instant_of, local_day
 from tables.memory import Due
+from tables.payments import Refund
+from tables.payouts import Payout
 from tables.settlements import Settlement
 
 EXPECTED_AFTER_DAYS = 1
@@ -90,3 +92,36 @@ def generated(row: Settlement) -> Iterator[Effect]:
         "sequence": row.version,
     }
     yield Emit("treasury.settlement.generated", said)
+
+
+def unexplained_loss(
+    event: Event[Any],
+    view: View,
+    row: Payout | Refund,
+    account: str,
+    *,
+    kind: str,
+    subject_id: str,
+    **items: int,
+) -> Iterator[Effect]:
+    """Money left an account although we had given it up: suspense:out / account, for a person.
+
+    Truth first: the account shows what the provider has, and so does its day's settlement.
+    """
+    where = {"subject": subject_id}
+    yield Post(
+        [
+            Posting(chart.SUSPENSE_OUT, row.asset, row.amount, where),
+            Posting(account, row.asset, -row.amount, where),
+        ]
+    )
+    yield from collect(
+        event, view, provider=row.provider, account=account, asset=row.asset, **items
+    )
+    said = {
+        "kind": kind,
+        "subject_id": subject_id,
+        "amount": json_number(row.amount, row.asset),
+        "currency": row.asset,
+    }
+    yield Emit("treasury.reconciliation.exception", said)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.accounting import payouts
-from agents.accounting.cases import unexplained_loss
+from agents.accounting.settlements import unexplained_loss
 from agents.effects import Effect
 from agents.registry import Event, View
 from tables.payments import GatewayCall
@@ -19,11 +19,13 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
         payout = _payout(view, call)
     if payout.status != "submitted":
         yield from unexplained_loss(
+            event,
+            view,
+            payout,
+            payout.account,
             kind="payout_done_after_failure",
-            account=payout.account,
-            asset=payout.asset,
-            amount=payout.amount,
             subject_id=payout.payout_id,
+            payouts=payout.amount,
         )
         return
     fee = data.fee.minor(payout.asset) if data.fee else 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.accounting import refunds
-from agents.accounting.cases import unexplained_loss
+from agents.accounting.settlements import unexplained_loss
 from agents.effects import Effect
 from agents.registry import Event, View
 from tables.payments import GatewayCall, Payment, Refund
@@ -17,11 +17,13 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
         payment = view.row(Payment, call.tenant_id, refund.payment_id)
         assert payment is not None
         yield from unexplained_loss(
+            event,
+            view,
+            refund,
+            payment.account,
             kind="refund_done_after_failure",
-            account=payment.account,
-            asset=refund.asset,
-            amount=refund.amount,
             subject_id=refund.refund_id,
+            refunds=refund.amount,
         )
         return
     reference = event.data.provider_reference or call.call_id

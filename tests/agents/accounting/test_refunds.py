@@ -4,6 +4,7 @@ import pytest
 
 from tables.invoices import Invoice
 from tables.payments import Dispute, Payment, Refund
+from tables.settlements import Settlement
 from tests.agents.accounting.books import Books
 
 GATEWAY = "gateway:instant:collection"
@@ -55,6 +56,8 @@ class TestRefunds:
         books.answer(refund.call_id)
         assert books.balances["suspense:out"] == 10_000
         assert books.balances[GATEWAY] == 106_000
+        [day] = books.rows(Settlement)
+        assert day.net == 106_000  # what the provider will settle is what the account has
 
     def test_of_cash_is_done_at_once(self, books):
         books.applied("cafe.order.created", order_id="o", total_amount=116)
