@@ -228,27 +228,25 @@ async def statement(
 
 async def balances_at(connection: asyncpg.Connection, tenant_id: str, at: datetime) -> Rows:
     """(account, asset, debits, credits) of all that was decided until a moment."""
-    found: Rows = await connection.fetch(
-        """SELECT account, asset, coalesce(sum(minor) FILTER (WHERE minor > 0), 0) AS debits,
-                  coalesce(-sum(minor) FILTER (WHERE minor < 0), 0) AS credits
-           FROM postings WHERE tenant_id = $1 AND decided_at <= $2
-           GROUP BY account, asset ORDER BY account, asset""",
-        tenant_id,
-        at,
-    )
-    return found
+    return await _sums(connection, tenant_id, "decided_at <= ?", at)
 
 
 async def trial_balance(connection: asyncpg.Connection, tenant_id: str, through: date) -> Rows:
     """(account, asset, debits, credits) of all that counts until the end of a day."""
-    found: Rows = await connection.fetch(
-        """SELECT account, asset, coalesce(sum(minor) FILTER (WHERE minor > 0), 0) AS debits,
-                  coalesce(-sum(minor) FILTER (WHERE minor < 0), 0) AS credits
-           FROM postings WHERE tenant_id = $1 AND booked_on <= $2
-           GROUP BY account, asset ORDER BY account, asset""",
-        tenant_id,
-        through,
-    )
+    return await _sums(connection, tenant_id, "booked_on <= ?", through)
+
+
+async def _sums(
+    connection: asyncpg.Connection, tenant_id: str, until: str, value: date | datetime
+) -> Rows:
+    where = Where()
+    where.add("tenant_id = ?", tenant_id)
+    where.add(until, value)
+    sql = f"""SELECT account, asset, coalesce(sum(minor) FILTER (WHERE minor > 0), 0) AS debits,
+                     coalesce(-sum(minor) FILTER (WHERE minor < 0), 0) AS credits
+              FROM postings WHERE {where.sql}
+              GROUP BY account, asset ORDER BY account, asset"""  # noqa: S608
+    found: Rows = await connection.fetch(sql, *where.values)
     return found
 
 
