@@ -28,6 +28,7 @@ from agents.roles.jetstream import (
     outbound_stream,
 )
 from agents.roles.lease import Owner
+from agents.roles.outages import through_outages
 from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
 from agents.roles.relay import Relay
@@ -157,8 +158,9 @@ class Worker:
         name = f"treasury {settings.worker}"
         await connect_nats(self.nats, settings.nats, name=name, closed=self._nats_closed)
         jetstream = self.nats.jetstream()
-        await ensure_stream(jetstream, inbound_stream(replicas=settings.nats_replicas))
-        await ensure_stream(jetstream, outbound_stream(replicas=settings.nats_replicas))
+        for stream in (inbound_stream, outbound_stream):
+            wanted = stream(replicas=settings.nats_replicas)
+            await through_outages(partial(ensure_stream, jetstream, wanted))
         self._connected.set()
 
     async def _with_nats(self, work: Callable[[], Awaitable[Any]]) -> None:
@@ -179,7 +181,7 @@ class Worker:
             await ensure_consumer(self.nats.jetstream(), INBOUND, inbound_consumer())
 
         async def run() -> None:
-            await ensure()
+            await through_outages(ensure)
             await bridge.run()
 
         bridge = Bridge(

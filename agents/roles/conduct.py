@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from agents.roles.counters import CALLED
-from agents.roles.saying import Saying, through_outages
+from agents.roles.outages import through_outages
+from agents.roles.saying import Saying
 from connectors.base import Result
 from streams.ids import derive
 from streams.journal import Entry

@@ -19,8 +19,8 @@ from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor
 from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import Backoff, is_outage, uninterrupted
-from agents.roles.saying import Saying, through_outages
+from agents.roles.outages import Backoff, is_outage, through_outages, uninterrupted
+from agents.roles.saying import Saying
 from agents.roles.tail import Archived
 from streams.ids import derive
 from streams.journal import Batch, Call, Entry

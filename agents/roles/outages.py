@@ -5,10 +5,11 @@ Anything else is a fault of ours and is not caught here.
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import structlog
 from aiokafka.errors import KafkaError
 from nats.errors import Error as NatsError
 
@@ -30,6 +31,7 @@ _OUTAGES = (
 
 
 Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -71,3 +73,16 @@ class Backoff:
         wait_s = self._next_s * random.uniform(0.5, 1.0)
         self._next_s = min(2 * self._next_s, self._longest_s)
         await asyncio.sleep(wait_s)
+
+
+async def through_outages(action: Callable[[], Awaitable[Result]]) -> Result:
+    """The action's result, tried again for as long as an outage lasts."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await action()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("waits for an outage to end", error=f"{type(error).__name__}: {error}")
+        await backoff.pause()

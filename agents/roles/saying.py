@@ -5,15 +5,13 @@ lost it (a restored cluster) hears it after all.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agents.roles.inlet import Inlet
-from agents.roles.outages import Backoff, is_outage
 from streams.journal import Entry
 
 REPEAT_S, REPEAT_LONGEST_S = 60.0, 3_600.0
-T = TypeVar("T")
 
 
 class Saying:
@@ -63,15 +61,3 @@ class Saying:
         finally:
             if self._awaited.get(event_id) is heard:
                 del self._awaited[event_id]
-
-
-async def through_outages(action: Callable[[], Awaitable[T]]) -> T:
-    """The action's result, tried again for as long as an outage lasts."""
-    backoff = Backoff()
-    while True:
-        try:
-            return await action()
-        except Exception as error:
-            if not is_outage(error):
-                raise
-        await backoff.pause()

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeout
 
+from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.inlet import Inlet
+from agents.roles.jetstream import CONSUMER, INBOUND
 from compose import container
 from compose.container import Worker
 from compose.local.nats import NatsServer
@@ -15,6 +19,7 @@ from compose.local.processes import free_port
 from compose.messaging import connect_nats, watch_nats
 from compose.settings import Settings, new_master_key
 from streams.errors import Unavailable
+from streams.journal import Position
 
 WITHIN_S = 30
 GIVEN_UP_S = 1.0
@@ -40,6 +45,19 @@ async def client(server) -> AsyncIterator[Client]:
     yield client
     client._closed_cb = None
     await client.close()
+
+
+class NothingYet:
+    """The progress of an archive that nothing reaches."""
+
+    def get(self, partition: int) -> tuple[int, Position]:
+        return -1, Position(0, 0)
+
+    async def wait_for(self, partition: int, position: Position, timeout_s: float) -> None:
+        await asyncio.Event().wait()
+
+    async def wait_past(self, partition: int, seq: int, timeout_s: float) -> None:
+        await asyncio.Event().wait()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -104,6 +122,36 @@ class TestTheWorkersConnection:
         await worker.nats.close()
         assert [type(error) for error in ended] == [Unavailable]
         await worker.__aexit__()
+
+    async def test_outlives_a_server_that_answers_late(self, server, client, ended, monkeypatch):
+        """Later than the client waits, whichever of the two was frozen, to every question once."""
+        worker = Worker(Settings(nats=server.url, master_key=new_master_key()))
+        worker._stack.push_async_callback(worker._close_nats)
+        worker.archived = cast(ArchiveProgress, NothingYet())
+        worker.inlet = Inlet(worker.settings.kafka, worker.signer, worker.settings.topics)
+        ask, late = worker.nats.request, set[str]()
+
+        async def patiently(subject: str, *args: Any, **options: Any) -> Any:
+            if subject not in late:
+                late.add(subject)
+                raise NatsTimeout
+            return await ask(subject, *args, **options)
+
+        monkeypatch.setattr(worker.nats, "request", patiently)
+        await worker._connect_nats()
+        assert len(late) == 4  # to look for each of the streams, and to make it
+        worker._start_bridge()
+        async with asyncio.timeout(WITHIN_S):
+            while not await self._has_consumer(client):
+                await asyncio.sleep(0.05)
+        assert len(late) > 4
+        await worker.__aexit__()
+        assert ended == []
+
+    @staticmethod
+    async def _has_consumer(client: Client) -> bool:
+        found = await client.jetstream().consumers_info(INBOUND)
+        return [each.name for each in found] == [CONSUMER]
 
     async def test_closes_quietly_with_the_worker(self, worker, ended):
         await worker.__aexit__()

@@ -263,6 +263,10 @@ class Cluster:
         """All that the worker has logged, over its restarts."""
         return self.running.command(worker).log_path.read_text()
 
+    def last_words(self, worker: int = 0) -> list[str]:
+        """Why the worker's processes ended, as each said itself."""
+        return [line for line in self.log(worker).splitlines() if "process_ends" in line]
+
     async def settled(self) -> None:
         """Return when all that was sent is decided and read by everybody."""
         await self._with_pool(seeing.decided)

@@ -57,7 +57,8 @@ class Sleeps:
         await cluster.died(worker, since=deaths)
         await questions
         self._watch.asleep = set()
-        assert codes[deaths] in ({EXIT_FENCED} if slept_s < PRODUCERS_PATIENCE_S else _GAVE_UP)
+        expected = {EXIT_FENCED} if slept_s < PRODUCERS_PATIENCE_S else _GAVE_UP
+        assert codes[deaths] in expected, (slept_s, cluster.last_words(worker))
         for url in urls:
             await serves(url, 2)
         return slept_s
