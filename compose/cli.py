@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 dead_letters_app = typer.Typer(help="What was refused, and deciding it again.")
 app.add_typer(dead_letters_app, name="dead-letters")
+keys_app = typer.Typer(help="The keys that secrets are sealed under.")
+app.add_typer(keys_app, name="keys")
 
 # Piped output is for other programs: it is as wide as it needs to be.
 out = Console(width=None if sys.stdout.isatty() else 400)
@@ -81,9 +83,10 @@ def _show(value: object, *, as_json: bool, title: str = "", none: str = "nothing
 
 def _settings() -> Any:
     """The settings of the installation this shell points at (environment, else ./.treasury)."""
+    from compose.credentials import resolved
     from compose.local.installed import settings_here
 
-    return settings_here()
+    return _run(resolved(settings_here()))
 
 
 # -- running -------------------------------------------------------------------------------------
@@ -157,6 +160,32 @@ def demo(
 
     equal = _run(run_demo(events=events, seed=seed, kafka=kafka, json_output=as_json))
     raise typer.Exit(0 if equal else 1)
+
+
+@keys_app.command("rotate")
+def keys_rotate(as_json: Json = False) -> None:
+    """Give every secret a new data key now, under the current master key."""
+    from compose.keys import rotate_keys
+
+    rotated = _run(rotate_keys(_settings()))
+    _show(rotated, as_json=as_json)
+    raise typer.Exit(1 if rotated.unreadable else 0)
+
+
+@keys_app.command("status")
+def keys_status(as_json: Json = False) -> None:
+    """Which master keys seal how many secrets, and the age of the oldest data key."""
+    from compose.keys import status_of_keys
+
+    _show(_run(status_of_keys(_settings())), as_json=as_json, none="no secret is stored")
+
+
+@keys_app.command("new")
+def keys_new() -> None:
+    """Print a new random master key."""
+    from compose.settings import new_master_key
+
+    print(new_master_key())
 
 
 # -- looking -------------------------------------------------------------------------------------

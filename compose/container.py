@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from typing import Any, Self
 
@@ -33,10 +34,12 @@ from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
 from agents.roles.relay import Relay
 from agents.roles.saying import Saying
+from agents.roles.secret_store import KeyKeeper, SecretStore, require_keys
 from agents.roles.takeover import Sources
 from agents.roles.trimming import TRIM_S, Trimmer, trim
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
+from compose.credentials import Credentials
 from compose.messaging import connect_nats, watch_nats
 from compose.settings import Settings
 from compose.telemetry import Gauges
@@ -50,7 +53,7 @@ from streams.inbound import Signer
 from streams.kafka import POLL_OFTEN_MS, open_producer, poll_often
 from tables.postgres.isolation import require_isolation
 from tables.postgres.migrate import require_current
-from tables.postgres.pool import open_pool
+from tables.postgres.pool import APP, ARCHIVER, open_pool
 from web import call
 from web.auth import Keys, Verifier
 from web.call import Context
@@ -66,9 +69,10 @@ EMBEDDED_IN_FLIGHT_BYTES = 1024 * 1024  # that broker drops what exceeds some 5 
 class Worker:
     """One worker process: the roles its settings name, in one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
         self.settings = settings
-        self.signer = Signer(settings.derived_key("inbound"))
+        self.credentials = credentials or Credentials(settings)
+        self.signer = Signer(*settings.derived_keys("inbound"))
         self.writers: Writers | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -94,9 +98,11 @@ class Worker:
         self._spawn(end_if_blocked(settings.stall_timeout_s))
         if settings.embedded:
             poll_often()
-        self.archive_pool = await self._pool(settings.archiver_dsn, 12)
+        self.archive_pool = await self._pool(ARCHIVER, settings.archiver_dsn, 12)
         async with self.archive_pool.acquire() as connection:
             await require_current(connection)
+            await require_keys(connection, settings.keyring)
+        self.secrets = SecretStore(self.archive_pool, settings.keyring)
         await require_topics(settings, self.archive_pool)
         self.archived = ArchiveProgress(self.archive_pool)
         self._stack.push_async_callback(self.archived.close)
@@ -108,6 +114,10 @@ class Worker:
             # Without NATS all else starts all the same: commands and queries need it not.
             await asyncio.wait({connecting}, timeout=NATS_WITHIN_S)
         self._start_readers()
+        if "keys" in settings.roles:
+            age = timedelta(days=settings.key_age_days)
+            keeper = KeyKeeper(self.archive_pool, self.secrets, self._owner, key_age_max=age)
+            self._spawn(keeper.run())
         if "dispatch" in settings.roles:
             await self._start_dispatch()
         if "writer" in settings.roles:
@@ -121,8 +131,13 @@ class Worker:
             return True
         return self.writers is not None and self.writers.decides(partition)
 
-    async def _pool(self, dsn: str, size: int) -> asyncpg.Pool:
-        pool = await open_pool(dsn, max_size=size, command_timeout_s=COMMAND_TIMEOUT_S)
+    async def _pool(self, login: str, dsn: str, size: int) -> asyncpg.Pool:
+        pool = await open_pool(
+            dsn,
+            max_size=size,
+            command_timeout_s=COMMAND_TIMEOUT_S,
+            password=partial(self.credentials.password, login),
+        )
         self._stack.push_async_callback(pool.close)
         return pool
 
@@ -214,7 +229,7 @@ class Worker:
         """Listens from the start; requests are answered when partitions serve."""
         settings = self.settings
         assert self.writers is not None
-        pool = await self._pool(settings.app_dsn, 10)
+        pool = await self._pool(APP, settings.app_dsn, 10)
         async with pool.acquire() as connection:
             await require_isolation(connection)
         metrics = Metrics(REGISTRY)

@@ -70,7 +70,7 @@ async def redrive(settings: Settings, letter_id: str) -> dict[str, Any]:
         )
     attempt = letter.redrive_attempt + 1
     partition = partition_of(letter.tenant_id, settings.partitions)
-    inlet = Inlet(settings.kafka, Signer(settings.derived_key("inbound")), settings.topics)
+    inlet = Inlet(settings.kafka, Signer(*settings.derived_keys("inbound")), settings.topics)
     event_id = derive(letter.tenant_id, letter.id, "redrive", attempt)
     try:
         offset = await inlet.say(
@@ -93,7 +93,7 @@ async def redrive(settings: Settings, letter_id: str) -> dict[str, Any]:
 async def thaw(settings: Settings, tenant_id: str) -> dict[str, Any]:
     """Ask the owner to let a frozen tenant go on; decides nothing for one that is not frozen."""
     partition = partition_of(tenant_id, settings.partitions)
-    inlet = Inlet(settings.kafka, Signer(settings.derived_key("inbound")), settings.topics)
+    inlet = Inlet(settings.kafka, Signer(*settings.derived_keys("inbound")), settings.topics)
     event_id = str(uuid.uuid4())  # each request is one of its own
     try:
         offset = await inlet.say(

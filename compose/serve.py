@@ -12,6 +12,7 @@ import structlog
 
 from agents.roles.process import exit_code
 from compose.container import Worker
+from compose.credentials import Credentials, resolved
 from compose.logs import configure_logs
 from compose.settings import Settings
 from tables.postgres.migrate import migrate
@@ -54,12 +55,15 @@ async def _serve(settings: Settings) -> int:
     if settings.migrate_at_start:
         from compose.topics import prepare_topics
 
-        log.info("prepared", migrated=await migrate_database(settings))
-        log.info("prepared", topics=await prepare_topics(settings))
-    async with Worker(settings) as worker:
-        log.info("worker_started", worker=settings.worker, url=worker.url, roles=settings.roles)
-        await stop.wait()
-        log.info("worker_stops")
+        found = await resolved(settings)
+        log.info("prepared", migrated=await migrate_database(found))
+        log.info("prepared", topics=await prepare_topics(found))
+    async with Credentials(settings) as credentials:
+        settings = credentials.settings
+        async with Worker(settings, credentials) as worker:
+            log.info("worker_started", worker=settings.worker, url=worker.url, roles=settings.roles)
+            await stop.wait()
+            log.info("worker_stops")
     log.info("worker_stopped")
     return 0
 

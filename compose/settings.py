@@ -1,6 +1,8 @@
-"""Every setting of a worker, from the environment (prefix TREASURY_) or a file of secrets.
+"""Every setting of a worker, from the environment (prefix TREASURY_).
 
-`design` defaults; production values differ where README says so. Nothing here opens anything.
+What is secret may stand in a file instead (the same name with _FILE: a mounted Kubernetes secret)
+or in Vault (compose/credentials.py). `design` defaults; production values differ where README says
+so. Nothing here opens a connection.
 """
 
 import base64
@@ -10,17 +12,19 @@ import secrets
 import socket
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connectors.envelope import Keyring
+from streams.errors import Misconfigured
 from streams.topics import Topics
 from tables.postgres.pool import APP, ARCHIVER, login_dsn
 
 MASTER_KEY_BYTES = 32
-Role = Literal["bridge", "writer", "archive", "projector", "relay", "dispatch"]
-ROLES: tuple[Role, ...] = ("bridge", "writer", "archive", "projector", "relay", "dispatch")
+Role = Literal["bridge", "writer", "archive", "projector", "relay", "dispatch", "keys"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Settings(BaseSettings):
@@ -33,7 +37,24 @@ class Settings(BaseSettings):
     kafka: str = "127.0.0.1:9092"
     nats: str = "nats://127.0.0.1:4222"
     postgres_dsn: SecretStr = SecretStr("postgresql://treasury@127.0.0.1:5432/treasury")
-    master_key: SecretStr = Field(description="32 bytes, base64: signs inbound records, logins")
+    postgres_dsn_file: Path | None = None
+    app_password: SecretStr = SecretStr("")
+    app_password_file: Path | None = None
+    archiver_password: SecretStr = SecretStr("")
+    archiver_password_file: Path | None = None
+    master_key: SecretStr = Field(
+        SecretStr(""), description="32 bytes, base64: seals secrets, signs inbound records, logins"
+    )
+    master_key_file: Path | None = None
+    old_master_keys: SecretStr = Field(
+        SecretStr(""), description="keys that still open what they sealed, comma-separated"
+    )
+    old_master_keys_file: Path | None = None
+    vault_url: str = ""
+    vault_secret: str = Field("secret/treasury", pattern=r"^[^/]+(/[^/]+)+$")
+    vault_token: SecretStr = SecretStr("")
+    vault_token_file: Path | None = None
+    key_age_days: float = Field(90, gt=0, description="age at which a data key is replaced")
     prefix: str = Field("treasury", pattern=r"^[a-z][a-z0-9]{0,30}$")
     partitions: int = Field(8, ge=1, le=4096)
     replication: int = Field(1, ge=1)
@@ -61,15 +82,26 @@ class Settings(BaseSettings):
     migrate_at_start: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("master_key")
+    @model_validator(mode="before")
     @classmethod
-    def _is_a_key(cls, value: SecretStr) -> SecretStr:
-        try:
-            key = base64.b64decode(value.get_secret_value(), validate=True)
-        except ValueError:
-            raise ValueError("the master key is not base64") from None
-        if len(key) != MASTER_KEY_BYTES:
-            raise ValueError(f"the master key has {len(key)} bytes, not {MASTER_KEY_BYTES}")
+    def _read_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put what stands in a file in its place; passwords are read again for each login."""
+        for name in ("postgres_dsn", "master_key", "old_master_keys"):
+            path = values.get(f"{name}_file")
+            if path and not values.get(name):
+                values = {**values, name: read_secret(Path(path))}
+        return values
+
+    @field_validator("master_key", "old_master_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        for text in _listed(value):
+            try:
+                key = base64.b64decode(text, validate=True)
+            except ValueError:
+                raise ValueError("the master key is not base64") from None
+            if len(key) != MASTER_KEY_BYTES:
+                raise ValueError(f"the master key has {len(key)} bytes, not {MASTER_KEY_BYTES}")
         return value
 
     @cached_property
@@ -89,12 +121,33 @@ class Settings(BaseSettings):
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of 32 bytes for one purpose, from the master key (HMAC-SHA256)."""
-        master = base64.b64decode(self.master_key.get_secret_value())
-        return hmac.digest(master, purpose.encode(), hashlib.sha256)
+        return self.derived_keys(purpose)[0]
+
+    def derived_keys(self, purpose: str) -> list[bytes]:
+        """The same of every master key, the current one first. Raises `Misconfigured` for none."""
+        current = _listed(self.master_key)
+        if len(current) != 1:
+            raise Misconfigured(
+                "set TREASURY_MASTER_KEY, TREASURY_MASTER_KEY_FILE or TREASURY_VAULT_URL"
+            )
+        masters = [base64.b64decode(text) for text in (*current, *_listed(self.old_master_keys))]
+        return [hmac.digest(master, purpose.encode(), hashlib.sha256) for master in masters]
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that seal and open secrets."""
+        current, *old = self.derived_keys("secrets")
+        return Keyring(current, old)
 
     def password(self, login: str) -> str:
-        """The database password of one of our logins."""
-        return self.derived_key(f"postgres {login}").hex()
+        """The database password of one of our logins: as given now, else of the master key."""
+        given, path = {
+            APP: (self.app_password, self.app_password_file),
+            ARCHIVER: (self.archiver_password, self.archiver_password_file),
+        }[login]
+        if given.get_secret_value():
+            return given.get_secret_value()
+        return read_secret(path) if path else self.derived_key(f"postgres {login}").hex()
 
     @property
     def owner_dsn(self) -> str:
@@ -110,6 +163,18 @@ class Settings(BaseSettings):
     def archiver_dsn(self) -> str:
         """The roles' login: raw records and progress."""
         return login_dsn(self.owner_dsn, ARCHIVER, self.password(ARCHIVER))
+
+
+def read_secret(path: Path) -> str:
+    """The text of a file without the line's end. Raises `Misconfigured` without its content."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _listed(value: SecretStr) -> list[str]:
+    return [text.strip() for text in value.get_secret_value().split(",") if text.strip()]
 
 
 def new_master_key() -> str:

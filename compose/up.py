@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 import nats
 from nats.js import JetStreamContext
+from pydantic import SecretStr
 
 from agents.roles.jetstream import CONSUMER, INBOUND
 from compose.local.installed import leave_settings
@@ -180,8 +181,10 @@ class Running:
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as environment variables of a worker."""
     values = settings.model_dump(mode="json", exclude_none=True)
-    values["postgres_dsn"] = settings.owner_dsn
-    values["master_key"] = settings.master_key.get_secret_value()
+    for name in values:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            values[name] = value.get_secret_value()
     return {
         f"TREASURY_{name.upper()}": value
         if isinstance(value, str)

@@ -6,6 +6,7 @@ TreasuryError
 ├── Fenced             another writer owns the partition: exit without answering
 ├── OutcomeUnknown     an append was sent and its fate is not known: exit, recover, never guess
 ├── Misconfigured      a setting or a topic is not what safety needs: refuse to start
+├── Unreadable         a secret does not open: other key, other place, or changed: never use it
 └── Unavailable        a part we depend on does not answer now: wait and try again
 """
 
@@ -32,6 +33,10 @@ class OutcomeUnknown(TreasuryError):
 
 class Misconfigured(TreasuryError):
     """A setting, a topic or a schema is not what safety needs."""
+
+
+class Unreadable(TreasuryError):
+    """A secret does not open; says nothing of it, nor which part of it is wrong."""
 
 
 class Unavailable(TreasuryError):

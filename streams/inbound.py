@@ -32,16 +32,19 @@ def pack(envelopes: Iterable[bytes]) -> bytes:
 
 
 class Signer:
-    """Stamps our own records and recognises them again (HMAC-SHA256 under the cluster's key)."""
+    """Stamps our own records and recognises them again (HMAC-SHA256 under the cluster's key).
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < 32:
+    Records stamped under one of the `older` keys are recognised too.
+    """
+
+    def __init__(self, key: bytes, *older: bytes) -> None:
+        if any(len(each) < 32 for each in (key, *older)):
             raise ValueError("the inbound signing key needs at least 32 bytes")
-        self._key = key
+        self._key, self._older = key, older
 
     def headers(self, stamp: Stamp, partition: int, value: bytes) -> Headers:
         """Kafka headers for a record that we append ourselves."""
-        signature = self._sign(stamp, partition, value)
+        signature = _signature(self._key, stamp, partition, value)
         headers = [(_INGRESS, stamp.ingress.encode()), (_SIGNATURE, signature)]
         if stamp.refused:
             headers.append((_REFUSED, stamp.refused.encode()))
@@ -56,17 +59,19 @@ class Signer:
         ingress = found.get(_INGRESS, b"").decode("ascii", "replace")
         stamp = Stamp(ingress, found.get(_REFUSED, b"").decode("utf-8", "replace"))
         signature = found.get(_SIGNATURE, b"")
-        if ingress in INGRESSES and hmac.compare_digest(
-            signature, self._sign(stamp, partition, value)
-        ):
-            return stamp
+        if ingress not in INGRESSES:
+            return Stamp("kafka")
+        for key in (self._key, *self._older):
+            if hmac.compare_digest(signature, _signature(key, stamp, partition, value)):
+                return stamp
         return Stamp("kafka")
 
-    def _sign(self, stamp: Stamp, partition: int, value: bytes) -> bytes:
-        mac = hmac.new(self._key, digestmod=hashlib.sha256)
-        mac.update(f"1\x1f{stamp.ingress}\x1f{stamp.refused}\x1f{partition}\x1f".encode())
-        mac.update(value)
-        return mac.digest()
+
+def _signature(key: bytes, stamp: Stamp, partition: int, value: bytes) -> bytes:
+    mac = hmac.new(key, digestmod=hashlib.sha256)
+    mac.update(f"1\x1f{stamp.ingress}\x1f{stamp.refused}\x1f{partition}\x1f".encode())
+    mac.update(value)
+    return mac.digest()
 
 
 def _ours(headers: Iterable[Any]) -> dict[str, bytes]:

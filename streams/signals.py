@@ -22,6 +22,7 @@ SEAMS = {
     "S12": "relay: published, before progress",
     "S14": "recovery half-way",
     "S15": "partitions revoked",
+    "S16": "keys: a secret resealed, the next one not yet",
     "S17": "dispatch: grant appended",
     "S18": "dispatch: grant read back, before the call",
     "S19": "dispatch: call done, before its answer is stored",

@@ -1,6 +1,6 @@
 """What the roles count for Prometheus; labels are outcomes and gateways, never tenants."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 REGISTRY = CollectorRegistry()
 """Everything this process shows at /metrics; the web layer adds its own."""
@@ -24,5 +24,10 @@ CALLED = Counter(
     "treasury_gateway_calls_total",
     "Gateway calls by their final outcome.",
     ("gateway", "outcome"),
+    registry=REGISTRY,
+)
+KEY_AGE = Gauge(
+    "treasury_oldest_data_key_age_seconds",
+    "Age of the oldest key that a secret is sealed under; 0 where no secrets are.",
     registry=REGISTRY,
 )

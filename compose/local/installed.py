@@ -12,6 +12,8 @@ from compose.settings import Settings
 from streams.errors import Misconfigured
 
 FILE = "settings.json"
+_OWN = ("MASTER_KEY", "MASTER_KEY_FILE", "VAULT_URL")
+"""Where one of these is set, the environment says it all."""
 
 
 def leave_settings(home: Path, environment: dict[str, str]) -> Path:
@@ -26,7 +28,7 @@ def leave_settings(home: Path, environment: dict[str, str]) -> Path:
 
 def settings_here() -> Settings:
     """Settings for an administrative command. Raises `Misconfigured` when there are none."""
-    if "TREASURY_MASTER_KEY" in os.environ:
+    if any(f"TREASURY_{name}" in os.environ for name in _OWN):
         return Settings()
     path = Path(os.environ.get("TREASURY_HOME", ".treasury")) / FILE
     if not path.exists():

@@ -3,7 +3,7 @@
 Never `SET ROLE`, never a tenant outside a transaction: a pooled connection would keep it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -22,15 +22,21 @@ def login_dsn(dsn: str, user: str, password: str) -> str:
 
 
 async def open_pool(
-    dsn: str, *, max_size: int = 10, command_timeout_s: float = COMMAND_TIMEOUT_S
+    dsn: str,
+    *,
+    max_size: int = 10,
+    command_timeout_s: float = COMMAND_TIMEOUT_S,
+    password: Callable[[], Awaitable[str]] | None = None,
 ) -> asyncpg.Pool:
     """A pool of at most `max_size` connections; one is opened now.
 
+    Each connection logs in with what `password` says then, if given, else with the DSN's.
     A connection whose other end is gone without a word is given up after two command timeouts:
     one for the answer, one for the request to cancel.
     """
     return await asyncpg.create_pool(
         dsn,
+        password=password,
         min_size=1,
         max_size=max_size,
         timeout=20,

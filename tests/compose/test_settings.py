@@ -6,14 +6,57 @@ import pytest
 from pydantic import ValidationError
 
 from compose.settings import Settings, new_master_key
+from streams.errors import Misconfigured
 
 
 class TestSettings:
-    @pytest.mark.parametrize("key", ["", "not base64!", base64.b64encode(b"short").decode()])
-    def test_refuse_a_bad_master_key_without_repeating_it(self, key):
+    @pytest.mark.parametrize("key", ["not base64!", base64.b64encode(b"short").decode()])
+    @pytest.mark.parametrize("name", ["master_key", "old_master_keys"])
+    def test_refuse_a_bad_master_key_without_repeating_it(self, name, key):
         with pytest.raises(ValidationError) as refused:
-            Settings(master_key=key)
-        assert key == "" or key not in str(refused.value)
+            Settings(**{name: f"{new_master_key()},{key}" if name == "old_master_keys" else key})
+        assert key not in str(refused.value)
+
+    def test_work_with_one_master_key_only(self):
+        for key in ("", f"{new_master_key()},{new_master_key()}"):
+            with pytest.raises(Misconfigured, match="TREASURY_MASTER_KEY_FILE"):
+                Settings(master_key=key).derived_key("inbound")
+
+    def test_read_keys_and_the_dsn_from_files_but_believe_the_environment_first(self, tmp_path):
+        new, old, other = new_master_key(), new_master_key(), new_master_key()
+        (tmp_path / "new").write_text(f"{new}\n")
+        (tmp_path / "old").write_text(f"{old}\n")
+        (tmp_path / "dsn").write_text("postgresql://owner:x@127.0.0.1:1/elsewhere\n")
+        settings = Settings(
+            master_key_file=tmp_path / "new",
+            old_master_keys_file=tmp_path / "old",
+            postgres_dsn_file=tmp_path / "dsn",
+        )
+        assert settings.derived_keys("x") == [
+            Settings(master_key=key).derived_key("x") for key in (new, old)
+        ]
+        assert settings.owner_dsn.endswith("/elsewhere")
+        both = Settings(master_key=other, master_key_file=tmp_path / "new")
+        assert both.derived_key("x") == Settings(master_key=other).derived_key("x")
+
+    def test_refuse_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(Misconfigured, match="cannot be read: FileNotFoundError"):
+            Settings(master_key_file=tmp_path / "nowhere")
+
+    def test_read_a_password_again_each_time(self, tmp_path):
+        (tmp_path / "app").write_text("one")
+        settings = Settings(master_key=new_master_key(), app_password_file=tmp_path / "app")
+        assert settings.password("treasury_app") == "one"
+        (tmp_path / "app").write_text("two\n")
+        assert settings.password("treasury_app") == "two"
+        assert "two" in settings.app_dsn
+        assert settings.password("treasury_archiver") not in {"one", "two"}
+
+    def test_seal_under_the_current_key_and_open_under_all(self):
+        old = new_master_key()
+        settings = Settings(master_key=new_master_key(), old_master_keys=f" {old} ,")
+        assert Settings(master_key=old).keyring.current_id in settings.keyring.ids
+        assert settings.keyring.current_id != Settings(master_key=old).keyring.current_id
 
     def test_derive_another_key_for_every_purpose(self):
         settings = Settings(master_key=new_master_key())
@@ -30,5 +73,8 @@ class TestSettings:
         assert settings.app_dsn.endswith("@127.0.0.1:1/treasury")
 
     def test_do_not_print_the_master_key(self):
-        key = new_master_key()
-        assert key not in repr(Settings(master_key=key))
+        key, old = new_master_key(), new_master_key()
+        settings = Settings(master_key=key, old_master_keys=old, app_password="canary")
+        assert key not in repr(settings)
+        assert old not in repr(settings)
+        assert "canary" not in repr(settings)

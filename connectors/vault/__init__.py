@@ -1,0 +1,1 @@
+"""HashiCorp Vault: keys and passwords of this service."""
