@@ -18,6 +18,7 @@ from agents.roles.bridge import IN_FLIGHT_BYTES, Bridge
 from agents.roles.conduct import Conductor
 from agents.roles.counters import REGISTRY
 from agents.roles.dispatch import Dispatch
+from agents.roles.gateways import Gateways
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import (
     CONSUMER,
@@ -46,7 +47,6 @@ from compose.telemetry import Gauges
 from compose.topics import require_topics
 from compose.watchdog import Progress, end_if_blocked, watch
 from connectors.http import open_session
-from connectors.registry import connect
 from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
@@ -55,10 +55,12 @@ from tables.postgres.isolation import require_isolation
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import APP, ARCHIVER, open_pool
 from web import call
+from web.api_keys import ApiKeys
 from web.auth import Keys, Verifier
 from web.call import Context
 from web.jwks import FixedKeys, RemoteKeys, read_key_set
 from web.metrics import Metrics
+from web.people import People
 from web.server import Server
 
 NATS_WITHIN_S = 5.0
@@ -220,7 +222,8 @@ class Worker:
         if settings.instant_url:
             configured["instant"] = {"base_url": settings.instant_url, "api_key": "local"}
         saying = Saying(self.inlet)
-        conductor = Conductor(self.archive_pool, saying, connect(session, configured))
+        gateways = Gateways(session, configured, self.secrets)
+        conductor = Conductor(self.archive_pool, saying, gateways)
         dispatch = Dispatch(self.archive_pool, self.archived, saying, conductor, self._owner)
         for partition in range(settings.partitions):
             self._spawn(dispatch.run(partition))
@@ -241,6 +244,9 @@ class Worker:
             self._verifier(),
             call.Settings(cursor_key=settings.derived_key("cursor")),
             metrics,
+            ApiKeys(pool, mode=settings.mode),
+            People(pool),
+            settings.keyring,
             settings.jwks_file.read_bytes() if settings.jwks_file else None,
         )
         server = Server(context, host=settings.host, port=settings.port)

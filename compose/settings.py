@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     issuer: str = "treasury-local"
     audience: str = "treasury"
     instant_url: str = ""
+    mode: Literal["any", "live", "test"] = Field(
+        "any", description="which API keys are taken here: live, test (sandbox) or any"
+    )
     session_timeout_s: float = Field(10.0, ge=1)
     heartbeat_interval_s: float = Field(2.0, gt=0)
     stall_timeout_s: float = Field(60.0, gt=0)

@@ -4,7 +4,6 @@ The tenant is what the token says, a string; a path that names another one is re
 anything is looked up, so that existing and unknown tenants answer alike.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jwt
@@ -13,21 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from streams.errors import Unavailable
 from streams.ids import valid_id
+from web.claims import Claims
 from web.problems import Problem, unavailable
 
 MAX_TOKEN_CHARS = 8_192
+NAME_CHARS_MAX = 256
 ALGORITHM = "RS256"
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _REQUIRED = ["exp", "iss", "aud", "sub", "tenant_id"]
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a verified token says of its bearer."""
-
-    subject: str
-    tenant_id: str
-    scopes: frozenset[str]
 
 
 class Keys(Protocol):
@@ -107,9 +99,18 @@ def _claims(payload: dict[str, Any]) -> Claims:
         raise _refused("The token names no tenant.")
     if isinstance(scope, str):
         scope = scope.split(" ")
-    if not isinstance(scope, list) or not all(isinstance(word, str) for word in scope):
-        raise _refused("The token's scope cannot be read.")
-    return Claims(subject, tenant_id, frozenset(scope) - {""})
+    roles = payload.get("roles", [])
+    for words in (scope, roles):
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise _refused("The token's scope or roles cannot be read.")
+    name, email = (_short(payload.get(claim)) for claim in ("name", "email"))
+    return Claims(subject, tenant_id, frozenset(scope) - {""}, frozenset(roles) - {""}, name, email)
+
+
+def _short(value: object) -> str:
+    """A claim for people to read: what is no plain short text says nothing."""
+    is_text = isinstance(value, str) and len(value) <= NAME_CHARS_MAX and value.isprintable()
+    return value if is_text and isinstance(value, str) else ""
 
 
 def _refused(detail: str) -> Problem:
@@ -131,6 +132,12 @@ def require_tenant(claims: Claims, tenant_id: str) -> None:
     """Raise `Problem` 403 unless the token is of this tenant."""
     if claims.tenant_id != tenant_id:
         raise Problem(403, "wrong-tenant", "The token is of another tenant.")
+
+
+def require_superuser(claims: Claims) -> None:
+    """Raise `Problem` 403 unless the bearer is of the platform's own people."""
+    if not claims.is_superuser:
+        raise Problem(403, "superuser-only", "Only the platform's superusers may do this.")
 
 
 def require_scope(claims: Claims, scope: str) -> None:

@@ -40,6 +40,10 @@ _CODE = r"^[A-Z0-9]{3,12}$"
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 
 
+NoControls = Annotated[str, StringConstraints(pattern=_NO_CONTROLS)]
+"""Text that holds no control characters."""
+
+
 class Body(BaseModel):
     """Base of all bodies: unknown members are refused, and nothing is converted."""
 

@@ -10,8 +10,12 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from agents.roles.desk import Desk
-from web.auth import Claims, Verifier
+from connectors.envelope import Keyring
+from web.api_keys import ApiKeys
+from web.auth import Verifier
+from web.claims import Claims
 from web.metrics import Metrics
+from web.people import People
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ def wall_clock_ms() -> int:
 class Context:
     """The process as handlers see it.
 
-    `pool` logs in as treasury_app. `key_set` is the JWKS document to show: that of the local
-    issuer, which has no web server of its own; None where the auth service shows its keys.
+    `pool` logs in as treasury_app. `keyring` seals secrets. `key_set` is the JWKS document to
+    show: that of the local issuer, which has no web server of its own; None where the auth service
+    shows its keys.
     """
 
     desk: Desk
@@ -48,6 +53,9 @@ class Context:
     verifier: Verifier
     settings: Settings
     metrics: Metrics
+    api_keys: ApiKeys
+    people: People
+    keyring: Keyring
     key_set: bytes | None = None
     clock_ms: Callable[[], int] = wall_clock_ms
 
@@ -65,9 +73,9 @@ class Call:
 
     @property
     def tenant_id(self) -> str:
-        """The tenant the token speaks for; the path names the same one or none."""
+        """The tenant meant: the path's, which the caller may speak for, else the token's."""
         assert self.claims is not None
-        return self.claims.tenant_id
+        return self.request.match_info.get("tenant", self.claims.tenant_id)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -80,7 +88,8 @@ class Route:
     `scope` None is open to all. `model` reads a JSON body. `idempotent` demands Idempotency-Key.
     `filters` are the query parameters a list takes, beside `limit` and `cursor` if `paged`.
     `shows` is the JSON Schema of its good answer, which the specification is made of; None where
-    the answer is no JSON. `media_type` is what a body is in if it is no JSON object.
+    the answer is no JSON. `media_type` is what a body is in if it is no JSON object. Of `tier` 1,
+    the platform's superusers may call it for any tenant; of tier 0 nobody else may.
     """
 
     method: str
@@ -94,6 +103,7 @@ class Route:
     paged: bool = False
     shows: Mapping[str, Any] | None = None
     media_type: str = ""
+    tier: int = 2
 
     @property
     def name(self) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agents.roles.desk import Elsewhere
+from streams.ids import valid_id
 from web import auth, bodies
-from web.auth import Claims
+from web.api_keys import is_api_key
 from web.call import Call, Context, Route
+from web.claims import Claims
 from web.forward import forward
 from web.middleware import CALLER
 from web.problems import Problem, not_found, unavailable
@@ -66,12 +68,29 @@ async def _read(call: Call) -> web.StreamResponse:
 async def _authorised(request: web.Request, route: Route, context: Context) -> Claims | None:
     if route.scope is None:
         return None
-    claims = await context.verifier.verify(auth.bearer_of(request))
+    bearer = auth.bearer_of(request)
+    verify = context.api_keys.verify if is_api_key(bearer) else context.verifier.verify
+    claims = await verify(bearer)
     request[CALLER] = (claims.tenant_id, claims.subject)
+    _judge(request, route, claims)
+    if request.method not in {"GET", "HEAD"} and not is_api_key(bearer):
+        await context.people.saw(claims)
+    return claims
+
+
+def _judge(request: web.Request, route: Route, claims: Claims) -> None:
+    """Raise `Problem` 403 unless this caller may do this here."""
+    assert route.scope is not None
+    if route.tier == 0:
+        auth.require_superuser(claims)
+        return
+    if route.tier == 1 and claims.is_superuser:
+        if not valid_id(request.match_info["tenant"]):
+            raise not_found()
+        return
     if "tenant" in request.match_info:
         auth.require_tenant(claims, request.match_info["tenant"])
     auth.require_scope(claims, route.scope)
-    return claims
 
 
 def idempotency_key_of(request: web.Request) -> str:

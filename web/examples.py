@@ -55,6 +55,7 @@ _VALUES: Mapping[str, Any] = {
     "through": "2026-01-31",
     "target": "earnings",
     "outcome": "lost",
+    "value": "sk-of-the-gateway",
 }
 _BANK = {"account": "bank:kcb", "side": "debit", "amount": "5000.00"}
 _OPENING = {"account": "opening", "side": "credit", "amount": "5000.00"}
@@ -68,6 +69,7 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
     "AdvanceBody": {"days": 30},
     "RefundPaymentBody": {"amount": "500.00", "reason": "returned"},
     "CaptureHoldBody": {"to_account": "expense:rent"},
+    "CreateApiKeyBody": {"name": "point of sale", "scopes": ["payments:write"]},
     "CreatePlanBody": {"meters": [{"name": "deliveries", "unit_price": "45.50"}]},
 }
 

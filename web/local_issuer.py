@@ -81,10 +81,15 @@ class LocalIssuer:
         *,
         subject: str = "local",
         lifetime_s: int = 3600,
+        **claims: object,
     ) -> str:
-        """A token of this tenant with these scopes, good from now on for `lifetime_s`."""
+        """A token of this tenant with these scopes, good from now on for `lifetime_s`.
+
+        More `claims` (roles, name, email) stand beside them.
+        """
         now_s = int(time.time())
-        claims = {
+        said = {
+            **claims,
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": subject,
@@ -94,7 +99,7 @@ class LocalIssuer:
             "exp": now_s + lifetime_s,
             "jti": str(uuid4()),
         }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
+        return jwt.encode(said, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
 
 
 def _thumbprint(jwk: dict[str, Any]) -> str:

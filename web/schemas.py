@@ -263,6 +263,37 @@ PROBLEM = record(
         "items": record({"pointer": _STRING, "detail": _STRING}),
     },
 )
+_MOMENT_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+SECRET = record(
+    {"name": _STRING, "state": {"enum": ["set", "unset"]}},
+    value={"const": "********"},
+    version=_INTEGER,
+    fingerprint=_STRING,
+    written_at=_MOMENT,
+    written_by=_STRING,
+    keyed_at=_MOMENT,
+)
+_API_KEY: Mapping[str, Schema] = {
+    "key_id": _STRING,
+    "name": _STRING,
+    "mode": {"enum": ["live", "test"]},
+    "scopes": {"type": "array", "items": _STRING},
+    "created_at": _MOMENT,
+    "created_by": _STRING,
+    "rotated_at": _MOMENT,
+    **dict.fromkeys(("previous_until", "expires_at", "revoked_at"), _MOMENT_OR_NULL),
+}
+API_KEY = record(_API_KEY)
+NEW_API_KEY = record({**_API_KEY, "key": _STRING})
+AUDIT_LINE = record(
+    {
+        **dict.fromkeys(("id", "actor", "actor_name", "action", "resource"), _STRING),
+        "at": _MOMENT,
+        "outcome": _STRING,
+        "request_id": _STRING,
+        "detail": {"type": "object"},
+    }
+)
 JOURNAL_BALANCES: Schema = {
     "type": "array",
     "items": record(

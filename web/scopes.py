@@ -29,6 +29,13 @@ BOOKS_CLOSE = "books:close"
 ENTRIES_READ = "entries:read"
 EVENTS_READ = "events:read"
 EVENTS_WRITE = "events:write"
+SECRETS_READ = "secrets:read"
+"""Names and fingerprints of tier-1 secrets, never values."""
+SECRETS_WRITE = "secrets:write"
+"""Of developers, not of tenant admins."""
+API_KEYS_READ = "api_keys:read"
+API_KEYS_WRITE = "api_keys:write"
+AUDIT_READ = "audit:read"
 SANDBOX_CLOCK = "sandbox:clock"
 
 ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper())

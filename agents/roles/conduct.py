@@ -6,7 +6,7 @@ monotonic clock; whatever may have been sent before is only ever asked about.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,9 +15,11 @@ import msgspec
 import structlog
 
 from agents.roles.counters import CALLED
+from agents.roles.gateways import Credentialed
 from agents.roles.outages import through_outages
 from agents.roles.saying import Saying
 from connectors.base import Result
+from streams.errors import Misconfigured, Unreadable
 from streams.ids import derive
 from streams.journal import Entry
 from streams.money import UnknownAsset, exponent_of, format_minor, plain
@@ -30,20 +32,19 @@ FINAL_AFTER_S = 6 * 60.0
 """How long after the deadline "not found" may still turn into something."""
 FIRST_QUERY_S, LONGEST_QUERY_S = 1.0, 30.0
 NOT_SENT = Result("failed", failure="not_sent", detail="the deadline passed before it was sent")
+NOT_CONFIGURED = Result("failed", failure="not_configured", detail="the gateway cannot be used")
 
 log = structlog.get_logger(__name__)
 
 
-class Gateway(Protocol):
-    """A guarded connector: it always has a result."""
+class Gateways(Protocol):
+    """Gateways as tenants have them (agents/roles/gateways.py)."""
 
-    async def perform(
-        self, operation: str, key: str, request: bytes, *, until_s: float = ...
-    ) -> Result:
-        """Do it, sending nothing after `until_s` of the monotonic clock."""
+    def knows(self, gateway: str) -> bool:
+        """Whether calls to this gateway can be made here."""
 
-    async def query(self, operation: str, key: str, request: bytes) -> Result:
-        """What became of it."""
+    async def of(self, tenant_id: str, gateway: str) -> Credentialed:
+        """The gateway with this tenant's credentials."""
 
 
 class Conductor:
@@ -53,7 +54,7 @@ class Conductor:
         self,
         pool: asyncpg.Pool,
         saying: Saying,
-        gateways: Mapping[str, Gateway],
+        gateways: Gateways,
         *,
         concurrent: int = CONCURRENT_CALLS,
         longest_grant_ms: int = LONGEST_GRANT_MS,
@@ -70,7 +71,7 @@ class Conductor:
 
     def knows(self, gateway: str) -> bool:
         """Whether calls to this gateway can be made here."""
-        return gateway in self._gateways
+        return self._gateways.knows(gateway)
 
     async def conduct(self, row: CallRow, valid_for_ms: int) -> None:
         """A call whose nonce nobody has heard of yet, to be sent within `valid_for_ms` or never."""
@@ -114,11 +115,22 @@ class Conductor:
 
     async def _perform(self, row: CallRow, until_s: float) -> Result:
         async with self._slots:
+            try:
+                async with asyncio.timeout(until_s - self._monotonic_s()):
+                    found = await through_outages(
+                        lambda: self._gateways.of(row.tenant_id, row.gateway)
+                    )
+            except TimeoutError:
+                return NOT_SENT
+            except (Misconfigured, Unreadable) as error:
+                log.warning("gateway not usable", call_id=row.call_id, error=str(error))
+                return NOT_CONFIGURED
             if self._monotonic_s() >= until_s:
                 return NOT_SENT
             crash_here("S18")
             self._unsent.discard(row.nonce)
-            result = await self._gateways[row.gateway].perform(
+            log.info("calls", call_id=row.call_id, credentials=found.credentials)
+            result = await found.gateway.perform(
                 row.operation, row.call_id, row.request, until_s=until_s
             )
             crash_here("S19")
@@ -129,9 +141,7 @@ class Conductor:
         delay_s = FIRST_QUERY_S
         while True:
             async with self._slots:
-                result = await self._gateways[row.gateway].query(
-                    row.operation, row.call_id, row.request
-                )
+                result = await self._asked(row)
             if result.outcome in {"succeeded", "failed"}:
                 return result
             left_s = final_s - self._monotonic_s()
@@ -139,6 +149,14 @@ class Conductor:
                 return Result("unknown", detail=result.detail or result.outcome)
             await asyncio.sleep(min(delay_s, left_s))
             delay_s = min(2 * delay_s, LONGEST_QUERY_S)
+
+    async def _asked(self, row: CallRow) -> Result:
+        try:
+            found = await through_outages(lambda: self._gateways.of(row.tenant_id, row.gateway))
+        except (Misconfigured, Unreadable) as error:
+            log.warning("gateway not usable", call_id=row.call_id, error=str(error))
+            return Result("unknown", detail="not_configured")
+        return await found.gateway.query(row.operation, row.call_id, row.request)
 
     async def _answer(self, row: CallRow, result: Result) -> None:
         answer = msgspec.json.encode(completed(row, result))

@@ -69,6 +69,7 @@ RESOURCES: tuple[type[Row], ...] = (
 _PARTIES = ("customer_id", "supplier_id", "party_id", "payee_id")
 """Members that name who a row is about."""
 _LISTED = {row.KIND.encode() for row in RESOURCES}
+COMMANDS = "treasury.command."
 REDRIVE_STEP = 1  # where agents/decide.py puts the entry of a re-driven event
 _to_json = msgspec.json.Encoder().encode
 
@@ -129,6 +130,7 @@ def entry_rows(partition: int, batch: Batch, ordinal: int, entry: Entry) -> Entr
         entry.event_type,
         entry.now_ms,
         entry.raw,
+        _actor(entry) if entry.ingress == "http" else None,
     )
     return EntryRows(
         row,
@@ -137,6 +139,27 @@ def entry_rows(partition: int, batch: Batch, ordinal: int, entry: Entry) -> Entr
         _dead_letter(row) if is_dead_letter(entry) else None,
         _redrive(row) if entry.step == REDRIVE_STEP else None,
     )
+
+
+class _Said(msgspec.Struct, frozen=True):
+    actor: str = ""
+
+
+class _Command(msgspec.Struct, frozen=True):
+    data: _Said
+
+
+_read_command = msgspec.json.Decoder(_Command).decode
+
+
+def _actor(entry: Entry) -> str | None:
+    """Who asked for a command; events that were handed in over HTTP name nobody."""
+    if not entry.event_type.startswith(COMMANDS):
+        return None
+    try:
+        return _read_command(entry.raw).data.actor or None
+    except msgspec.MsgspecError:  # not one of ours: no row of a record may be lost for a name
+        return None
 
 
 def _postings(row: EntryRow, entry: Entry) -> list[PostingRow]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
+SECRETS = ("api_key",)
+"""Members that are kept sealed."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -14,6 +14,7 @@ with another body is answered 409. Nothing is kept beyond the process.
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Self
 
 import msgspec
@@ -37,8 +38,13 @@ def reference_of(key: str) -> str:
 class FakeGateway:
     """Start with `async with`; `effects` counts what was really done, by key."""
 
-    def __init__(self, *, api_key: str = "local", hang_s: float = HANG_S) -> None:
+    def __init__(
+        self, *, api_key: str = "local", more_keys: Sequence[str] = (), hang_s: float = HANG_S
+    ) -> None:
         self._api_key, self._hang_s = api_key, hang_s
+        self._keys = {f"Bearer {key}": key for key in (api_key, *more_keys)}
+        self.used: dict[str, str] = {}
+        """The API key that each operation was last asked for under."""
         self._done: dict[str, tuple[bytes, dict[str, object]]] = {}
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
@@ -84,6 +90,7 @@ class FakeGateway:
         self.calls.append(("POST", key))
         if not self._authorised(request) or not key:
             return web.json_response({"error": "unauthorised"}, status=401)
+        self.used[key] = self._keys[request.headers["Authorization"]]
         body = await request.read()
         if key in self._done:
             return self._repeated(key, body)
@@ -135,4 +142,4 @@ class FakeGateway:
         return web.json_response(self._done[key][1])
 
     def _authorised(self, request: web.Request) -> bool:
-        return request.headers.get("Authorization") == f"Bearer {self._api_key}"
+        return request.headers.get("Authorization") in self._keys

@@ -11,7 +11,10 @@ import asyncpg
 
 
 class EntryRow(NamedTuple):
-    """A row of `entries`; `decided_ms` is milliseconds of the Unix epoch."""
+    """A row of `entries`; `decided_ms` is milliseconds of the Unix epoch.
+
+    `actor` is who asked for a command, None for everything else.
+    """
 
     tenant_id: str
     event_id: str
@@ -28,6 +31,7 @@ class EntryRow(NamedTuple):
     event_type: str
     decided_ms: int
     raw: bytes
+    actor: str | None = None
 
 
 class PostingRow(NamedTuple):
@@ -163,14 +167,14 @@ _TIME = "timestamptz 'epoch' + {} * interval '1 millisecond'"
 
 _ENTRIES = f"""
     INSERT INTO entries (tenant_id, event_id, partition, seq, ordinal, log, log_offset, log_index,
-                         step, status, reason, ingress, event_type, decided_at, raw)
+                         step, status, reason, ingress, event_type, decided_at, raw, actor)
     SELECT tenant_id, event_id, partition, seq, ordinal, log, log_offset, log_index,
-           step, status, reason, ingress, event_type, {_TIME.format("ms")}, raw
+           step, status, reason, ingress, event_type, {_TIME.format("ms")}, raw, actor
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::bigint[],
                 $7::bigint[], $8::int[], $9::int[], $10::text[], $11::text[], $12::text[],
-                $13::text[], $14::bigint[], $15::bytea[])
+                $13::text[], $14::bigint[], $15::bytea[], $16::text[])
         AS new (tenant_id, event_id, partition, seq, ordinal, log, log_offset, log_index,
-                step, status, reason, ingress, event_type, ms, raw)
+                step, status, reason, ingress, event_type, ms, raw, actor)
 """  # noqa: S608
 _POSTINGS = f"""
     INSERT INTO postings (tenant_id, partition, seq, ordinal, leg, account, asset, minor,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,15 +12,20 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from connectors.envelope import Keyring
 from tests.databases import Database, migrated
 from tests.web.desk import NOW_MS, MemoryDesk
 from tests.web.schema import answer_violations
 from web import scopes
+from web.api_keys import ApiKeys
 from web.call import Context, Settings
 from web.local_issuer import LocalIssuer
 from web.metrics import Metrics
+from web.people import People
 from web.server import Server
 
+NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+KEYRING = Keyring(b"m" * 32)
 SETTINGS = Settings(cursor_key=b"c" * 32)
 HASTY = replace(SETTINGS, body_timeout_s=0.2, head_timeout_s=0.2, read_timeout_s=0.2)
 
@@ -132,6 +138,9 @@ def context(desk, no_database, issuer) -> Context:
         issuer.verifier(),
         SETTINGS,
         Metrics(),
+        ApiKeys(no_database),
+        People(no_database),
+        KEYRING,
         key_set=issuer.jwks(),
         clock_ms=lambda: NOW_MS,
     )
@@ -173,4 +182,11 @@ async def hasty(serve, context) -> Api:
 @pytest_asyncio.fixture
 async def listed(serve, context, database: Database) -> Api:
     """The same with the read models behind it."""
-    return await serve(replace(context, pool=database.app))
+    return await serve(
+        replace(
+            context,
+            pool=database.app,
+            api_keys=ApiKeys(database.app, known_for_s=0, now=lambda: NOW),
+            people=People(database.app),
+        )
+    )

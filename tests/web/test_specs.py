@@ -49,7 +49,7 @@ class TestOpenapi:
         assert violations(body, schema) == []
 
     async def test_every_command_answers_its_own_example(self, listed):
-        for number, route in enumerate(WITH_BODY):
+        for number, route in enumerate(r for r in WITH_BODY if r.method == "POST"):
             path = re.sub(r"\{(\w+)\}", lambda m: "alpha" if m[1] == "tenant" else "x", route.path)
             answer = await listed.command(
                 path.removeprefix("/api/v1"), example_of(route), key=f"example-{number}"

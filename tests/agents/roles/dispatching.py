@@ -16,11 +16,13 @@ import asyncpg
 import msgspec
 
 from agents.roles.archive_progress import ArchiveProgress
-from agents.roles.conduct import Conductor, Gateway
+from agents.roles.conduct import Conductor
 from agents.roles.dispatch import Dispatch
+from agents.roles.gateways import Credentialed, Gateway, Gateways
 from agents.roles.inlet import Inlet
 from agents.roles.lease import Owner
 from agents.roles.saying import Saying
+from connectors.breaker import Breaker
 from connectors.http import open_session
 from connectors.registry import connect
 from streams.inbound import Signer
@@ -74,6 +76,7 @@ class PlayedWriter:
         """Journal a call to the instant gateway, in time unless `changes` say otherwise."""
         amount = f"{minor // 100}.{minor % 100:02d}"
         now_ms = changes.pop("now_ms", 0) or now()
+        tenant_id = changes.pop("tenant_id", "alpha")
         members = {
             "call_id": call_id,
             "gateway": "instant",
@@ -82,7 +85,9 @@ class PlayedWriter:
             "deadline_ms": now_ms + 5_000,
         }
         call = Call(**{**members, **changes})
-        event = entry(len(self.entries), event_id=f"wanted-{call_id}", calls=[call])
+        event = entry(
+            len(self.entries), tenant_id=tenant_id, event_id=f"wanted-{call_id}", calls=[call]
+        )
         await self.write(event, now_ms=now_ms)
 
     async def listen(self) -> None:
@@ -132,15 +137,34 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Fixed:
+    """The same gateways for all tenants."""
+
+    def __init__(self, gateways: Mapping[str, Gateway]) -> None:
+        self._gateways = gateways
+
+    def knows(self, gateway: str) -> bool:
+        return gateway in self._gateways
+
+    async def of(self, _tenant_id: str, gateway: str) -> Credentialed:
+        return Credentialed(self._gateways[gateway], "")
+
+
 @asynccontextmanager
 async def dispatching(
-    pool: asyncpg.Pool, kafka: str, topics: Topics, gateways: Mapping[str, Gateway], **limits: Any
+    pool: asyncpg.Pool,
+    kafka: str,
+    topics: Topics,
+    gateways: Mapping[str, Gateway] | Gateways,
+    **limits: Any,
 ) -> AsyncIterator[asyncio.Task]:
     """Dispatch of partition 0, with short times to wait."""
     archived = ArchiveProgress(pool)
     inlet = Inlet(kafka, SIGNER, topics)
     saying = Saying(inlet)
     times = {"longest_grant_ms": LONGEST_GRANT_MS, "final_after_s": FINAL_AFTER_S, **limits}
+    if not isinstance(gateways, Gateways):
+        gateways = Fixed(gateways)
     conductor = Conductor(pool, saying, gateways, **times)
     dispatch = Dispatch(pool, archived, saying, conductor, Owner(f"worker-{uuid4().hex[:6]}"))
     task = asyncio.create_task(dispatch.run(0))
@@ -154,7 +178,7 @@ async def dispatching(
 
 
 def start(
-    writer: PlayedWriter, gateways: Mapping[str, Gateway], **limits: Any
+    writer: PlayedWriter, gateways: Mapping[str, Gateway] | Gateways, **limits: Any
 ) -> AbstractAsyncContextManager[asyncio.Task]:
     """Dispatch of what this writer journals."""
     return dispatching(writer.pool, writer.kafka, writer.topics, gateways, **limits)
@@ -170,7 +194,8 @@ async def reached(writer: PlayedWriter, seq: int) -> bool:
 async def _run(dsn: str, kafka: str, prefix: str, gateway: str) -> None:
     pool = await open_pool(dsn)
     async with open_session() as session:
-        gateways = connect(session, {"instant": {"base_url": gateway, "api_key": "local"}})
+        configuration = {"base_url": gateway, "api_key": "local"}
+        gateways = {"instant": connect(session, "instant", configuration, Breaker())}
         async with dispatching(pool, kafka, Topics(prefix), gateways) as task:
             await task
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from agents.roles.conduct import completed
 from connectors.base import NOT_FOUND, Result
+from connectors.breaker import Breaker
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway, reference_of
 from connectors.registry import connect
@@ -41,7 +42,7 @@ async def fake():
 async def instant(fake):
     """The guarded connector to the fake, by gateway name."""
     async with open_session() as session:
-        yield connect(session, {"instant": fake.configuration})
+        yield {"instant": connect(session, "instant", fake.configuration, Breaker())}
 
 
 class Scripted:

@@ -1,0 +1,109 @@
+"""A call goes out under the credentials of its tenant, else the platform's, and no others."""
+
+import pytest
+import pytest_asyncio
+
+from agents.roles.gateways import Gateways
+from agents.roles.secret_store import SecretStore
+from connectors.http import open_session
+from connectors.instant.fake import FakeGateway
+from streams.errors import Misconfigured, Unreadable
+from tables.postgres.secrets import PLATFORM
+from tests.agents.roles.dispatching import start
+from tests.agents.roles.test_bridge import until
+from tests.agents.roles.test_dispatch import COMPLETED, all_done
+from tests.agents.roles.test_secret_store import OLD, put, remove
+
+
+@pytest_asyncio.fixture
+async def fake():
+    async with FakeGateway(api_key="platform", more_keys=["alpha", "alpha, newer"]) as fake:
+        yield fake
+
+
+@pytest_asyncio.fixture
+async def gateways(fake, database):
+    """As a worker has them, but without a key in its settings."""
+    async with open_session() as session:
+        store = SecretStore(database.archiver, OLD)
+        yield Gateways(session, {"instant": {"base_url": fake.base_url}}, store)
+
+
+@pytest.mark.kafka
+class TestACall:
+    async def test_bears_the_key_of_its_tenant_else_the_platforms(
+        self, writer, fake, gateways, database
+    ):
+        await put(database, PLATFORM, "instant.api_key", "platform")
+        await put(database, "alpha", "instant.api_key", "alpha")
+        async with start(writer, gateways):
+            await writer.call("of-alpha")
+            await writer.call("of-beta", tenant_id="beta")
+            await until(lambda: all_done(writer, "of-alpha", "of-beta"), "answered")
+            await put(database, "alpha", "instant.api_key", "alpha, newer")
+            await writer.call("of-alpha-later")
+            await until(lambda: all_done(writer, "of-alpha-later"), "answered")
+            await remove(database, "alpha", "instant.api_key")
+            await writer.call("of-alpha-at-last")
+            await until(lambda: all_done(writer, "of-alpha-at-last"), "answered")
+        assert fake.used == {
+            "of-alpha": "alpha",
+            "of-beta": "platform",
+            "of-alpha-later": "alpha, newer",
+            "of-alpha-at-last": "platform",
+        }
+        assert {data["outcome"] for _, data in writer.said(COMPLETED)} == {"succeeded"}
+
+    async def test_without_any_key_is_not_made_and_fails(self, writer, fake, gateways):
+        async with start(writer, gateways):
+            await writer.call("c1")
+            await until(lambda: all_done(writer, "c1"), "answered")
+        [(_, data)] = writer.said(COMPLETED)
+        assert (data["outcome"], data["failure"]) == ("failed", "not_configured")
+        assert fake.calls == []
+
+    async def test_whose_key_does_not_open_is_not_made_with_another(
+        self, writer, fake, gateways, database
+    ):
+        await put(database, PLATFORM, "instant.api_key", "platform")
+        await put(database, "alpha", "instant.api_key", "alpha")
+        await database.owner.execute(
+            "UPDATE secrets SET box = set_byte(box, 20, get_byte(box, 20) # 1)"
+            " WHERE tenant_id = 'alpha'"
+        )
+        async with start(writer, gateways):
+            await writer.call("c1")
+            await writer.call("c2", tenant_id="beta")
+            await until(lambda: all_done(writer, "c1", "c2"), "answered")
+        outcomes = {data["call_id"]: data["outcome"] for _, data in writer.said(COMPLETED)}
+        assert outcomes == {"c1": "failed", "c2": "succeeded"}
+        assert fake.used == {"c2": "platform"}
+
+
+class TestAGateway:
+    async def test_is_the_same_until_its_credentials_change(self, gateways, database):
+        await put(database, PLATFORM, "instant.api_key", "platform")
+        first = await gateways.of("alpha", "instant")
+        assert first.credentials == "instant.api_key:platform@1"
+        assert (await gateways.of("beta", "instant")).gateway is first.gateway
+        await put(database, "alpha", "instant.api_key", "alpha")
+        own = await gateways.of("alpha", "instant")
+        assert own.credentials == "instant.api_key:alpha@1"
+        assert own.gateway is not first.gateway
+        assert (await gateways.of("beta", "instant")).gateway is first.gateway
+        await put(database, PLATFORM, "instant.api_key", "platform")
+        assert (await gateways.of("beta", "instant")).credentials == "instant.api_key:platform@2"
+
+    async def test_that_lacks_something_says_what(self, gateways, database):
+        with pytest.raises(Misconfigured, match="api_key is missing"):
+            await gateways.of("alpha", "instant")
+
+    async def test_with_a_secret_that_does_not_open_is_refused(self, gateways, database):
+        await put(database, "alpha", "instant.api_key", "alpha")
+        await database.owner.execute("UPDATE secrets SET version = 2")
+        with pytest.raises(Unreadable):
+            await gateways.of("alpha", "instant")
+
+    async def test_is_known_if_the_process_has_settings_for_it(self, gateways):
+        assert gateways.knows("instant")
+        assert not gateways.knows("mpesa")

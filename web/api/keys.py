@@ -1,0 +1,154 @@
+"""API keys of services: made, rotated with an overlap, revoked. A secret is shown once."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import asyncpg
+from aiohttp import web
+from pydantic import Field
+
+from tables.postgres import api_keys
+from tables.postgres.api_keys import NewKey
+from tables.postgres.lists import microseconds_of, moment
+from web import scopes
+from web.api_keys import ApiKey
+from web.bodies import Body, NoControls
+from web.call import Call
+from web.configuring import configuring
+from web.lists import json_response, page_response, read_page, reading
+from web.problems import Problem, not_found
+from web.shapes import instant
+
+OVERLAP_MAX_S = 30 * 24 * 3600
+DAYS_MAX = 3_650
+
+
+class CreateApiKeyBody(Body):
+    """A key for a service; it may do no more than who makes it."""
+
+    name: Annotated[NoControls, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=len(scopes.ALL))]
+    mode: Literal["live", "test"] = "live"
+    expires_in_days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
+
+
+class RotateApiKeyBody(Body):
+    """How long the secret before stays good beside the new one."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=OVERLAP_MAX_S)] = 24 * 3600
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """Make a key and show it, this once."""
+    model = call.model
+    assert isinstance(model, CreateApiKeyBody)
+    assert call.claims is not None
+    wanted = sorted(set(model.scopes))
+    beyond = [scope for scope in wanted if scope not in call.claims.scopes]
+    if beyond:
+        raise Problem(
+            403, "scope-missing", f"You lack scopes that the key shall have: {', '.join(beyond)}."
+        )
+    key = ApiKey.new(call.tenant_id, model.mode)
+    async with configuring(call) as change:
+        expires_at = (
+            None
+            if model.expires_in_days is None
+            else change.now + timedelta(days=model.expires_in_days)
+        )
+        row = await api_keys.insert_key(
+            change.connection,
+            NewKey(
+                call.tenant_id,
+                key.key_id,
+                model.name,
+                model.mode,
+                wanted,
+                key.secret_hash,
+                change.now,
+                change.actor,
+                expires_at,
+            ),
+        )
+        await change.note("api_key.create", key.key_id, {"name": model.name, "scopes": wanted})
+    return json_response({**shown(row), "key": key.text})
+
+
+async def rotate(call: Call) -> web.StreamResponse:
+    """Give a key a new secret and show it, this once; the one before stays good for a while."""
+    assert isinstance(call.model, RotateApiKeyBody)
+    key_id = call.request.match_info["key_id"]
+    async with configuring(call) as change:
+        before = await api_keys.get_key(change.connection, call.tenant_id, key_id)
+        if before is None:
+            raise not_found()
+        key = ApiKey.new(call.tenant_id, before["mode"], key_id)
+        until = change.now + timedelta(seconds=call.model.overlap_s)
+        row = await api_keys.rotate_key(
+            change.connection,
+            call.tenant_id,
+            key_id,
+            key.secret_hash,
+            now=change.now,
+            until=until,
+        )
+        if row is None:
+            raise Problem(409, "key-revoked", "The key was revoked; make a new one.")
+        await change.note("api_key.rotate", key_id, {"previous_until": instant(until)})
+    return json_response({**shown(row), "key": key.text})
+
+
+async def revoke(call: Call) -> web.StreamResponse:
+    """End a key at once. Done twice, it is done."""
+    key_id = call.request.match_info["key_id"]
+    async with configuring(call) as change:
+        row = await api_keys.revoke_key(change.connection, call.tenant_id, key_id, change.now)
+        if row is None:
+            raise not_found()
+        if row["revoked_at"] == change.now:
+            await change.note("api_key.revoke", key_id)
+    return json_response(shown(row))
+
+
+async def get(call: Call) -> web.StreamResponse:
+    """One key, without its secret."""
+    async with reading(call) as connection:
+        row = await api_keys.get_key(connection, call.tenant_id, call.request.match_info["key_id"])
+    if row is None:
+        raise not_found()
+    return json_response(shown(row))
+
+
+async def list_all(call: Call) -> web.StreamResponse:
+    """Keys, newest first."""
+    page = read_page(call)
+    after = page.time_and_id
+    async with reading(call) as connection:
+        rows = await api_keys.list_keys(
+            connection,
+            call.tenant_id,
+            after=None if after is None else (moment(after[0]), after[1]),
+            limit=page.limit + 1,
+        )
+    some = rows[: page.limit]
+    last = None
+    if len(rows) > page.limit:
+        last = [microseconds_of(some[-1]["created_at"]), some[-1]["key_id"]]
+    return page_response(call, page, [shown(row) for row in some], last)
+
+
+def shown(row: asyncpg.Record) -> dict[str, Any]:
+    """A key as people see it."""
+    return {
+        "key_id": row["key_id"],
+        "name": row["name"],
+        "mode": row["mode"],
+        "scopes": row["scopes"],
+        "created_at": instant(row["created_at"]),
+        "created_by": row["created_by"],
+        "rotated_at": instant(row["rotated_at"]),
+        **{
+            name: None if row[name] is None else instant(row[name])
+            for name in ("previous_until", "expires_at", "revoked_at")
+        },
+    }
