@@ -38,7 +38,8 @@ class Hostile:
     """Makes a hostile stream of a load; the same seed and load give the same."""
 
     def __init__(self, load: Load, seed: int, *, old_ms: int, shares: Shares | None = None) -> None:
-        self._dice = random.Random(seed)
+        # Not the stream of the load itself: the same ids would come out of it again.
+        self._dice = random.Random(f"hostile {seed}")
         self._load, self._old_ms = load, old_ms
         self._shares = shares or Shares()
         self._number = len(load.messages)

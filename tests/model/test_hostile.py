@@ -64,3 +64,12 @@ class TestHostile:
         old = [m for m in stream if b'"timestamp":"2026-02-21T00:00:00Z"' in m.raw]
         assert {message.subject for message in old} == {"pos.order.completed"}
         assert len({message.number for message in old}) > 5
+
+    def test_what_is_said_under_a_new_id_is_new(self):
+        for seed in range(5, 36):  # several of these shared ids while both drew from one stream
+            load = generate(seed, 500, tenants=12)
+            good = {json.loads(each.raw)["event_id"] for each in load.messages if not each.reason}
+            stream = Hostile(load, seed, old_ms=OLD_MS).stream()
+            late = {json.loads(each.raw)["event_id"] for each in stream if each.reason == "future"}
+            assert late
+            assert not late & good
