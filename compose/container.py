@@ -38,6 +38,7 @@ from agents.roles.saying import Saying
 from agents.roles.secret_store import KeyKeeper, SecretStore, require_keys
 from agents.roles.takeover import Sources
 from agents.roles.trimming import TRIM_S, Trimmer, trim
+from agents.roles.webhooks import Webhooks
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
 from compose.credentials import Credentials
@@ -47,6 +48,8 @@ from compose.telemetry import Gauges
 from compose.topics import require_topics
 from compose.watchdog import Progress, end_if_blocked, watch
 from connectors.http import open_session
+from connectors.webhooks.addresses import read_networks
+from connectors.webhooks.sender import Sender
 from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
@@ -120,6 +123,8 @@ class Worker:
             age = timedelta(days=settings.key_age_days)
             keeper = KeyKeeper(self.archive_pool, self.secrets, self._owner, key_age_max=age)
             self._spawn(keeper.run())
+        if "webhooks" in settings.roles:
+            self._start_webhooks()
         if "dispatch" in settings.roles:
             await self._start_dispatch()
         if "writer" in settings.roles:
@@ -214,6 +219,15 @@ class Worker:
         )
         self._spawn(self._with_nats(run))
 
+    def _start_webhooks(self) -> None:
+        sender = Sender(read_networks(self.settings.webhook_networks))
+        self._stack.push_async_callback(sender.close)
+        webhooks = Webhooks(
+            self.archive_pool, self.archived, self._owner, secrets=self.secrets, sender=sender
+        )
+        for partition in range(self.settings.partitions):
+            self._spawn(webhooks.run(partition))
+
     async def _start_dispatch(self) -> None:
         settings = self.settings
         session = open_session()
@@ -242,7 +256,10 @@ class Worker:
             self.writers,
             pool,
             self._verifier(),
-            call.Settings(cursor_key=settings.derived_key("cursor")),
+            call.Settings(
+                cursor_key=settings.derived_key("cursor"),
+                webhook_networks=read_networks(settings.webhook_networks),
+            ),
             metrics,
             ApiKeys(pool, mode=settings.mode),
             People(pool),

@@ -18,12 +18,13 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connectors.envelope import Keyring
+from connectors.webhooks.addresses import read_networks
 from streams.errors import Misconfigured
 from streams.topics import Topics
 from tables.postgres.pool import APP, ARCHIVER, login_dsn
 
 MASTER_KEY_BYTES = 32
-Role = Literal["bridge", "writer", "archive", "projector", "relay", "dispatch", "keys"]
+Role = Literal["bridge", "writer", "archive", "projector", "relay", "dispatch", "webhooks", "keys"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     mode: Literal["any", "live", "test"] = Field(
         "any", description="which API keys are taken here: live, test (sandbox) or any"
     )
+    webhook_networks: str = Field(
+        "", description="our own networks that tenants' webhooks may reach, comma-separated CIDR"
+    )
     session_timeout_s: float = Field(10.0, ge=1)
     heartbeat_interval_s: float = Field(2.0, gt=0)
     stall_timeout_s: float = Field(60.0, gt=0)
@@ -94,6 +98,12 @@ class Settings(BaseSettings):
             if path and not values.get(name):
                 values = {**values, name: read_secret(Path(path))}
         return values
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        read_networks(value)
+        return value
 
     @field_validator("master_key", "old_master_keys")
     @classmethod

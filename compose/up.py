@@ -109,6 +109,7 @@ class Running:
                 "port": self.ports[number],
                 "jwks_file": self.local.home / "issuer" / "jwks.json",
                 "instant_url": self.gateway.base_url,
+                "webhook_networks": "127.0.0.0/8",
                 "embedded": self.local.kafka == "embedded",
                 "unarchived_bytes": EMBEDDED_UNARCHIVED_BYTES
                 if self.local.kafka == "embedded"

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from agents.roles.desk import Desk
 from connectors.envelope import Keyring
+from connectors.webhooks.addresses import Network
 from web.api_keys import ApiKeys
 from web.auth import Verifier
 from web.claims import Claims
@@ -32,6 +33,7 @@ class Settings:
     forward_timeout_s: float = 15
     drain_timeout_s: float = 15
     batch_in_flight: int = 64
+    webhook_networks: tuple[Network, ...] = ()
 
 
 def wall_clock_ms() -> int:

@@ -43,6 +43,8 @@ _VALUES: Mapping[str, Any] = {
     "quantity": "3",
     "from_amount": "13000.00",
     "to_amount": "100.00",
+    "from": "2026-01-01",
+    "to": "2026-01-31",
     "from_currency": "KES",
     "to_currency": "USD",
     "from_account": "bank:kcb",
@@ -56,6 +58,7 @@ _VALUES: Mapping[str, Any] = {
     "target": "earnings",
     "outcome": "lost",
     "value": "sk-of-the-gateway",
+    "url": "https://example.com/hooks",
 }
 _BANK = {"account": "bank:kcb", "side": "debit", "amount": "5000.00"}
 _OPENING = {"account": "opening", "side": "credit", "amount": "5000.00"}
@@ -85,7 +88,8 @@ def _needed(model: type[BaseModel]) -> dict[str, Any]:
     found = {}
     for name, member in model.model_fields.items():
         if member.is_required():
-            found[name] = _value(name, member.annotation)
+            told = member.alias or name
+            found[told] = _value(told, member.annotation)
     return found
 
 

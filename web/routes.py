@@ -19,7 +19,7 @@ from tables.settlements import Settlement
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import ops, schemas, scopes, specs
-from web.api import audit, balances, books, entries, events, keys, payments, secrets
+from web.api import audit, balances, books, entries, events, keys, payments, secrets, webhooks
 from web.api.resources import FILTERS, getting, list_invoices
 from web.bodies import body_of
 from web.call import Route
@@ -390,6 +390,106 @@ _ACCESS: tuple[Route, ...] = (
     ),
 )
 
+_ENDPOINT = f"{TENANT}/webhook-endpoints/{{endpoint_id}}"
+_WEBHOOKS: tuple[Route, ...] = (
+    Route(
+        "POST",
+        f"{TENANT}/webhook-endpoints",
+        webhooks.create,
+        scopes.WEBHOOKS_WRITE,
+        model=webhooks.EndpointBody,
+        summary="Register an endpoint for our events; its secret is shown this once.",
+        shows=schemas.NEW_ENDPOINT,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/webhook-endpoints",
+        webhooks.list_all,
+        scopes.WEBHOOKS_READ,
+        summary="List webhook endpoints, newest first.",
+        shows=paged(schemas.ENDPOINT),
+        paged=True,
+    ),
+    Route(
+        "GET",
+        _ENDPOINT,
+        webhooks.get,
+        scopes.WEBHOOKS_READ,
+        summary="Get a webhook endpoint, without its secret.",
+        shows=schemas.ENDPOINT,
+    ),
+    Route(
+        "PUT",
+        _ENDPOINT,
+        webhooks.update,
+        scopes.WEBHOOKS_WRITE,
+        model=webhooks.EndpointBody,
+        summary="Change where events go, and which.",
+        shows=schemas.ENDPOINT,
+    ),
+    Route(
+        "DELETE",
+        _ENDPOINT,
+        webhooks.delete,
+        scopes.WEBHOOKS_WRITE,
+        summary="Forget a webhook endpoint.",
+        shows=schemas.ENDPOINT,
+    ),
+    *(
+        Route(
+            "POST",
+            f"{_ENDPOINT}/{verb}",
+            handler,
+            scopes.WEBHOOKS_WRITE,
+            model=model,
+            summary=summary,
+            shows=shows,
+        )
+        for verb, handler, model, summary, shows in (
+            (
+                "enable",
+                webhooks.enable,
+                None,
+                "Send events again; those said meanwhile can be replayed.",
+                schemas.ENDPOINT,
+            ),
+            ("disable", webhooks.disable, None, "Send no more events.", schemas.ENDPOINT),
+            (
+                "rotate",
+                webhooks.rotate,
+                webhooks.RotateSecretBody,
+                "Give an endpoint a new secret; both sign for `overlap_s` seconds.",
+                schemas.NEW_ENDPOINT,
+            ),
+            ("test", webhooks.test, None, "Send an event that means nothing.", schemas.TESTED),
+            (
+                "replay",
+                webhooks.replay_range,
+                webhooks.ReplayBody,
+                "Send the events of a range of time again.",
+                schemas.REPLAYED,
+            ),
+            (
+                "deliveries/{event_id}/replay",
+                webhooks.replay_one,
+                None,
+                "Send one event again.",
+                schemas.REPLAYED,
+            ),
+        )
+    ),
+    Route(
+        "GET",
+        f"{_ENDPOINT}/deliveries",
+        webhooks.list_deliveries,
+        scopes.WEBHOOKS_READ,
+        summary="List events on their way to an endpoint, or there, newest first.",
+        shows=paged(schemas.DELIVERY),
+        filters=("state", "event_type", "from", "to"),
+        paged=True,
+    ),
+)
+
 _OPEN: tuple[Route, ...] = (
     Route(
         "GET",
@@ -421,4 +521,14 @@ _OPEN: tuple[Route, ...] = (
     Route("GET", "/docs", specs.docs, None, summary="Both, to read."),
 )
 
-ROUTES = (*_PAYMENTS, *_INVOICES, *_SPENDING, *_PAYOUTS, *_BOOKS, *_LEDGER, *_ACCESS, *_OPEN)
+ROUTES = (
+    *_PAYMENTS,
+    *_INVOICES,
+    *_SPENDING,
+    *_PAYOUTS,
+    *_BOOKS,
+    *_LEDGER,
+    *_ACCESS,
+    *_WEBHOOKS,
+    *_OPEN,
+)

@@ -285,6 +285,36 @@ _API_KEY: Mapping[str, Schema] = {
 }
 API_KEY = record(_API_KEY)
 NEW_API_KEY = record({**_API_KEY, "key": _STRING})
+_ENDPOINT: Mapping[str, Schema] = {
+    **dict.fromkeys(("endpoint_id", "url", "description", "disabled_reason"), _STRING),
+    "event_types": {"type": "array", "items": _STRING},
+    "status": {"enum": ["enabled", "disabled", "deleted"]},
+    "previous_until": _MOMENT_OR_NULL,
+    "created_at": _MOMENT,
+    "created_by": _STRING,
+    "updated_at": _MOMENT,
+}
+ENDPOINT = record(_ENDPOINT)
+NEW_ENDPOINT = record({**_ENDPOINT, "secret": _STRING})
+DELIVERY = record(
+    {
+        "event_id": _STRING,
+        "event_type": _STRING,
+        "state": {"enum": ["pending", "delivered", "failed"]},
+        "attempts": _INTEGER,
+        "created_at": _MOMENT,
+        "next_at": _MOMENT_OR_NULL,
+        "delivered_at": _MOMENT_OR_NULL,
+        "history": {
+            "type": "array",
+            "items": record(
+                {"at": _MOMENT, "status": _INTEGER, "error": _STRING, "duration_ms": _INTEGER}
+            ),
+        },
+    }
+)
+TESTED = record({"event_id": _STRING})
+REPLAYED = record({"replayed": _INTEGER})
 AUDIT_LINE = record(
     {
         **dict.fromkeys(("id", "actor", "actor_name", "action", "resource"), _STRING),

@@ -35,6 +35,8 @@ SECRETS_WRITE = "secrets:write"
 """Of developers, not of tenant admins."""
 API_KEYS_READ = "api_keys:read"
 API_KEYS_WRITE = "api_keys:write"
+WEBHOOKS_READ = "webhooks:read"
+WEBHOOKS_WRITE = "webhooks:write"
 AUDIT_READ = "audit:read"
 SANDBOX_CLOCK = "sandbox:clock"
 

@@ -31,3 +31,9 @@ KEY_AGE = Gauge(
     "Age of the oldest key that a secret is sealed under; 0 where no secrets are.",
     registry=REGISTRY,
 )
+WEBHOOKS = Counter(
+    "treasury_webhook_attempts_total",
+    "Attempts to hand an event to a tenant's endpoint: delivered, or failed (they are repeated).",
+    ("outcome",),
+    registry=REGISTRY,
+)

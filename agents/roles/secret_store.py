@@ -190,7 +190,7 @@ class SecretStore:
         return done if await rows.reseal(connection, row, changed) else ""
 
     def _opened(self, row: SecretRow) -> Resolved:
-        return Resolved(self._keyring.open(*_parts(row)), row.tenant_id, row.version)
+        return Resolved(opened(self._keyring, row), row.tenant_id, row.version)
 
 
 class KeyKeeper:
@@ -228,6 +228,11 @@ class KeyKeeper:
         if done != Rotated():
             log.info("keys rotated", **dataclasses.asdict(done))
         return done
+
+
+def opened(keyring: Keyring, row: SecretRow) -> SecretStr:
+    """The value of a row. Raises `Unreadable`."""
+    return keyring.open(*_parts(row))
 
 
 def _parts(row: SecretRow) -> tuple[Place, Sealed]:

@@ -30,7 +30,7 @@ from tests.model.generator import Load, Message, Story, generate
 from tests.model.ledger import expected
 
 PATIENCE_S = 180.0
-LEASED_ROLES = 4  # archive, projector, relay, dispatch
+LEASED_ROLES = 5  # archive, projector, relay, dispatch, webhooks
 _AT_WORK = """
     SELECT count(*) FROM progress
     WHERE role <> 'keys' AND lease_owner IS NOT NULL AND lease_until > now()

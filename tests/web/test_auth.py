@@ -221,4 +221,5 @@ class TestAuthorisation:
             "events",  # each line has an id of its own
             "secrets",
             "api-keys",
+            "webhook-endpoints",
         }

@@ -137,7 +137,7 @@ class TestLists:
     async def test_there_is_one_of_every_kind(self, listed, desk, database):
         await project(desk, database)
         for route in ROUTES:
-            if route.paged:
+            if route.paged and "{endpoint_id}" not in route.path:
                 answer = await listed.get(route.path.replace("{tenant}", "alpha"))
                 assert answer.status == 200, route.path
 

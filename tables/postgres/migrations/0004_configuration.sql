@@ -74,23 +74,68 @@ CREATE TABLE users (
     PRIMARY KEY (tenant_id, subject)
 );
 
-REVOKE ALL ON master_keys, secrets, audit_log, api_keys, users FROM PUBLIC;
+-- Tenants' own addresses for our events. The signing secrets stand in `secrets`.
+CREATE TABLE webhook_endpoints (
+    tenant_id        text NOT NULL,
+    endpoint_id      text NOT NULL,
+    url              text NOT NULL,
+    event_types      text[] NOT NULL,  -- empty: all
+    description      text NOT NULL,
+    status           text NOT NULL CHECK (status IN ('enabled', 'disabled', 'deleted')),
+    disabled_reason  text NOT NULL DEFAULT '',
+    previous_until   timestamptz,      -- the secret before is used until then
+    created_at       timestamptz NOT NULL,
+    created_by       text NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, endpoint_id)
+);
+
+-- One event on its way to one endpoint; `history` has every attempt.
+CREATE TABLE webhook_deliveries (
+    tenant_id     text NOT NULL,
+    endpoint_id   text NOT NULL,
+    event_id      text NOT NULL,
+    event_type    text NOT NULL,
+    partition     integer NOT NULL,
+    body          bytea NOT NULL,
+    state         text NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    attempts      integer NOT NULL DEFAULT 0,
+    history       jsonb NOT NULL DEFAULT '[]',
+    created_at    timestamptz NOT NULL,
+    next_at       timestamptz NOT NULL,
+    delivered_at  timestamptz,
+    PRIMARY KEY (tenant_id, endpoint_id, event_id)
+) WITH (fillfactor = 70);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (partition, next_at)
+    WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries
+    (tenant_id, endpoint_id, created_at, event_id);
+CREATE INDEX webhook_deliveries_done ON webhook_deliveries (partition, created_at)
+    WHERE state <> 'pending';
+
+REVOKE ALL ON master_keys, secrets, audit_log, api_keys, users, webhook_endpoints,
+    webhook_deliveries FROM PUBLIC;
 GRANT SELECT, INSERT, DELETE ON master_keys TO treasury_archiver;
 GRANT SELECT, INSERT, UPDATE ON secrets TO treasury_app;
 GRANT SELECT, UPDATE ON secrets TO treasury_archiver;
 GRANT SELECT (tenant_id, name, version, master_id, fingerprint, keyed_at, written_at, written_by)
     ON secrets TO treasury_auditor;
 GRANT SELECT, INSERT ON audit_log TO treasury_app, treasury_archiver;
-GRANT SELECT, INSERT, UPDATE ON api_keys, users TO treasury_app;
+GRANT SELECT, INSERT, UPDATE ON api_keys, users, webhook_endpoints, webhook_deliveries
+    TO treasury_app;
+GRANT SELECT, UPDATE ON webhook_endpoints TO treasury_archiver;
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO treasury_archiver;
 GRANT SELECT (tenant_id, key_id, name, mode, scopes, previous_until, created_at, created_by,
               rotated_at, expires_at, revoked_at) ON api_keys TO treasury_auditor;
-GRANT SELECT ON master_keys, audit_log, users TO treasury_auditor;
+GRANT SELECT ON master_keys, audit_log, users, webhook_endpoints, webhook_deliveries
+    TO treasury_auditor;
 
 DO $$
 DECLARE
     guarded text;
 BEGIN
-    FOREACH guarded IN ARRAY ARRAY['secrets', 'audit_log', 'api_keys', 'users'] LOOP
+    FOREACH guarded IN ARRAY ARRAY['secrets', 'audit_log', 'api_keys', 'users',
+                                  'webhook_endpoints', 'webhook_deliveries'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', guarded);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', guarded);
         EXECUTE format(
