@@ -19,6 +19,8 @@ from web.call import Call, Handler
 from web.problems import RETRY_AFTER_S, Problem, unavailable
 
 REPLAYED = "Idempotency-Replayed"
+POSITION = "Treasury-Position"
+"""Where the journal holds the decision: lists asked for `min_position` of it show what it made."""
 ACTOR_CHARS_MAX = 128
 
 
@@ -71,7 +73,9 @@ def _answer(decision: Decision, data: bytes) -> web.Response:
     if isinstance(decided, Envelope) and bytes(decided.data) != data:
         # A concurrent request under the same key came first, with another body.
         raise Problem(422, "conflict", "The same Idempotency-Key came with another body.")
-    headers = {REPLAYED: "true"} if entry.status == "duplicate" else {}
+    headers = {POSITION: f"{decision.partition}.{decision.seq}"}
+    if entry.status == "duplicate":
+        headers[REPLAYED] = "true"
     if entry.reply is None:
         raise _unanswered(entry)
     if entry.reply.status == 503:

@@ -28,6 +28,7 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
     "created_to": (_TIME, "2026-12-31T23:59:59Z"),
     "at": (_TIME, "2026-01-31T08:00:00Z"),
     "format": ({"enum": ["json", "csv"]}, "json"),
+    "min_position": ({"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"}, "0.0"),
     "type": ({"enum": ["sales", "supplier"]}, "sales"),
     "status": ({"type": "string"}, "open"),
     "party": ({"type": "string"}, "customer-1"),

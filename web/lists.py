@@ -1,5 +1,6 @@
 """What all lists share: query parameters, pages, cursors, the database read for one tenant."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,15 +12,23 @@ import asyncpg
 import msgspec
 from aiohttp import web
 
+from streams.partitioner import partition_of
 from streams.timestamps import parse_ms
 from tables.postgres.lists import EntryKey, moment
+from tables.postgres.lookups import projected_seq
 from tables.postgres.pool import tenant_transaction
 from web.call import Call
 from web.cursors import Cursors
 from web.problems import Problem, unavailable
+from web.schemas import columns_of
+from web.tables import csv_response
 
 LIMIT_DEFAULT, LIMIT_MAX = 25, 100
+OF_LISTS = ("limit", "cursor", "format", "min_position")
+"""What every list takes beside its filters."""
+FRESH_POLL_S = 0.03
 FILTER_CHARS_MAX = 256
+POSITION_CHARS_MAX = 30
 _AWAY = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
@@ -31,6 +40,7 @@ class Page:
     limit: int
     after: list[int | str] | None
     place: str
+    format: str = "json"
 
     @property
     def time_and_id(self) -> tuple[int, str] | None:
@@ -72,12 +82,12 @@ def read_page(call: Call) -> Page:
     after = None
     if "cursor" in given:
         after = cursors_of(call).read(place, given["cursor"])
-    return Page(filters, int(limit), after, place)
+    return Page(filters, int(limit), after, place, format_of(given))
 
 
 def parameters(call: Call) -> dict[str, str]:
     """The query's parameters, each known to the route and given once. Raises `Problem` 400."""
-    known = {*call.route.filters, *(("limit", "cursor") if call.route.paged else ())}
+    known = {*call.route.filters, *(OF_LISTS if call.route.paged else ())}
     given: dict[str, str] = {}
     for name, value in call.request.query.items():
         if name not in known:
@@ -88,6 +98,24 @@ def parameters(call: Call) -> dict[str, str]:
             raise bad_parameter(name, "printable and short")
         given[name] = value
     return given
+
+
+def format_of(given: Mapping[str, str]) -> str:
+    """What is asked for: json or csv. Raises `Problem` 400."""
+    wanted = given.get("format", "json")
+    if wanted not in {"json", "csv"}:
+        raise bad_parameter("format", "json or csv")
+    return wanted
+
+
+def position_of(text: str) -> tuple[int, int]:
+    """(partition, seq) of a position as `Treasury-Position` tells it. Raises `Problem` 400."""
+    partition, dot, seq = text.partition(".")
+    if not (dot and all(part.isascii() and part.isdigit() for part in (partition, seq))):
+        raise bad_parameter("min_position", "a position as Treasury-Position tells it, like 3.1024")
+    if len(text) > POSITION_CHARS_MAX:
+        raise bad_parameter("min_position", "a position that can be")
+    return int(partition), int(seq)
 
 
 def bad_parameter(name: str, wanted: str) -> Problem:
@@ -103,12 +131,15 @@ def cursors_of(call: Call) -> Cursors:
 def page_response(
     call: Call, page: Page, shown: Sequence[Any], last: Sequence[int | str] | None
 ) -> web.Response:
-    """A page of rows; `last` is the sort key of the last one shown if more follow."""
+    """A page of rows, in JSON or as a table; `last` is the last one's sort key if more follow."""
     cursor = None if last is None else cursors_of(call).write(page.place, last)
     headers = {}
     if cursor is not None:
-        query = urlencode({**page.filters, "limit": page.limit, "cursor": cursor})
+        kept = {"format": page.format} if page.format != "json" else {}
+        query = urlencode({**page.filters, **kept, "limit": page.limit, "cursor": cursor})
         headers["Link"] = f'<{call.request.rel_url.raw_path}?{query}>; rel="next"'
+    if page.format == "csv":
+        return csv_response(columns_of(call.route), shown, headers)
     body = {"data": shown, "has_more": cursor is not None, "next_cursor": cursor}
     return json_response(body, headers=headers)
 
@@ -127,14 +158,30 @@ def json_response(
 
 @asynccontextmanager
 async def reading(call: Call) -> AsyncIterator[asyncpg.Connection]:
-    """The read models as this tenant sees them. Raises `Problem` 503 when Postgres is away."""
+    """The read models as this tenant sees them, not before `min_position` if that is given.
+
+    Raises `Problem` 503 when Postgres is away.
+    """
     try:
+        await _until_fresh(call)
         async with tenant_transaction(call.context.pool, call.tenant_id, readonly=True) as found:
             yield found
     except (*_AWAY, asyncpg.PostgresError) as error:
         if isinstance(error, asyncpg.DataError | asyncpg.SyntaxOrAccessError):
             raise
         raise unavailable("lists-unavailable", "Lists cannot be read now.") from error
+
+
+async def _until_fresh(call: Call) -> None:
+    """Wait until the read models hold what the caller has seen; a read's deadline ends it."""
+    text = call.request.query.get("min_position")
+    if text is None:
+        return
+    partition, seq = position_of(text)
+    if partition != partition_of(call.tenant_id, call.context.desk.partitions):
+        raise bad_parameter("min_position", "a position of this tenant")
+    while await projected_seq(call.context.pool, partition) < seq:  # noqa: ASYNC110  no signal
+        await asyncio.sleep(FRESH_POLL_S)
 
 
 def _day(name: str, text: str) -> date:

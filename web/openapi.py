@@ -12,6 +12,7 @@ from agents.roles.explode import RESOURCES
 from agents.shown import AMOUNTS
 from web.call import Route
 from web.examples import PARAMETERS, example_of
+from web.lists import OF_LISTS
 from web.schemas import COMMON, Schema, component_of, of_row, record, ref
 
 VERSION = "1.0.0"
@@ -99,7 +100,7 @@ def _tag(route: Route) -> str:
 def _parameters(route: Route) -> Iterable[Mapping[str, Any]]:
     for name in _path_member(route.path):
         yield _parameter("path", name, required=True)
-    for name in (*route.filters, *(("limit", "cursor") if route.paged else ())):
+    for name in (*route.filters, *(OF_LISTS if route.paged else ())):
         yield _parameter("query", name)
     if route.idempotent:
         yield _parameter("header", "Idempotency-Key", required=True)
@@ -136,7 +137,7 @@ def _responses(route: Route) -> dict[str, Any]:
             found[status] = {"description": words, "content": content}
     else:
         content = {"application/json": {"schema": dict(route.shows)}}
-        if "format" in route.filters:
+        if route.paged or "format" in route.filters:
             content["text/csv"] = {"schema": {"type": "string"}}
         found["200"] = {"description": "As it is now.", "content": content}
     if route.scope is None:

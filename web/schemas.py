@@ -14,6 +14,7 @@ from tables.balances import Hold
 from tables.budgets import Budget
 from tables.journals import Conversion, Leg
 from tables.row import Row
+from web.call import Route
 
 Schema = dict[str, Any]
 
@@ -350,6 +351,18 @@ COMMON: Mapping[str, Schema] = {
 """Components that are not rows."""
 
 
-def component_of(kind: type[Row]) -> str:
+def columns_of(route: Route) -> list[str]:
+    """The members of the rows that a list shows, in their order."""
+    assert route.shows is not None
+    row = route.shows["properties"]["data"]["items"]
+    row = row.get("anyOf", [row])[0]
+    if "$ref" in row:
+        name = row["$ref"].rpartition("/")[2]
+        rows = {component_of(kind): kind for kind in AMOUNTS}
+        row = COMMON[name] if name in COMMON else of_row(rows[name])
+    return list(row["properties"])
+
+
+def component_of(kind: type[msgspec.Struct]) -> str:
     """The name under which a kind of row is a component."""
     return kind.__name__

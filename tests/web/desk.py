@@ -118,3 +118,8 @@ async def project(desk, database):
     async with database.archiver.acquire() as connection, connection.transaction():
         await insert_entries(connection, found.entries)
         await upsert_resources(connection, [row for row, _source in found.resources])
+        await connection.execute(
+            """INSERT INTO progress (role, partition, seq) VALUES ('projector', 0, $1)
+               ON CONFLICT (role, partition) DO UPDATE SET seq = excluded.seq""",
+            desk.batches[-1].seq if desk.batches else -1,
+        )

@@ -1,11 +1,17 @@
 """Lists from the read models: filters, pages that neither skip nor repeat, other tenants' rows."""
 
+import asyncio
+import csv
+import io
+import json
 import re
 from dataclasses import replace
 
 import pytest
 
+from tests.web.conftest import HASTY
 from tests.web.desk import project
+from web.routes import ROUTES
 
 INTENTS = "/api/v1/alpha/payments/intents"
 INVOICES = "/api/v1/alpha/invoices"
@@ -244,3 +250,75 @@ class TestADatabaseThatIsAway:
         database.app.terminate()
         answer = await other.get(INTENTS)
         assert (answer.status, answer.code) == (503, "lists-unavailable")
+
+
+class TestTables:
+    @pytest.mark.parametrize("limit", [2, 100])
+    async def test_have_the_rows_of_the_list(self, filled, limit):
+        url, rows = f"{INTENTS}?format=csv&limit={limit}", []
+        while url:
+            answer = await filled.get(url)
+            assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+            table = list(csv.DictReader(io.StringIO(answer.raw.decode(), newline="")))
+            assert 0 < len(table) <= limit
+            rows += table
+            link = answer.headers.get("Link")
+            url = re.fullmatch(r'<(.+)>; rel="next"', link)[1] if link else None
+        whole = (await filled.get(f"{INTENTS}?limit=100")).json["data"]
+        assert [row["payment_id"] for row in rows] == [row["payment_id"] for row in whole]
+        assert [row["amount"] for row in rows] == [row["amount"] for row in whole]
+        assert json.loads(rows[0]["placements"]) == whole[0]["placements"]
+        assert set(rows[0]) == set(whole[0])
+
+    async def test_of_nothing_have_their_columns(self, listed):
+        for route in ROUTES:
+            if route.paged and "{endpoint_id}" not in route.path:
+                path = route.path.replace("{tenant}", "alpha")
+                answer = await listed.get(f"{path}?format=csv")
+                assert answer.status == 200, path
+                assert answer.raw.count(b"\r\n") == 1, path
+                assert len(answer.raw) > 10, path
+
+    async def test_run_nothing_in_a_spreadsheet(self, listed, desk, database):
+        await desk.hear(
+            "cafe.order.created", order_id="o", customer_id="=1+1", total_amount="10.00"
+        )
+        await project(desk, database)
+        answer = await listed.get(f"{INVOICES}?format=csv")
+        [row] = csv.DictReader(io.StringIO(answer.raw.decode(), newline=""))
+        assert row["customer_id"] == "'=1+1"
+
+    async def test_are_of_no_other_kind(self, listed):
+        assert (await listed.get(f"{INTENTS}?format=xlsx")).code == "bad-parameter"
+
+
+class TestFreshness:
+    async def test_a_list_waits_for_what_its_caller_has_seen(self, listed, desk, database):
+        made = await listed.command("/payments/intents", {"amount": "10.00"})
+        position = made.headers["Treasury-Position"]
+        waiting = asyncio.create_task(listed.get(f"{INTENTS}?min_position={position}"))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await project(desk, database)
+        assert [row["payment_id"] for row in (await waiting).json["data"]] == [
+            made.json["payment_id"]
+        ]
+
+    async def test_a_list_that_cannot_be_so_new_in_time_says_so(
+        self, serve, context, database, desk
+    ):
+        hasty = await serve(replace(context, pool=database.app, settings=HASTY))
+        answer = await hasty.get(f"{INTENTS}?min_position=0.99")
+        assert (answer.status, answer.code) == (503, "not-serving")
+
+    @pytest.mark.parametrize(
+        "position", ["", "7", "0.", ".7", "0.-1", "1.0", "0.1.2", "0.x", "٠.١", "0." + "9" * 40]
+    )
+    async def test_a_position_that_is_none_or_of_another_tenant_is_refused(self, listed, position):
+        answer = await listed.get(f"{INTENTS}?min_position={position}")
+        assert (answer.status, answer.code) == (400, "bad-parameter")
+
+    async def test_a_repeated_command_tells_a_position_as_well(self, listed):
+        said = [await listed.command("/payments/intents", {"amount": "1.00"}) for _ in range(2)]
+        places = [tuple(map(int, each.headers["Treasury-Position"].split("."))) for each in said]
+        assert places[0] <= places[1]

@@ -1,10 +1,6 @@
 """The books as a whole: the trial balance, statements of payees, the tenant's clock."""
 
-import csv
-import io
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -29,11 +25,11 @@ from tables.postgres.lists import (
 )
 from tables.row import restored
 from web.call import Call
-from web.lists import bad_parameter, json_response, parameters, reading
+from web.lists import bad_parameter, format_of, json_response, parameters, reading
 from web.problems import Problem, not_found
+from web.tables import csv_response
 
 ACCOUNTS_MAX = LINES_MAX = 10_000
-_is_number = re.compile(r"-?[0-9]+(\.[0-9]+)?").fullmatch
 PERIODS_MAX, PAYOUTS_MAX = 1_000, 1_000
 
 
@@ -96,7 +92,7 @@ def _text(minor: int, asset: str) -> str:
 async def get_account_statement(call: Call) -> web.StreamResponse:
     """An account's legs between two booked days, with the balance after each; JSON or CSV."""
     given, name = parameters(call), call.request.match_info["account"]
-    wanted = _format(given)
+    wanted = format_of(given)
     async with call.context.desk.view(call.tenant_id) as view:
         asset = given.get("currency") or view.tenant(call.tenant_id).currency
     period = Period(*(_day(end, given[end]) if end in given else None for end in ("from", "to")))
@@ -113,7 +109,7 @@ async def get_account_statement(call: Call) -> web.StreamResponse:
         balance += int(row["minor"])
         lines.append(_statement_line(row, asset, sign * balance))
     if wanted == "csv":
-        return _csv_response(
+        return csv_response(
             ("booked_on", "effective_on", "event_type", "event_id", "debit", "credit", "balance"),
             lines,
         )
@@ -143,25 +139,9 @@ def _statement_line(row: asyncpg.Record, asset: str, balance: int) -> dict[str, 
     }
 
 
-def _format(given: Mapping[str, str]) -> str:
-    wanted = given.get("format", "json")
-    if wanted not in {"json", "csv"}:
-        raise bad_parameter("format", "json or csv")
-    return wanted
-
-
-def _csv_response(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> web.Response:
-    """A table as RFC 4180 has it."""
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\r\n")
-    out.writerow(columns)
-    out.writerows([_harmless(str(row[column])) for column in columns] for row in rows)
-    return web.Response(body=text.getvalue().encode(), content_type="text/csv", charset="utf-8")
-
-
 async def get_statement(call: Call) -> web.StreamResponse:
     """What a payee earned, what was kept back and paid, and what is owed; JSON or CSV."""
-    payee_id, wanted = call.request.match_info["payee_id"], _format(parameters(call))
+    payee_id, wanted = call.request.match_info["payee_id"], format_of(parameters(call))
     tenant_id, owed = call.tenant_id, chart.earnings(payee_id)
     async with call.context.desk.view(tenant_id) as view:
         periods = view.scan(Earnings.prefix_of(tenant_id, payee_id), PERIODS_MAX)
@@ -210,14 +190,7 @@ def _csv(
     for row in paid:
         sent = (f"-{row['amount']}", row["currency"], row["status"], row["provider_reference"])
         rows.append((payee_id, "", "payout", *sent))
-    return _csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
-
-
-def _harmless(text: str) -> str:
-    """No formula for a spreadsheet (OWASP: CSV injection); a number is none."""
-    if text[:1] not in {"=", "+", "-", "@", "\t", "\r"} or _is_number(text):
-        return text
-    return f"'{text}"
+    return csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 async def get_clock(call: Call) -> web.StreamResponse:
