@@ -31,9 +31,12 @@ _PROBLEMS = {
     "403": "The token lacks the scope, or is of another tenant.",
     "404": "There is no such resource.",
     "409": "The resource is not in a state for this, or the same key is being answered.",
+    "413": "The body is larger than is taken here.",
+    "415": "The body is of a media type that is not taken here.",
     "422": "The body, or what it asks for, cannot be.",
     "503": "Not now: ask again with the same key.",
 }
+_OF_BODIES = {"413", "415"}
 _path_member = re.compile(r"\{([a-z_]+)\}").findall
 _words = re.compile(r"[a-z0-9]+").findall
 
@@ -143,6 +146,9 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.scope is None:
         found["default"] = {"description": "What its media type says."}
         return found
+    with_body = route.model is not None or route.media_type
     for status in _PROBLEMS:
+        if status in _OF_BODIES and not with_body:
+            continue
         found[status] = {"$ref": f"#/components/responses/Problem{status}"}
     return found

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from web.middleware import SECURITY_HEADERS
+from web.routes import ROUTES
 
 BALANCES = "/api/v1/alpha/balances"
 
@@ -153,3 +154,13 @@ class TestMetrics:
         assert f'{name}{{method="any",route="unmatched",status="4xx"}} 2.0' in text
         assert "beta" not in text
         assert "random" not in text
+
+
+class TestATenantWeHaveNotHeardOf:
+    @pytest.mark.parametrize(
+        "route", [r for r in ROUTES if r.scope and r.method == "GET"], ids=lambda route: route.name
+    )
+    async def test_is_answered_as_told(self, listed, route):
+        path = re.sub(r"\{(\w+)\}", lambda m: "gamma" if m[1] == "tenant" else "x-1", route.path)
+        answer = await listed.get(path, token=listed.token("gamma", roles=["superuser"]))
+        assert answer.status in {200, 404}, answer.raw

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from agents.accounting import chart
+from agents.registry import View
 from agents.shown import shown
 from streams.money import exponent_of, format_minor, plain
 from streams.timestamps import format_ms
@@ -24,6 +25,7 @@ from tables.postgres.lists import (
     trial_balance,
 )
 from tables.row import restored
+from tables.tenants import Tenant
 from web.call import Call
 from web.lists import bad_parameter, format_of, json_response, parameters, reading
 from web.problems import Problem, not_found
@@ -94,7 +96,7 @@ async def get_account_statement(call: Call) -> web.StreamResponse:
     given, name = parameters(call), call.request.match_info["account"]
     wanted = format_of(given)
     async with call.context.desk.view(call.tenant_id) as view:
-        asset = given.get("currency") or view.tenant(call.tenant_id).currency
+        asset = given.get("currency") or _tenant(view, call).currency
     period = Period(*(_day(end, given[end]) if end in given else None for end in ("from", "to")))
     async with reading(call) as connection:
         before = await opening(connection, call.tenant_id, name, asset, period.since)
@@ -193,10 +195,18 @@ def _csv(
     return csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
+def _tenant(view: View, call: Call) -> Tenant:
+    """The tenant's row. Raises 404: its token may be good before we have heard of it."""
+    tenant = view.row(Tenant, call.tenant_id)
+    if tenant is None:
+        raise Problem(404, "tenant-unknown", "The treasury has not heard of this tenant yet.")
+    return tenant
+
+
 async def get_clock(call: Call) -> web.StreamResponse:
     """The tenant's clock, and whether it can be moved."""
     async with call.context.desk.view(call.tenant_id) as view:
-        tenant = view.tenant(call.tenant_id)
+        tenant = _tenant(view, call)
     now_ms = call.context.clock_ms() + tenant.ahead_ms
     return json_response(
         {
