@@ -25,7 +25,7 @@ from compose.watchdog import end_if_blocked
 class Worker:
     url = ""
 
-    def __init__(self, settings): ...
+    def __init__(self, settings, credentials): ...
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
