@@ -40,6 +40,8 @@ RETRY_AFTER: tuple[timedelta, ...] = tuple(
 AT_ONCE, AT_ONCE_AN_ENDPOINT = 64, 4
 LOOK_EVERY_S = 1.0
 """For what others put on its way, and for what is due again."""
+GATHER_S, MANY = 0.4, 32
+"""Pause between readings, so that one look for endpoints is for many records; not in a backlog."""
 KEPT_FOR = timedelta(days=30)
 FORGET_EVERY_S = 3_600.0
 
@@ -94,6 +96,8 @@ class Webhooks:
             if await self._put_on_their_way(lease.partition, records):
                 came.set()
             await bookmark.move(records[-1].seq)
+            if len(records) < MANY:
+                await asyncio.sleep(GATHER_S)
 
     async def _put_on_their_way(self, partition: int, records: Sequence[Archived]) -> bool:
         """Whether anything is."""
