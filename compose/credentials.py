@@ -71,11 +71,16 @@ class Credentials:
 
     async def _completed(self, vault: Vault) -> Settings:
         settings, found = self.settings, await vault.read()
-        unset = [name for name in self._at_start if name not in settings.model_fields_set]
+        unset = [name for name in self._at_start if not self._is_said(name)]
         values = {name: SecretStr(found[name]) for name in unset if name in found}
         # Validated as all settings are: a bad key in Vault is refused like one in a file.
         kept = {name: getattr(settings, name) for name in settings.model_fields_set}
         return Settings(**{**kept, **values})
+
+    def _is_said(self, name: str) -> bool:
+        """Whether the settings say it themselves; empty says nothing."""
+        is_set = name in self.settings.model_fields_set
+        return is_set and bool(getattr(self.settings, name).get_secret_value())
 
     def _token(self) -> str:
         settings = self.settings

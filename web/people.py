@@ -1,5 +1,6 @@
 """Remembers who calls, so that the audit log has names: user rows from verified claims."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from web.api_keys import AWAY
 from web.claims import Claims
 
 EVERY_S = 3_600.0
+WITHIN_S, AGAIN_S = 1.0, 60.0
+"""How long an act may wait for its name, and how long after that no other does."""
 REMEMBERED_MAX = 100_000
 
 _log = structlog.get_logger("web.people")
@@ -28,7 +31,7 @@ class People:
         self._noted: dict[Claims, float] = {}
 
     async def saw(self, claims: Claims) -> None:
-        """Note them. Without Postgres they are noted the next time: no act waits for its name."""
+        """Note them. While Postgres is away they are not, and an act hardly waits for that."""
         now_s = self._monotonic_s()
         if now_s - self._noted.get(claims, -EVERY_S) < EVERY_S:
             return
@@ -36,16 +39,20 @@ class People:
             self._noted.clear()
         self._noted[claims] = now_s
         try:
-            async with tenant_transaction(self._pool, claims.tenant_id) as connection:
-                await saw_user(
-                    connection,
-                    claims.tenant_id,
-                    claims.subject,
-                    name=claims.name,
-                    email=claims.email,
-                    roles=sorted(claims.roles),
-                    at=datetime.now(UTC),
-                )
+            async with asyncio.timeout(WITHIN_S):
+                await self._note(claims)
         except (*AWAY, asyncpg.PostgresError) as error:
-            del self._noted[claims]
+            self._noted[claims] = now_s - EVERY_S + AGAIN_S
             _log.warning("user not noted", error=type(error).__name__)
+
+    async def _note(self, claims: Claims) -> None:
+        async with tenant_transaction(self._pool, claims.tenant_id) as connection:
+            await saw_user(
+                connection,
+                claims.tenant_id,
+                claims.subject,
+                name=claims.name,
+                email=claims.email,
+                roles=sorted(claims.roles),
+                at=datetime.now(UTC),
+            )

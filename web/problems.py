@@ -84,7 +84,7 @@ def from_error(error: Exception) -> Problem:
 def body_of(problem: Problem, request_id: str) -> bytes:
     """The problem as JSON."""
     members: dict[str, object] = {
-        "type": f"urn:treasury:problem:{problem.code}",
+        "type": f"/docs/errors#{problem.code}",
         "title": problem.code.replace("-", " ").replace("_", " ").capitalize(),
         "status": problem.status,
         "detail": problem.detail,

@@ -519,6 +519,7 @@ _OPEN: tuple[Route, ...] = (
     Route("GET", "/openapi.json", specs.openapi, None, summary="This API, as OpenAPI 3.1."),
     Route("GET", "/asyncapi.json", specs.asyncapi, None, summary="The events, as AsyncAPI 3.0."),
     Route("GET", "/docs", specs.docs, None, summary="Both, to read."),
+    Route("GET", "/docs/errors", specs.errors, None, summary="What each code of an error means."),
 )
 
 ROUTES = (

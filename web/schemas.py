@@ -252,7 +252,7 @@ PAYEE = record(
 )
 PROBLEM = record(
     {
-        "type": {"type": "string", "format": "uri"},
+        "type": {"type": "string", "format": "uri-reference"},
         "title": _STRING,
         "status": _INTEGER,
         "detail": _STRING,

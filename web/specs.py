@@ -18,6 +18,7 @@ from streams.money import ENCODER
 from web import asyncapi as events
 from web import openapi as paths
 from web.call import Call
+from web.catalogue import FAMILIES, OF_DECISIONS, OF_THE_API
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a}
@@ -67,7 +68,16 @@ async def asyncapi(_call: Call) -> web.StreamResponse:
 
 async def docs(_call: Call) -> web.StreamResponse:
     """One page without scripts, fonts or anything from elsewhere."""
-    response = web.Response(text=_page(), content_type="text/html")
+    return _shown(_page())
+
+
+async def errors(_call: Call) -> web.StreamResponse:
+    """Every code of a problem; the `type` of a problem leads to its line here."""
+    return _shown(_errors())
+
+
+def _shown(page: str) -> web.Response:
+    response = web.Response(text=page, content_type="text/html")
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
     response.headers["Content-Security-Policy"] = policy
@@ -86,14 +96,40 @@ def _page() -> str:
             operations.setdefault(operation["tags"][0], []).append(told)
     parts = [f"<h2>{escape(tag)}</h2>{''.join(found)}" for tag, found in operations.items()]
     messages = "".join(_message(each) for each in said["components"]["messages"].values())
+    return _document(
+        "Treasury API",
+        f"<p>{escape(api['info']['description'])}</p>"
+        "<p>For programs: <a href=/openapi.json>openapi.json</a>,"
+        " <a href=/asyncapi.json>asyncapi.json</a>."
+        " <a href=/docs/errors>What each error means.</a></p>"
+        f"{''.join(parts)}<h2>events</h2>{messages}",
+    )
+
+
+@cache
+def _errors() -> str:
+    about = (
+        "<p>Errors are problems (RFC 9457). <code>code</code> never changes its meaning;"
+        " <code>detail</code> is for people. <a href=/docs>All routes.</a></p>"
+    )
+    parts = [about]
+    for title, codes in (
+        ("Of the API", OF_THE_API),
+        ("Of decisions", {**OF_DECISIONS, **FAMILIES}),
+    ):
+        lines = "".join(
+            f'<dt id="{escape(code)}"><code>{escape(code)}</code></dt><dd>{escape(told)}</dd>'
+            for code, told in sorted(codes.items())
+        )
+        parts.append(f"<h2>{title}</h2><dl>{lines}</dl>")
+    return _document("Errors of the Treasury API", "".join(parts))
+
+
+def _document(title: str, body: str) -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width'>"
-        f"<title>Treasury API</title><style>{_STYLE}</style><h1>Treasury API</h1>"
-        f"<p>{escape(api['info']['description'])}</p>"
-        "<p>For programs: <a href=/openapi.json>openapi.json</a>,"
-        " <a href=/asyncapi.json>asyncapi.json</a></p>"
-        f"{''.join(parts)}<h2>events</h2>{messages}</html>"
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{body}</html>"
     )
 
 

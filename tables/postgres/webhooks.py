@@ -303,7 +303,8 @@ _REPLAY = """
     SELECT m.tenant_id, $2, m.event_id, m.event_type, m.partition, m.body, 'pending', $3, $3
     FROM emitted m {narrowed}
     ON CONFLICT (tenant_id, endpoint_id, event_id)
-    DO UPDATE SET state = 'pending', attempts = 0, next_at = $3, delivered_at = NULL
+    DO UPDATE SET state = 'pending', attempts = 0, created_at = $3, next_at = $3,
+                  delivered_at = NULL
     RETURNING d.event_id
 """
 
@@ -358,10 +359,9 @@ async def replay_range(
 async def forget_deliveries(
     connection: asyncpg.Connection, partition: int, before: datetime
 ) -> None:
-    """Delete what ended, and was begun before this moment."""
+    """Delete what was begun before this moment, also what waits for an endpoint to be enabled."""
     await connection.execute(
-        """DELETE FROM webhook_deliveries
-           WHERE partition = $1 AND state <> 'pending' AND created_at < $2""",
+        "DELETE FROM webhook_deliveries WHERE partition = $1 AND created_at < $2",
         partition,
         before,
     )

@@ -19,6 +19,7 @@ from tests.web.schema import answer_violations
 from web import scopes
 from web.api_keys import ApiKeys
 from web.call import Context, Settings
+from web.catalogue import meaning_of
 from web.local_issuer import LocalIssuer
 from web.metrics import Metrics
 from web.people import People
@@ -45,6 +46,7 @@ class Answer:
         assert self.headers["Content-Type"] == "application/problem+json"
         assert self.json["status"] == self.status
         assert self.json["request_id"] == self.headers["X-Request-Id"]
+        assert meaning_of(self.json["code"]), f"{self.json['code']} is not in the catalogue"
         return self.json["code"]
 
 

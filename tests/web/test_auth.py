@@ -210,7 +210,12 @@ class TestAuthorisation:
     def test_only_these_are_open_to_all(self):
         opened = {route.path for route in ROUTES if route.scope is None}
         operations = {"/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"}
-        assert opened == operations | {"/openapi.json", "/asyncapi.json", "/docs"}
+        assert opened == operations | {
+            "/openapi.json",
+            "/asyncapi.json",
+            "/docs",
+            "/docs/errors",
+        }
 
     def test_whatever_moves_money_demands_a_key(self):
         changing = [route for route in ROUTES if route.method not in {"GET", "HEAD"}]

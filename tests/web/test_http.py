@@ -80,7 +80,7 @@ class TestProblems:
     async def test_have_the_members_of_the_standard(self, api):
         answer = await api.get("/nothing")
         assert set(answer.json) == {"type", "title", "status", "detail", "code", "request_id"}
-        assert answer.json["type"] == "urn:treasury:problem:not-found"
+        assert answer.json["type"] == "/docs/errors#not-found"
 
     async def test_of_another_tenants_resource_are_those_of_an_unknown_one(self, listed, desk):
         made = await listed.command("/payments/intents", {"amount": "1"})

@@ -110,8 +110,7 @@ CREATE INDEX webhook_deliveries_due ON webhook_deliveries (partition, next_at)
     WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries
     (tenant_id, endpoint_id, created_at, event_id);
-CREATE INDEX webhook_deliveries_done ON webhook_deliveries (partition, created_at)
-    WHERE state <> 'pending';
+CREATE INDEX webhook_deliveries_old ON webhook_deliveries (partition, created_at);
 
 REVOKE ALL ON master_keys, secrets, audit_log, api_keys, users, webhook_endpoints,
     webhook_deliveries FROM PUBLIC;

@@ -354,19 +354,22 @@ class TestWhereWeDoNotConnect:
 
 @pytest.mark.usefixtures("quick")
 class TestOldDeliveries:
-    async def test_are_forgotten_but_what_is_pending_stays(
+    async def test_are_forgotten_also_what_waits_for_its_endpoint(
         self, database, shelf, one, clock, monkeypatch
     ):
         monkeypatch.setattr(role, "FORGET_EVERY_S", 0.05)
         await register(database, one.url)
-        one.says = [200, 500]
+        one.says = [200, 410]
         await say(shelf, 1)
         async with carrying(database, clock) as task:
             await until(lambda: all_in(database, "delivered"), task)
             await say(shelf, 2)
             await until(lambda: _attempted(database, 2), task)
-            clock.now += role.KEPT_FOR + timedelta(days=1)
-            await until(lambda: _only(database, "out-2"), task)
+            clock.now += role.KEPT_FOR - timedelta(days=1)
+            await asyncio.sleep(0.2)
+            assert set(await states(database)) == {"out-1", "out-2"}
+            clock.now += timedelta(days=2)
+            await until(lambda: _only(database), task)
 
 
 async def _only(database, *event_ids) -> bool:
