@@ -15,6 +15,8 @@ from compose.local.accounts import temporary_folder
 from compose.up import DEMO_TENANT, Local, Running, seed_demo
 from tests.e2e.cluster import seed_of_run
 
+SEED = 20260302
+"""Of the small run: what lands does not depend on luck; the long run draws another each time."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -39,13 +41,13 @@ async def running(home: Path) -> AsyncIterator[Running]:
         yield running
 
 
-async def _fuzz(running: Running, examples: int, phases: str) -> None:
+async def _fuzz(running: Running, examples: int, phases: str, seed: int) -> None:
     options = [
         *("--url", running.urls[0]),
         *("--checks", ",".join(CHECKS)),
         *("--phases", phases),
         *("--max-examples", str(examples)),
-        *("--seed", str(seed_of_run())),
+        *("--seed", str(seed)),
         *("--workers", "2"),
         *("--request-timeout", "20"),
         *("-H", f"Authorization: Bearer {running.token(DEMO_TENANT)}"),
@@ -72,9 +74,9 @@ async def _fuzz(running: Running, examples: int, phases: str) -> None:
 class TestEveryOperation:
     @pytest.mark.timeout(420)
     async def test_answers_as_it_is_told(self, running):
-        await _fuzz(running, 5, "fuzzing")
+        await _fuzz(running, 5, "fuzzing", SEED)
 
     @pytest.mark.long
     @pytest.mark.timeout(3_600)
     async def test_answers_a_hundred_times_as_it_is_told(self, running):
-        await _fuzz(running, 100, "examples,coverage,fuzzing")
+        await _fuzz(running, 100, "examples,coverage,fuzzing", seed_of_run())
