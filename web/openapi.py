@@ -59,6 +59,7 @@ def specification(routes: Iterable[Route]) -> dict[str, Any]:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
+            "parameters": _SHARED,
             "responses": {
                 f"Problem{status}": {
                     "description": words,
@@ -102,16 +103,30 @@ def _tag(route: Route) -> str:
 
 def _parameters(route: Route) -> Iterable[Mapping[str, Any]]:
     for name in _path_member(route.path):
-        yield _parameter("path", name, required=True)
-    for name in (*route.filters, *(OF_LISTS if route.paged else ())):
+        yield _shared(name) if name in _SHARED else _parameter("path", name, required=True)
+    for name in route.filters:
         yield _parameter("query", name)
+    for name in OF_LISTS if route.paged else ():
+        yield _shared(name)
     if route.idempotent:
-        yield _parameter("header", "Idempotency-Key", required=True)
+        yield _shared("Idempotency-Key")
+
+
+def _shared(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/parameters/{name}"}
 
 
 def _parameter(place: str, name: str, *, required: bool = False) -> dict[str, Any]:
     schema, example = PARAMETERS.get(name, ({"type": "string"}, f"{name.replace('_', '-')}-1"))
     return {"name": name, "in": place, "required": required, "schema": schema, "example": example}
+
+
+_SHARED: Mapping[str, dict[str, Any]] = {
+    "tenant": _parameter("path", "tenant", required=True),
+    **{name: _parameter("query", name) for name in OF_LISTS},
+    "Idempotency-Key": _parameter("header", "Idempotency-Key", required=True),
+}
+"""Parameters of many operations."""
 
 
 def _body(route: Route, components: dict[str, Schema]) -> dict[str, Any]:

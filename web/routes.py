@@ -19,7 +19,8 @@ from tables.settlements import Settlement
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import ops, schemas, scopes, specs
-from web.api import audit, balances, books, entries, events, keys, payments, secrets, webhooks
+from web.access import ACCESS
+from web.api import balances, books, entries, events, payments
 from web.api.resources import FILTERS, getting, list_invoices
 from web.bodies import body_of
 from web.call import Route
@@ -310,186 +311,6 @@ _LEDGER: tuple[Route, ...] = (
     ),
 )
 
-_SECRETS: tuple[Route, ...] = tuple(
-    Route(
-        method,
-        f"{within}/secrets{rest}",
-        handler,
-        scope,
-        model=secrets.PutSecretBody if method == "PUT" else None,
-        summary=f"{words}{whose}",
-        shows=schemas.SECRET if rest else schemas.listed(schemas.SECRET),
-        tier=tier,
-    )
-    for within, tier, whose in (
-        (f"{API}/platform", 0, " of the platform, for tenants that have none of their own."),
-        (TENANT, 1, "."),
-    )
-    for method, rest, handler, scope, words in (
-        ("GET", "", secrets.list_all, scopes.SECRETS_READ, "List the names of secrets"),
-        ("GET", "/{name}", secrets.get, scopes.SECRETS_READ, "Look at a secret's version"),
-        ("PUT", "/{name}", secrets.put, scopes.SECRETS_WRITE, "Set a secret"),
-        ("DELETE", "/{name}", secrets.remove, scopes.SECRETS_WRITE, "Forget a secret"),
-    )
-)
-
-_ACCESS: tuple[Route, ...] = (
-    *_SECRETS,
-    Route(
-        "POST",
-        f"{TENANT}/api-keys",
-        keys.create,
-        scopes.API_KEYS_WRITE,
-        model=keys.CreateApiKeyBody,
-        summary="Make an API key for a service; its secret is shown this once.",
-        shows=schemas.NEW_API_KEY,
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/api-keys",
-        keys.list_all,
-        scopes.API_KEYS_READ,
-        summary="List API keys, newest first.",
-        shows=paged(schemas.API_KEY),
-        paged=True,
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/api-keys/{{key_id}}",
-        keys.get,
-        scopes.API_KEYS_READ,
-        summary="Get an API key, without its secret.",
-        shows=schemas.API_KEY,
-    ),
-    Route(
-        "POST",
-        f"{TENANT}/api-keys/{{key_id}}/rotate",
-        keys.rotate,
-        scopes.API_KEYS_WRITE,
-        model=keys.RotateApiKeyBody,
-        summary="Give an API key a new secret; the one before stays good for `overlap_s` seconds.",
-        shows=schemas.NEW_API_KEY,
-    ),
-    Route(
-        "DELETE",
-        f"{TENANT}/api-keys/{{key_id}}",
-        keys.revoke,
-        scopes.API_KEYS_WRITE,
-        summary="Revoke an API key.",
-        shows=schemas.API_KEY,
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/audit-log",
-        audit.list_lines,
-        scopes.AUDIT_READ,
-        summary="List who changed the configuration or asked for a command, newest first.",
-        shows=paged(schemas.AUDIT_LINE),
-        filters=("actor", "action", "from", "to"),
-        paged=True,
-    ),
-)
-
-_ENDPOINT = f"{TENANT}/webhook-endpoints/{{endpoint_id}}"
-_WEBHOOKS: tuple[Route, ...] = (
-    Route(
-        "POST",
-        f"{TENANT}/webhook-endpoints",
-        webhooks.create,
-        scopes.WEBHOOKS_WRITE,
-        model=webhooks.EndpointBody,
-        summary="Register an endpoint for our events; its secret is shown this once.",
-        shows=schemas.NEW_ENDPOINT,
-    ),
-    Route(
-        "GET",
-        f"{TENANT}/webhook-endpoints",
-        webhooks.list_all,
-        scopes.WEBHOOKS_READ,
-        summary="List webhook endpoints, newest first.",
-        shows=paged(schemas.ENDPOINT),
-        paged=True,
-    ),
-    Route(
-        "GET",
-        _ENDPOINT,
-        webhooks.get,
-        scopes.WEBHOOKS_READ,
-        summary="Get a webhook endpoint, without its secret.",
-        shows=schemas.ENDPOINT,
-    ),
-    Route(
-        "PUT",
-        _ENDPOINT,
-        webhooks.update,
-        scopes.WEBHOOKS_WRITE,
-        model=webhooks.EndpointBody,
-        summary="Change where events go, and which.",
-        shows=schemas.ENDPOINT,
-    ),
-    Route(
-        "DELETE",
-        _ENDPOINT,
-        webhooks.delete,
-        scopes.WEBHOOKS_WRITE,
-        summary="Forget a webhook endpoint.",
-        shows=schemas.ENDPOINT,
-    ),
-    *(
-        Route(
-            "POST",
-            f"{_ENDPOINT}/{verb}",
-            handler,
-            scopes.WEBHOOKS_WRITE,
-            model=model,
-            summary=summary,
-            shows=shows,
-        )
-        for verb, handler, model, summary, shows in (
-            (
-                "enable",
-                webhooks.enable,
-                None,
-                "Send events again; those said meanwhile can be replayed.",
-                schemas.ENDPOINT,
-            ),
-            ("disable", webhooks.disable, None, "Send no more events.", schemas.ENDPOINT),
-            (
-                "rotate",
-                webhooks.rotate,
-                webhooks.RotateSecretBody,
-                "Give an endpoint a new secret; both sign for `overlap_s` seconds.",
-                schemas.NEW_ENDPOINT,
-            ),
-            ("test", webhooks.test, None, "Send an event that means nothing.", schemas.TESTED),
-            (
-                "replay",
-                webhooks.replay_range,
-                webhooks.ReplayBody,
-                "Send the events of a range of time again.",
-                schemas.REPLAYED,
-            ),
-            (
-                "deliveries/{event_id}/replay",
-                webhooks.replay_one,
-                None,
-                "Send one event again.",
-                schemas.REPLAYED,
-            ),
-        )
-    ),
-    Route(
-        "GET",
-        f"{_ENDPOINT}/deliveries",
-        webhooks.list_deliveries,
-        scopes.WEBHOOKS_READ,
-        summary="List events on their way to an endpoint, or there, newest first.",
-        shows=paged(schemas.DELIVERY),
-        filters=("state", "event_type", "from", "to"),
-        paged=True,
-    ),
-)
-
 _OPEN: tuple[Route, ...] = (
     Route(
         "GET",
@@ -529,7 +350,6 @@ ROUTES = (
     *_PAYOUTS,
     *_BOOKS,
     *_LEDGER,
-    *_ACCESS,
-    *_WEBHOOKS,
+    *ACCESS,
     *_OPEN,
 )

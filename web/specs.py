@@ -92,7 +92,7 @@ def _page() -> str:
     operations: dict[str, list[str]] = {}
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
-            told = _operation(method.upper(), path, operation)
+            told = _operation(method.upper(), path, operation, api["components"]["parameters"])
             operations.setdefault(operation["tags"][0], []).append(told)
     parts = [f"<h2>{escape(tag)}</h2>{''.join(found)}" for tag, found in operations.items()]
     messages = "".join(_message(each) for each in said["components"]["messages"].values())
@@ -133,13 +133,19 @@ def _document(title: str, body: str) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(
+    method: str, path: str, operation: dict[str, Any], shared: dict[str, dict[str, Any]]
+) -> str:
+    parameters = [
+        shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+        for each in operation["parameters"]
+    ]
     scopes = [scope for need in operation["security"] for scope in need["token"]]
     lines = [f'curl -X {method} "$URL{path.replace("{tenant}", "$TENANT")}"']
     if scopes:
         lines.append('-H "Authorization: Bearer $TOKEN"')
-    queries = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
-    if any(p["in"] == "header" for p in operation["parameters"]):
+    queries = [each["name"] for each in parameters if each["in"] == "query"]
+    if any(each["in"] == "header" for each in parameters):
         lines.append("-H 'Idempotency-Key: …'")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content:
