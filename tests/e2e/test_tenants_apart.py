@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import nats
 import pytest
 import pytest_asyncio
@@ -21,6 +22,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from compose.calling import Accepted, Caller
+from compose.local.accounts import temporary_folder
 from compose.up import Local, Running
 from tests.e2e.test_ledger import day
 from tests.web.schema import answer_violations
@@ -78,7 +80,7 @@ class Two:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def two(tmp_path_factory: pytest.TempPathFactory, home_of_module: Path) -> AsyncIterator[Two]:
+async def two(home_of_module: Path) -> AsyncIterator[Two]:
     local = Local(home_of_module, "apache", partitions=4, workers=2, port=0)
     async with Running(local, print) as running:
         await running.ready()
@@ -121,8 +123,6 @@ async def two(tmp_path_factory: pytest.TempPathFactory, home_of_module: Path) ->
 @pytest.fixture(scope="module")
 def home_of_module() -> Any:
     """A folder that the unprivileged account of PostgreSQL can enter."""
-    from compose.local.accounts import temporary_folder
-
     with temporary_folder("treasury-apart-") as folder:
         yield folder / "home"
 
@@ -327,8 +327,6 @@ class TestTheCanary:
 
 async def _dump(dsn: str) -> str:
     """Every row of every table, bytes as text where they are text."""
-    import asyncpg
-
     connection = await asyncpg.connect(dsn)
     try:
         tables = await connection.fetch(
@@ -348,7 +346,6 @@ async def _dump(dsn: str) -> str:
 class TestEqualRequests:
     async def test_of_fifty_at_once_one_counts_and_all_answers_are_equal(self, two):
         alpha = two.alpha.tenant_id
-        body = {"amount": "12.50", "order_id": "fifty", "customer_id": "c"}
         for path, body in (
             ("/api/v1/payments/intents", {"amount": "12.50", "order_id": "fifty"}),
             (
