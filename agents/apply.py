@@ -163,6 +163,7 @@ def _call(event: Event[Any], effect: CallGateway, overlay: Overlay, draft: Draft
             effect.operation,
             effect.subject_id,
             deadline_ms=effect.deadline_ms,
+            created_ms=event.now_ms,
         )
     )
     overlay.put(Due(effect.deadline_ms, "call", event.tenant_id, effect.call_id))

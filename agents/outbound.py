@@ -27,6 +27,10 @@ OUTBOUND: Mapping[str, Told] = {
         "Money for a payment is here, proven by its provider or taken in cash.",
         "payment_id order_id amount provider_reference currency provider invoice_id late sequence",
     ),
+    "treasury.payment.authorized": Told(
+        "A payer's money is held for a payment until it is captured.",
+        "payment_id order_id amount currency provider provider_reference sequence",
+    ),
     "treasury.payment.failed": Told(
         "An attempt failed; the payment can be tried again unless this is final.",
         "payment_id order_id amount currency provider reason final sequence",

@@ -18,7 +18,16 @@ from tables.earnings import Deduction, Earnings
 from tables.invoices import Invoice, Line, Order, PaymentLink
 from tables.journals import Conversion, Journal, Leg
 from tables.payables import Bill, BillLine, Expense
-from tables.payments import Case, Credit, Dispute, Payment, Placement, Refund, Taken
+from tables.payments import (
+    Case,
+    Credit,
+    Dispute,
+    GatewayCall,
+    Payment,
+    Placement,
+    Refund,
+    Taken,
+)
 from tables.payouts import Payout
 from tables.purchases import Item, Purchase
 from tables.row import Row
@@ -30,7 +39,8 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Invoice: "total tax paid credited withheld written_off to_withhold",
     Line: "net tax",
     Order: "sold_net sold_tax",
-    Payment: "amount received refunded refund_pending disputed",
+    Payment: "amount received refunded refund_pending disputed authorized capturing",
+    GatewayCall: "",
     Placement: "amount",
     Case: "amount",
     Credit: "amount",
@@ -73,10 +83,15 @@ COMPUTED: Mapping[type[Row], str] = {
     Budget: "remaining",
     DrawerSession: "begun_with expected left",
 }
-NAMES = {"asset": "currency", "float_minor": "opening_float", "minor": "amount"}
+NAMES = {
+    "asset": "currency",
+    "gateway": "provider",
+    "float_minor": "opening_float",
+    "minor": "amount",
+}
 TOTALS = (Invoice, Bill, Expense)
 QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
-HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken"})
+HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken", "nonce"})
 
 
 def shown(row: Row) -> dict[str, Any]:

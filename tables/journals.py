@@ -1,6 +1,7 @@
 """Journals that people post by hand, their reversals, and conversions between currencies.
 
-States of a journal: posted → reversed; of a conversion: quoted → completed | cancelled. Guarantees:
+States of a journal: held (above the tenant's limit, until somebody else approves) → posted →
+reversed, or rejected; of a conversion: quoted → completed | cancelled. Guarantees:
 a journal balances per currency and is reversed at most once. Constraints: a leg on a control
 account names the item it belongs to.
 """
@@ -22,7 +23,7 @@ class Leg(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 @register
 class Journal(Row, frozen=True):
-    """One journal as posted; its effective day is tenant-local, ISO 8601."""
+    """One journal; its effective day is tenant-local, ISO 8601. One that is held posts nothing."""
 
     KIND = "jn"
     KEY = ("tenant_id", "journal_id")
@@ -39,6 +40,7 @@ class Journal(Row, frozen=True):
     posted_by: str = ""
     created_ms: int = 0
     version: int = 1
+    approved_by: str = ""
 
 
 @register

@@ -1,10 +1,11 @@
 """Payments, the gateway calls they make, and the references that keep one payment from two homes.
 
 States of a payment: requires_action → processing → succeeded | requires_action (attempt failed);
-expired; cancelled. Of a call: requested → granted → done | unknown. Guarantees: money counts once
-per (provider, direction, provider reference), by whichever route it is reported first; a terminal
-payment is overwritten by proven money alone. Constraints: refunded, pending and disputed money
-never exceed what was received.
+expired; cancelled. One captured by hand: processing → requires_capture → processing → succeeded,
+or cancelled or expired once the payer's money is let go. Of a call: requested → granted → done |
+unknown. Guarantees: money counts once per (provider, direction, provider reference), by whichever
+route it is reported first; a terminal payment is overwritten by proven money alone. Constraints:
+refunded, pending and disputed money never exceed what was received.
 """
 
 import msgspec
@@ -22,7 +23,11 @@ class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 @register
 class Payment(Row, frozen=True):
-    """A payment intent; `amount` in minor units of `asset`, `received` of what truly came."""
+    """A payment intent; `amount` in minor units of `asset`, `received` of what truly came.
+
+    `authorized` is what the payer's bank holds for it under the provider's reference
+    `authorization`, `capturing` what we asked to have of it. `attempt` counts calls made for it.
+    """
 
     KIND = "pi"
     KEY = ("tenant_id", "payment_id")
@@ -52,6 +57,12 @@ class Payment(Row, frozen=True):
     refund_pending: int = 0
     disputed: int = 0
     settlement_id: str = ""
+    reference: str = ""
+    capture_method: str = "automatic"  # automatic | manual
+    authorized: int = 0
+    authorization: str = ""
+    capturing: int = 0
+    capture_before_ms: int = 0
 
     @property
     def refundable(self) -> int:
@@ -60,8 +71,36 @@ class Payment(Row, frozen=True):
 
 
 @register
+class OpenIntent(Row, frozen=True):
+    """The newest intent for an order, or for an invoice that is of none: one is open at a time."""
+
+    KIND = "oi"
+    KEY = ("tenant_id", "order_id", "invoice_id")
+
+    tenant_id: str
+    order_id: str
+    invoice_id: str
+    payment_id: str
+
+
+@register
+class IntentReference(Row, frozen=True):
+    """The intent that a caller's own reference names, for ever."""
+
+    KIND = "ir"
+    KEY = ("tenant_id", "reference")
+
+    tenant_id: str
+    reference: str
+    payment_id: str
+
+
+@register
 class GatewayCall(Row, frozen=True):
-    """One wish to call a gateway; only the holder of the granted nonce may send it."""
+    """One wish to call a gateway; only the holder of the granted nonce may send it.
+
+    Of a payment, these are its attempts: what was tried, and how it ended.
+    """
 
     KIND = "ca"
     KEY = ("tenant_id", "call_id")
@@ -75,6 +114,9 @@ class GatewayCall(Row, frozen=True):
     nonce: str = ""
     deadline_ms: int = 0
     outcome: str = ""
+    failure: str = ""
+    provider_reference: str = ""
+    created_ms: int = 0
 
 
 @register
@@ -140,9 +182,10 @@ class Taken(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Refund(Row, frozen=True):
     """Money on its way back to who paid it; refund:pending = Σ refunds in flight.
 
-    States: submitted → completed | failed (what was taken goes back). Guarantees: of one payment
-    never more is given back than is refundable; a fee stays where it is. Constraints: the amount
-    never changes; cash is given back at once.
+    States: held (above the tenant's limit, until somebody else approves) → submitted → completed |
+    failed (what was taken goes back). Guarantees: of one payment never more is given back than is
+    refundable; a fee stays where it is. Constraints: the amount never changes; cash is given back
+    at once; who asked for one that is held cannot let it go.
     """
 
     KIND = "re"
@@ -163,6 +206,8 @@ class Refund(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     settlement_id: str = ""
+    requested_by: str = ""
+    approved_by: str = ""
 
 
 @register

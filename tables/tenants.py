@@ -17,9 +17,9 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     `taxes` are what comes on top of VAT, by name; percentages are basis points (1/100 %).
     `dunning_days` are counted from the due date. `cut_off_minutes` after local midnight end a
-    settlement's day. An expense up to `expense_limit` needs nobody's approval, a payout above
-    `payout_limit` needs somebody's. A bill may differ from what was received by the greater of the
-    two tolerances.
+    settlement's day. An expense up to `expense_limit` needs nobody's approval; a payout, refund or
+    journal above its limit needs somebody's. A bill may differ from what was received by the
+    greater of the two tolerances.
     """
 
     taxes: list[str] = []
@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
     tolerance_bp: int = 200
     tolerance_minor: int = 0
     cut_off_minutes: int = 0
+    refund_limit: int = -1
+    journal_limit: int = -1
 
 
 @register
@@ -59,6 +61,10 @@ class Tenant(Row, frozen=True):
     ahead_ms: int = 0
     watched: tuple[str, ...] = ()
     told_ms: int = 0  # of the newest event that told of it
+
+    def needs_two(self, limit: int, asset: str, minor: int) -> bool:
+        """Whether `minor` units need a second person: above a limit, or of another currency."""
+        return limit >= 0 and (asset != self.currency or minor > limit)
 
 
 @register

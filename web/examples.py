@@ -32,6 +32,7 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
     "type": ({"enum": ["sales", "supplier"]}, "sales"),
     "status": ({"type": "string"}, "open"),
     "party": ({"type": "string"}, "customer-1"),
+    "metadata": ({"type": "string", "pattern": "^[^:]+:"}, "till:7"),
     "event_type": ({"type": "string"}, "cafe.order.created"),
     "Idempotency-Key": ({"type": "string", "minLength": 1, "maxLength": 255}, "order-1-pay"),
 }

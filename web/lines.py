@@ -37,6 +37,7 @@ _SHOWS: Mapping[str, type[Row]] = {
     "payment_intent": Payment,
     "payment": Payment,
     "payment.refund": Refund,
+    "refund": Refund,
     "dispute": Dispute,
     "case": Case,
     "invoice": Invoice,
@@ -47,13 +48,16 @@ _SHOWS: Mapping[str, type[Row]] = {
     "plan": Plan,
     "subscription": Subscription,
     "journal.reverse": Journal,
+    "journal.reject": Journal,
     "conversion": Conversion,
     "threshold": Threshold,
     "account": AccountRule,
     "hold": Hold,
 }
+_JOURNAL_POSTED: Schema = {"allOf": [ref("Journal"), record({"balances": JOURNAL_BALANCES})]}
 _SAYS: Mapping[str, Schema] = {
-    "journal.post": {"allOf": [ref("Journal"), record({"balances": JOURNAL_BALANCES})]},
+    "journal.post": _JOURNAL_POSTED,
+    "journal.approve": _JOURNAL_POSTED,
     "journal.batch": record(
         {"journals": {"type": "array", "items": ref("Journal")}, "balances": JOURNAL_BALANCES}
     ),

@@ -49,7 +49,25 @@ _PAYMENTS: tuple[Route, ...] = (
         shows=ref("Payment"),
     ),
     # Tenant in the path, the same as in the token.
-    *resource("/payments/intents", Payment, "payment_id", scopes.PAYMENTS_READ, *_OF_ORDER),
+    *resource(
+        *("/payments/intents", Payment, "payment_id", scopes.PAYMENTS_READ),
+        *(*_OF_ORDER, "metadata"),
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/payments/intents/{{payment_id}}/attempts",
+        payments.list_attempts,
+        scopes.PAYMENTS_READ,
+        summary="List what was tried for a payment, newest first, and how it ended.",
+        shows=paged(ref("GatewayCall")),
+        paged=True,
+    ),
+    act(
+        "/payments/intents/{payment_id}/capture",
+        "payment.capture",
+        scopes.PAYMENTS_WRITE,
+        "Take what the payer's bank holds, in part or whole.",
+    ),
     act(
         "/payments/intents/{payment_id}/cancel",
         "payment.cancel",
@@ -69,6 +87,18 @@ _PAYMENTS: tuple[Route, ...] = (
         "Note that the payer's bank took money back.",
     ),
     *resource("/refunds", Refund, "refund_id", scopes.PAYMENTS_READ),
+    act(
+        "/refunds/{refund_id}/approve",
+        "refund.approve",
+        scopes.REFUNDS_APPROVE,
+        "Let a refund go that somebody else asked for.",
+    ),
+    act(
+        "/refunds/{refund_id}/reject",
+        "refund.reject",
+        scopes.REFUNDS_APPROVE,
+        "Do not send a refund that waits.",
+    ),
     *resource("/disputes", Dispute, "dispute_id", scopes.PAYMENTS_READ),
     act(
         "/disputes/{dispute_id}/close",
@@ -190,6 +220,18 @@ _BOOKS: tuple[Route, ...] = (
         "journal.reverse",
         scopes.BOOKS_WRITE,
         "Reverse a journal.",
+    ),
+    act(
+        "/journals/{journal_id}/approve",
+        "journal.approve",
+        scopes.BOOKS_APPROVE,
+        "Post a journal that somebody else asked for.",
+    ),
+    act(
+        "/journals/{journal_id}/reject",
+        "journal.reject",
+        scopes.BOOKS_APPROVE,
+        "Do not post a journal that waits.",
     ),
     act("/conversions", "conversion.create", scopes.BOOKS_WRITE, "Quote a conversion."),
     *resource("/conversions", Conversion, "conversion_id", scopes.BOOKS_READ),

@@ -5,6 +5,7 @@ receivable an invoice (a credit lowers what is asked for), payable a bill, custo
 customer, suspense a case. grni, payouts, refunds and disputes have commands of their own.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,23 @@ def post(event: Event[Any], view: View, journal: Journal) -> Iterator[Effect]:
     ]
     yield Post(postings, journal.day)
     yield Put(journal)
+
+
+def needs_two(view: View, journal: Journal) -> bool:
+    """Whether its debits in any currency are more than one person may post alone."""
+    tenant, sums = view.tenant(journal.tenant_id), Counter[str]()
+    for leg in journal.legs:
+        sums[leg.asset] += max(leg.minor, 0)
+    limit = tenant.settings.journal_limit
+    return any(tenant.needs_two(limit, asset, minor) for asset, minor in sums.items())
+
+
+def tried(event: Event[Any], view: View, journal: Journal) -> Iterator[Refuse]:
+    """Why the journal could not be posted now; nothing if it could. Nothing happens."""
+    for effect in post(event, view, journal):
+        if isinstance(effect, Refuse):
+            yield effect
+            return
 
 
 def reversal(journal: Journal, journal_id: str, day: str) -> Journal:

@@ -56,8 +56,7 @@ def request(
     yield from _subject(event, view, payout, pending=payout.amount)
     if payout.reference:
         yield Put(PayoutReference(event.tenant_id, payout.reference, payout.payout_id))
-    limit = tenant.settings.payout_limit
-    if limit >= 0 and (payout.asset != tenant.currency or payout.amount > limit):
+    if tenant.needs_two(tenant.settings.payout_limit, payout.asset, payout.amount):
         yield Put(payout)
         return payout
     return (yield from submit(event, payout))

@@ -2,8 +2,9 @@
 
 From an invoice: revenue + tax:output / refund:pending, which is a credit note of the refunded part.
 From a customer's credit, or a case: customer:credit or suspense / refund:pending. Failed: all goes
-back to where it was taken. The provider's fee stays. Refundable = received - refunded - pending -
-disputed. Guarantee: refund:pending = Σ refunds in flight.
+back to where it was taken. Above the tenant's limit it is held until somebody else approves. The
+provider's fee stays. Refundable = received - refunded - pending - disputed. Guarantee:
+refund:pending = Σ refunds in flight.
 """
 
 from collections.abc import Generator, Iterator
@@ -25,9 +26,12 @@ MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwh
 
 
 def request(
-    event: Event[Any], view: View, payment: Payment, amount: int, reason: str
+    event: Event[Any], view: View, payment: Payment, amount: int, *, reason: str, by: str
 ) -> Generator[Effect, None, Refund]:
-    """Take `amount` (refundable) from where the payment's money is, newest place first."""
+    """Take `amount` (refundable) from where the payment's money is, newest place first.
+
+    It goes out at once, unless somebody other than `by` must approve it.
+    """
     where = of_payment(payment)
     taken: list[Taken] = []
     left, kept = amount, list[Placement]()
@@ -56,14 +60,28 @@ def request(
         payment.asset,
         amount,
         tuple(taken),
+        status="held",
         reason=reason,
         provider=payment.provider,
         created_ms=event.now_ms,
+        requested_by=by,
     )
-    if payment.provider == "cash":
+    tenant = view.tenant(event.tenant_id)
+    if tenant.needs_two(tenant.settings.refund_limit, refund.asset, amount):
         yield Put(refund)
-        return (yield from complete(event, view, refund, refund.refund_id))
-    return (yield from _submit(event, payment, refund))
+        return refund
+    return (yield from send(event, view, refund))
+
+
+def send(event: Event[Any], view: View, refund: Refund) -> Generator[Effect, None, Refund]:
+    """Out of where it was paid to: by its gateway, or from the drawer at once."""
+    payment = view.row(Payment, event.tenant_id, refund.payment_id)
+    assert payment is not None
+    submitted = refund.replaced(status="submitted")
+    if payment.provider == "cash":
+        yield Put(submitted)
+        return (yield from complete(event, view, submitted, refund.refund_id))
+    return (yield from _submit(event, payment, submitted))
 
 
 def _submit(event: Event[Any], payment: Payment, refund: Refund) -> Generator[Effect, None, Refund]:
@@ -174,8 +192,13 @@ def complete(
     return after
 
 
-def fail(event: Event[Any], view: View, refund: Refund, failure: str) -> Iterator[Effect]:
-    """It was not given back, for certain: everything is where it was."""
+def fail(
+    event: Event[Any], view: View, refund: Refund, failure: str, *, by: str = ""
+) -> Iterator[Effect]:
+    """It was not given back, for certain: everything is where it was.
+
+    Who has to look is told, unless it was stopped `by` a person.
+    """
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
     where = of_payment(payment)
@@ -192,7 +215,12 @@ def fail(event: Event[Any], view: View, refund: Refund, failure: str) -> Iterato
             version=payment.version + 1,
         )
     )
-    yield Put(refund.replaced(status="failed", failure=failure, version=refund.version + 1))
+    after = refund.replaced(
+        status="failed", failure=failure, approved_by=by, version=refund.version + 1
+    )
+    yield Put(after)
+    if by:
+        return
     said = {
         "kind": "refund_failed",
         "refund_id": refund.refund_id,

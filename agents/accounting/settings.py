@@ -32,6 +32,8 @@ class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
     payment_links: bool | None = None
     expense_limit: Amount | None = None
     payout_limit: Amount | None = None
+    refund_limit: Amount | None = None
+    journal_limit: Amount | None = None
     tolerance_percent: Amount | None = None
     tolerance_amount: Amount | None = None
     cut_off: Text | None = None
@@ -58,6 +60,8 @@ def _settings(tenant: Tenant, given: SettingsGiven) -> Settings:
         "payment_links": given.payment_links,
         "expense_limit": _limit(given.expense_limit, tenant.currency),
         "payout_limit": _limit(given.payout_limit, tenant.currency),
+        "refund_limit": _limit(given.refund_limit, tenant.currency),
+        "journal_limit": _limit(given.journal_limit, tenant.currency),
         "tolerance_bp": _percent(given.tolerance_percent),
         "tolerance_minor": _limit(given.tolerance_amount, tenant.currency),
         "cut_off_minutes": None if given.cut_off is None else _minutes(given.cut_off),

@@ -61,8 +61,7 @@ def payout(before: Payout | None, after: Payout) -> str:
     """An amount above zero that never changes; two people where one does not suffice."""
     if after.amount <= 0:
         return f"an amount of {after.amount}"
-    let_go = before is not None and (before.status, after.status) == ("held", "submitted")
-    if let_go and after.approved_by == after.requested_by:
+    if _let_go_alone(before, after, after.requested_by, "submitted"):
         return "approved by who asked for it"
     if after.status == "completed" and not after.provider_reference:
         return "completed without a provider's reference"
@@ -71,10 +70,23 @@ def payout(before: Payout | None, after: Payout) -> str:
     )
 
 
+def _let_go_alone(
+    before: Payout | Refund | Journal | None,
+    after: Payout | Refund | Journal,
+    asked: str,
+    gone: str,
+) -> bool:
+    """Whether what waited for a second person went on by the word of the first."""
+    waited = before is not None and before.status == "held"
+    return waited and after.status in gone.split() and after.approved_by in {"", asked}
+
+
 def refund(before: Refund | None, after: Refund) -> str:
     """What was taken for it is its amount."""
     if after.amount <= 0 or sum(part.amount for part in after.taken) != after.amount:
         return f"{after.amount} out of {after.taken}"
+    if _let_go_alone(before, after, after.requested_by, "submitted completed"):
+        return "approved by who asked for it"
     return kept(before, after, "asset", "amount", "payment_id", "taken") or newer(before, after)
 
 
@@ -102,6 +114,8 @@ def journal(before: Journal | None, after: Journal) -> str:
         sums[leg.asset] = sums.get(leg.asset, 0) + leg.minor
     if any(sums.values()):
         return f"its legs sum to {sums}"
+    if _let_go_alone(before, after, after.posted_by, "posted reversed"):
+        return "approved by who posted it"
     return kept(before, after, "legs", "day", "reverses") or newer(before, after)
 
 

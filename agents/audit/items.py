@@ -40,7 +40,8 @@ def _credit(row: Credit) -> Item:
 
 
 def _refund(row: Refund) -> Item:
-    return "refund:pending", row.asset, -row.amount if row.status == "submitted" else 0
+    flies = row.status in {"held", "submitted"}
+    return "refund:pending", row.asset, -row.amount if flies else 0
 
 
 def _dispute(row: Dispute) -> Item:

@@ -30,7 +30,8 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
     Payment: {
         "": "requires_action",
         "requires_action": "processing succeeded expired cancelled",
-        "processing": "requires_action succeeded expired",
+        "processing": "requires_action requires_capture succeeded expired cancelled",
+        "requires_capture": "processing succeeded",
         "expired": "succeeded",  # late money counts
         "cancelled": "succeeded",
         "succeeded": "",
@@ -50,7 +51,13 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "expired": "",
     },
     Case: {"": "open", "open": "closed", "closed": "open"},
-    Refund: {"": "submitted", "submitted": "completed failed", "completed": "", "failed": ""},
+    Refund: {
+        "": "held submitted",
+        "held": "submitted failed",
+        "submitted": "completed failed",
+        "completed": "",
+        "failed": "",
+    },
     Dispute: {"": "opened", "opened": "won lost", "won": "", "lost": ""},
     Bill: {
         "": "waiting open",
@@ -76,7 +83,13 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "returned": "",
     },
     Settlement: {"": "collecting expected", "collecting": "expected", "expected": "settled"},
-    Journal: {"": "posted", "posted": "reversed", "reversed": ""},
+    Journal: {
+        "": "held posted",
+        "held": "posted rejected",
+        "posted": "reversed",
+        "reversed": "",
+        "rejected": "",
+    },
     Conversion: {"": "quoted", "quoted": "completed cancelled", "completed": "", "cancelled": ""},
     Subscription: {"": "active", "active": "cancelled ended", "cancelled": "ended", "ended": ""},
 }

@@ -1,17 +1,22 @@
-"""The books by hand: journals one by one or as a batch, dry runs, reversals."""
+"""The books by hand: journals one by one or as a batch, and dry runs.
+
+A journal above the tenant's limit is held until somebody else approves; nothing is posted of it,
+and its rules are judged again when it is.
+"""
 
 from collections import Counter
+from collections.abc import Generator
 from typing import Literal
 
 import msgspec
 
 from agents.accounting import chart, journals
 from agents.accounting.accounts import afford, available, leaving
-from agents.commands.base import Command, answered, demand, found, positive, same
-from agents.effects import Answer, DryRun, Effects, Put, Unfit
+from agents.commands.base import Command, demand, positive, same
+from agents.effects import Answer, DryRun, Effect, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
-from agents.words import Account, Code, Day, Id, OptionalId, Text
+from agents.words import Account, Code, Day, OptionalId, Text
 from streams.money import Amount, exponent_of, format_minor
 from streams.timestamps import local_day, parse_day
 from tables.balances import Balance
@@ -19,7 +24,6 @@ from tables.journals import Journal, Leg
 
 POST = "treasury.command.journal.post"
 BATCH = "treasury.command.journal.batch"
-REVERSE = "treasury.command.journal.reverse"
 LEGS_MAX, JOURNALS_MAX = 200, 100
 
 
@@ -76,13 +80,6 @@ class PostBatch(Command, frozen=True):
     dry_run: bool = False
 
 
-class ReverseJournal(Command, frozen=True):
-    """Undo a journal, effective on its own day, or on another."""
-
-    journal_id: Id
-    effective_date: Day | None = None
-
-
 @handles(POST, PostJournal, ingress=COMMANDS)
 def post(event: Event[PostJournal], view: View) -> Effects:
     """The postings of a journal, if its conditions hold."""
@@ -111,15 +108,33 @@ def _post(
     rows = [_journal(event, view, each, ordinal) for ordinal, each in enumerate(given)]
     if len({row.day for row in rows}) > 1:
         raise Unfit("effective_dates_differ", "journals of a batch are of one day")
-    _afford(event.tenant_id, view, rows)
+    afford_all(event.tenant_id, view, rows)
+    if any(journals.needs_two(view, row) for row in rows):
+        held = yield from _hold(event, view, rows, batch=batch)
+        body = {**shown(held), "balances": []}
+        yield DryRun(body) if data.dry_run else Answer(202, body)
+        return
     for row in rows:
         yield from journals.post(event, view, row)
     _check_balances(event, view)
-    touched = dict.fromkeys((leg.account, leg.asset) for row in rows for leg in row.legs)
-    balances = [_balance(view, event.tenant_id, *account) for account in touched]
+    balances = balances_of(view, rows)
     told = {"journals": [shown(row) for row in rows]} if batch else shown(rows[0])
     body = {**told, "balances": balances}
     yield DryRun(body) if data.dry_run else Answer(201, body)
+
+
+def _hold(
+    event: Event[PostJournal] | Event[PostBatch], view: View, rows: list[Journal], *, batch: bool
+) -> Generator[Effect, None, Journal]:
+    """Keep a journal for somebody else to approve, if it could be posted as things are."""
+    demand(not batch, "journal_above_limit", "one that needs approval is posted by itself", 422)
+    plain = not event.data.conditions
+    demand(plain, "conditions_not_possible", "a journal that waits for approval takes none", 422)
+    [row] = rows
+    yield from journals.tried(event, view, row)
+    held = row.replaced(status="held")
+    yield Put(held)
+    return held
 
 
 def _journal(
@@ -160,7 +175,7 @@ def _leg(given: LegGiven, asset: str) -> Leg:
     return Leg(given.account, asset, sign * minor, given.item, dimensions)
 
 
-def _afford(tenant_id: str, view: View, rows: list[Journal]) -> None:
+def afford_all(tenant_id: str, view: View, rows: list[Journal]) -> None:
     """Raise Unfit if an account that may not be overdrawn would be."""
     sums = Counter[tuple[str, str]]()
     for leg in (leg for row in rows for leg in row.legs):
@@ -193,6 +208,12 @@ def _check_balances(event: Event[PostJournal] | Event[PostBatch], view: View) ->
         demand(keeps, "balance_too_low", condition.account, 422)
 
 
+def balances_of(view: View, rows: list[Journal]) -> list[dict[str, object]]:
+    """The balances after them of all accounts that journals are on."""
+    touched = dict.fromkeys((leg.account, leg.asset) for row in rows for leg in row.legs)
+    return [_balance(view, rows[0].tenant_id, *account) for account in touched]
+
+
 def _balance(view: View, tenant_id: str, account: str, asset: str) -> dict[str, object]:
     row = same(view, Balance, tenant_id, account, asset)
     side = chart.normal_side(account)
@@ -204,27 +225,3 @@ def _balance(view: View, tenant_id: str, account: str, asset: str) -> dict[str, 
         "balance": format_minor(posted, exponent_of(asset)),
         "version": row.version,
     }
-
-
-@handles(REVERSE, ReverseJournal, ingress=COMMANDS)
-def reverse(event: Event[ReverseJournal], view: View) -> Effects:
-    """The same legs on the other side; once."""
-    data = event.data
-    journal = found(view, Journal, event.tenant_id, data.journal_id)
-    can = journal.status == "posted" and not journal.reverses
-    once = "a journal is reversed once, a reversal never"
-    demand(can, f"journal_{journal.status}", once)
-    day = data.effective_date or journal.day
-    today = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
-    parse_day(day)
-    demand(day <= today, "effective_in_future", f"today is {today}", 422)
-    undone = journals.reversal(journal, event.derive("journal"), day)
-    undone = undone.replaced(posted_by=data.actor, created_ms=event.now_ms)
-    _afford(event.tenant_id, view, [undone])
-    yield from journals.post(event, view, undone)
-    yield Put(
-        journal.replaced(
-            status="reversed", reversed_by=undone.journal_id, version=journal.version + 1
-        )
-    )
-    yield from answered(undone, 201)

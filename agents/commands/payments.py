@@ -1,15 +1,22 @@
-"""Payment intents: create, confirm, cancel. A confirmation starts an attempt."""
+"""Payment intents: create, confirm, cancel. A confirmation starts an attempt.
 
-from agents.accounting import chart
-from agents.accounting.receipts import Receipt, counted_for, receive
-from agents.commands.base import Command, answered, demand, found, unknown
+One intent is open for an order at a time, and a caller's own reference names one for ever: a till
+that asks twice, under two keys, is not paid twice.
+"""
+
+from typing import Literal
+
+from agents.accounting import authorizations, chart
+from agents.accounting.authorizations import HOLDING
+from agents.accounting.receipts import OVER, Receipt, counted_for, receive
+from agents.commands.base import Command, answered, demand, found, same, unknown
 from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule, Unschedule
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
 from agents.words import Code, Id, Metadata, Method, OptionalId, Phone
 from streams.money import Amount, exponent_of, format_minor
 from tables.invoices import Invoice, Order
-from tables.payments import Payment
+from tables.payments import IntentReference, OpenIntent, Payment
 
 INTENT_LIFETIME_MS = 24 * 3600 * 1000
 CALL_DEADLINE_MS = 60 * 1000
@@ -20,16 +27,23 @@ CANCEL = "treasury.command.payment.cancel"
 
 GATEWAYS = {"instant": "instant"}
 """Method of a confirmation to the gateway that serves it; later gateways add their methods."""
+_NOT_HELD = "capture_unsupported", "this method takes money at once", 422
 
 
 class CreateIntent(Command, frozen=True):
-    """Wish to be paid: an amount, or an order or invoice whose outstanding amount it is."""
+    """Wish to be paid: an amount, or an order or invoice whose outstanding amount it is.
+
+    `reference` is the caller's own, unique for ever. With `capture_method` manual a confirmation
+    only has the payer's money held, until it is captured.
+    """
 
     amount: Amount | None = None
     currency: Code = ""
     order_id: OptionalId = ""
     invoice_id: OptionalId = ""
     customer_id: OptionalId = ""
+    reference: OptionalId = ""
+    capture_method: Literal["automatic", "manual"] = "automatic"
     metadata: Metadata = {}
 
 
@@ -53,6 +67,8 @@ class Cancel(Command, frozen=True):
 def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     """A payment that waits for its confirmation, 24 hours at most."""
     data, tenant = event.data, view.tenant(event.tenant_id)
+    known = data.reference and view.row(IntentReference, event.tenant_id, data.reference)
+    demand(not known, "reference_already_used")
     invoice = _invoice(event, view)
     if data.invoice_id and invoice is None:
         raise unknown("invoice")
@@ -77,12 +93,32 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
         created_ms=event.now_ms,
         expires_ms=event.now_ms + INTENT_LIFETIME_MS,
         metadata=data.metadata,
+        reference=data.reference,
+        capture_method=data.capture_method,
     )
     return [
+        *_alone(view, payment),
         Put(payment),
         Schedule(payment.expires_ms, "intent", payment.payment_id),
         Answer(201, shown(payment)),
     ]
+
+
+def _alone(view: View, payment: Payment) -> list[Put]:
+    """What keeps the intent the only one for its order. Raises Unfit if another one is open."""
+    marks: list[Put] = []
+    about = payment.order_id, "" if payment.order_id else payment.invoice_id
+    if any(about):
+        mark = view.row(OpenIntent, payment.tenant_id, *about)
+        newest = view.row(Payment, payment.tenant_id, mark.payment_id) if mark else None
+        if newest is not None:
+            is_over = newest.status in OVER
+            demand(is_over, "intent_open", f"pay or cancel {newest.payment_id} first")
+        marks.append(Put(OpenIntent(payment.tenant_id, *about, payment.payment_id)))
+    if payment.reference:
+        named = IntentReference(payment.tenant_id, payment.reference, payment.payment_id)
+        marks.append(Put(named))
+    return marks
 
 
 def _invoice(event: Event[CreateIntent], view: View) -> Invoice | None:
@@ -107,6 +143,8 @@ def confirm(event: Event[Confirm], view: View) -> Effects:
     gateway = GATEWAYS.get(data.method)
     if gateway is None:
         return [Refuse("method_unknown", data.method[:32], 422)]
+    by_hand = payment.capture_method == "manual"
+    demand(not by_hand or gateway in HOLDING, *_NOT_HELD)
     call_id = event.derive("call")
     after = payment.replaced(
         status="processing",
@@ -125,13 +163,21 @@ def confirm(event: Event[Confirm], view: View) -> Effects:
     deadline_ms = event.log_ms + CALL_DEADLINE_MS
     return [
         Put(after),
-        CallGateway(call_id, gateway, "collect", payment.payment_id, request, deadline_ms),
+        CallGateway(
+            call_id,
+            gateway,
+            "authorize" if by_hand else "collect",
+            payment.payment_id,
+            request,
+            deadline_ms,
+        ),
         Answer(202, shown(after)),
     ]
 
 
 def _cash(event: Event[Confirm], view: View, payment: Payment) -> Effects:
     """Cash taken by a person the web layer has authorised for it."""
+    demand(payment.capture_method != "manual", *_NOT_HELD)
     reference = event.data.provider_reference or event.derive("cash")
     drawer = chart.drawer(event.data.outlet_id)
     receipt = Receipt("cash", reference, drawer, payment.asset, payment.amount)
@@ -144,8 +190,15 @@ def _cash(event: Event[Confirm], view: View, payment: Payment) -> Effects:
 
 @handles(CANCEL, Cancel, ingress=COMMANDS)
 def cancel(event: Event[Cancel], view: View) -> Effects:
-    """A payment in flight cannot be cancelled: its money may be on its way."""
+    """A payment in flight cannot be cancelled: its money may be on its way.
+
+    Of one that waits to be captured, the payer's bank is told first.
+    """
     payment = found(view, Payment, event.tenant_id, event.data.payment_id)
+    if payment.status == "requires_capture":
+        yield from authorizations.let_go(event, payment)
+        yield from answered(same(view, Payment, event.tenant_id, payment.payment_id), 202)
+        return
     waits = payment.status == "requires_action"
     demand(waits, f"payment_{payment.status}", "it cannot be cancelled")
     after = payment.replaced(status="cancelled", version=payment.version + 1)

@@ -1,4 +1,4 @@
-"""Refunds of payments, and disputes about them as a provider tells of them."""
+"""Refunds of payments, by two people above the tenant's limit; disputes as a provider tells."""
 
 from typing import Literal
 
@@ -8,9 +8,11 @@ from agents.effects import Effects
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId, Text
 from streams.money import Amount
-from tables.payments import Dispute, Payment
+from tables.payments import Dispute, Payment, Refund
 
 REFUND = "treasury.command.payment.refund"
+APPROVE = "treasury.command.refund.approve"
+REJECT = "treasury.command.refund.reject"
 OPEN_DISPUTE = "treasury.command.dispute.open"
 CLOSE_DISPUTE = "treasury.command.dispute.close"
 
@@ -20,6 +22,19 @@ class RefundPayment(Command, frozen=True):
 
     payment_id: Id
     amount: Amount | None = None
+    reason: Text = ""
+
+
+class ApproveRefund(Command, frozen=True):
+    """Let a refund go that somebody else asked for."""
+
+    refund_id: Id
+
+
+class RejectRefund(Command, frozen=True):
+    """Do not send a refund that waits, and why."""
+
+    refund_id: Id
     reason: Text = ""
 
 
@@ -50,8 +65,36 @@ def refund(event: Event[RefundPayment], view: View) -> Effects:
     amount = wanted(data.amount, payment.asset, payment.refundable)
     words = f"{payment.refundable} minor units are"
     demand(0 < amount <= payment.refundable, "more_than_refundable", words, 422)
-    row = yield from refunds.request(event, view, payment, amount, data.reason)
+    row = yield from refunds.request(
+        event, view, payment, amount, reason=data.reason, by=data.actor
+    )
     yield from answered(row, 202 if row.status == "submitted" else 201)
+
+
+@handles(APPROVE, ApproveRefund, ingress=COMMANDS)
+def approve(event: Event[ApproveRefund], view: View) -> Effects:
+    """Somebody other than who asked for it lets it go."""
+    refund = _held(event, view)
+    another = refund.requested_by != event.data.actor
+    demand(another, "same_person", "who asked for a refund does not approve it", 403)
+    approved = refund.replaced(approved_by=event.data.actor, version=refund.version + 1)
+    row = yield from refunds.send(event, view, approved)
+    yield from answered(row, 202 if row.status == "submitted" else 200)
+
+
+@handles(REJECT, RejectRefund, ingress=COMMANDS)
+def reject(event: Event[RejectRefund], view: View) -> Effects:
+    """It is not sent, and its money is where it was."""
+    data, refund = event.data, _held(event, view)
+    yield from refunds.fail(event, view, refund, data.reason or "rejected", by=data.actor)
+    yield from answered(same(view, Refund, event.tenant_id, refund.refund_id))
+
+
+def _held(event: Event[ApproveRefund] | Event[RejectRefund], view: View) -> Refund:
+    refund = found(view, Refund, event.tenant_id, event.data.refund_id)
+    waits = refund.status == "held"
+    demand(waits, f"refund_{refund.status}", "it does not wait for approval")
+    return refund
 
 
 @handles(OPEN_DISPUTE, OpenDispute, ingress=COMMANDS)

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from agents.effects import Effect, Effects, Emit, Put, Refuse, Schedule, Unschedule
-from agents.gateways import collect, payout, refund
+from agents.gateways import authorize, capture, collect, payout, refund, void
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
@@ -21,7 +21,14 @@ MAX_GRANT_MS = 60 * 1000
 CASE_AFTER_MS = 6 * 60 * 1000
 """How long after a grant's deadline "not found" may still turn into something."""
 
-OPERATIONS: Mapping[str, ModuleType] = {"collect": collect, "payout": payout, "refund": refund}
+OPERATIONS: Mapping[str, ModuleType] = {
+    "collect": collect,
+    "authorize": authorize,
+    "capture": capture,
+    "void": void,
+    "payout": payout,
+    "refund": refund,
+}
 """Each has `succeeded(event, view, call)` and `failed(event, view, call, failure)`."""
 
 
@@ -80,7 +87,14 @@ def completed(event: Event[Completed], view: View) -> Effects:
         if call.status == "granted":  # what is known of it stays known
             yield from _unknown(call)
         return
-    yield Put(call.replaced(status="done", outcome=data.outcome))
+    yield Put(
+        call.replaced(
+            status="done",
+            outcome=data.outcome,
+            failure=data.failure if data.outcome == "failed" else "",
+            provider_reference=data.provider_reference,
+        )
+    )
     operation = OPERATIONS[call.operation]
     if data.outcome == "failed":
         yield from operation.failed(event, view, call, data.failure or "failed")
@@ -106,7 +120,7 @@ def call_due(event: Event[Due], view: View) -> Effects:
     if call is None:
         return
     if call.status == "requested":
-        yield Put(call.replaced(status="done", outcome="not_sent"))
+        yield Put(call.replaced(status="done", outcome="not_sent", failure="gateway_unavailable"))
         yield from OPERATIONS[call.operation].failed(event, view, call, "gateway_unavailable")
     elif call.status == "granted":
         yield from _unknown(call)

@@ -1,5 +1,6 @@
-"""What the clock ends: intents nobody confirmed, holds nobody captured."""
+"""What the clock ends: intents nobody confirmed, money held that nobody captured."""
 
+from agents.accounting.authorizations import let_go
 from agents.effects import Effects, EndHold, Put
 from agents.registry import Event, View, when_due
 from tables.balances import Hold
@@ -14,6 +15,14 @@ def intent_due(event: Event[Due], view: View) -> Effects:
     if payment is None or payment.status != "requires_action":
         return []
     return [Put(payment.replaced(status="expired", version=payment.version + 1))]
+
+
+@when_due("capture")
+def capture_due(event: Event[Due], view: View) -> Effects:
+    """What the payer's bank holds and nobody captured in time is let go."""
+    payment = view.row(Payment, event.tenant_id, event.data.subject)
+    if payment is not None and payment.status == "requires_capture":
+        yield from let_go(event, payment)
 
 
 @when_due("hold")

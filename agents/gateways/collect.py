@@ -1,6 +1,6 @@
 """A payment attempt: its money counts whenever it comes; its failure leaves the intent open."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from agents.accounting import chart
@@ -10,23 +10,30 @@ from agents.registry import Event, View
 from streams.money import json_number
 from tables.payments import GatewayCall, Payment
 
+Failed = Callable[[Event[Any], View, GatewayCall, str], Iterator[Effect]]
+
 
 def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
     """The provider has the money."""
-    payment = _payment(view, call)
-    data = event.data
+    yield from arrived(event, view, call, failed)
+
+
+def arrived(event: Event[Any], view: View, call: GatewayCall, fail: Failed) -> Iterator[Effect]:
+    """The money of a call is here; `fail` if the call has none for its own payment."""
+    payment, data = payment_of(view, call), event.data
     asset = data.currency or payment.asset
-    amount = data.amount.minor(asset) if data.amount else payment.amount
+    asked = payment.capturing or payment.amount
+    amount = data.amount.minor(asset) if data.amount else asked
     account = chart.gateway(call.gateway)
     receipt = Receipt(call.gateway, data.provider_reference or call.call_id, account, asset, amount)
     other = counted_for(event, view, receipt)
     if other and other != payment.payment_id:
         yield _reported_twice(payment, call, receipt, other)
-        yield from failed(event, view, call, "duplicate_reference")
+        yield from fail(event, view, call, "duplicate_reference")
         return
     yield from receive(event, view, payment, receipt)
     if receipt.asset != payment.asset:
-        yield from failed(event, view, call, "currency_differs")
+        yield from fail(event, view, call, "currency_differs")
 
 
 def _reported_twice(payment: Payment, call: GatewayCall, receipt: Receipt, other: str) -> Emit:
@@ -46,27 +53,33 @@ def _reported_twice(payment: Payment, call: GatewayCall, receipt: Receipt, other
 
 def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> Iterator[Effect]:
     """Back to where another attempt is possible; nothing was posted, so nothing is undone."""
-    payment = _payment(view, call)
+    payment = payment_of(view, call)
     if payment.status != "processing" or payment.call_id != call.call_id:
         return
     final = event.now_ms >= payment.expires_ms
     status = "expired" if final else "requires_action"
     after = payment.replaced(status=status, failure=failure, version=payment.version + 1)
+    yield Put(after)
+    yield told_of_failure(after, call.gateway, failure, final=final)
+
+
+def told_of_failure(payment: Payment, provider: str, failure: str, *, final: bool) -> Emit:
+    """What `treasury.payment.failed` says."""
     said = {
         "payment_id": payment.payment_id,
         "order_id": payment.order_id,
         "amount": json_number(payment.amount, payment.asset),
         "currency": payment.asset,
-        "provider": call.gateway,
+        "provider": provider,
         "reason": failure,
         "final": final,
-        "sequence": after.version,
+        "sequence": payment.version,
     }
-    yield Put(after)
-    yield Emit("treasury.payment.failed", said)
+    return Emit("treasury.payment.failed", said)
 
 
-def _payment(view: View, call: GatewayCall) -> Payment:
+def payment_of(view: View, call: GatewayCall) -> Payment:
+    """The payment that a call is made for."""
     payment = view.row(Payment, call.tenant_id, call.subject_id)
     assert payment is not None
     return payment

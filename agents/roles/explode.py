@@ -19,7 +19,7 @@ from tables.earnings import Earnings
 from tables.invoices import Invoice, Order
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
-from tables.payments import Case, Credit, Dispute, Payment, Refund
+from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.postgres.read_models import (
     DeadLetterRow,
@@ -42,6 +42,7 @@ RESOURCES: tuple[type[Row], ...] = (
     Invoice,
     Order,
     Payment,
+    GatewayCall,
     Balance,
     Case,
     Credit,

@@ -22,7 +22,7 @@ class Instant:
         self._client = client
 
     async def perform(self, operation: str, key: str, request: bytes) -> Result:
-        """Collect or pay out; a request without a readable amount fails here, unsent."""
+        """Do it; a request without a readable amount fails here, unsent."""
         try:
             body = to_gateway(operation, request)
         except (ValueError, LookupError) as error:

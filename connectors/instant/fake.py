@@ -7,6 +7,9 @@ Magic amounts, by the last two digits of `amount_minor`:
     …31  done, but the answer is status 500
     other  succeeded
 
+`authorize` holds an amount under its own reference; `capture` takes of it and `void` frees it,
+once: both name the `authorization`, and are declined as `not_held` if there is none or too little.
+
 A repeat with the same key gets the same answer at once and has no second effect; the same key
 with another body is answered 409. Nothing is kept beyond the process.
 """
@@ -28,6 +31,7 @@ class _Posted(msgspec.Struct, frozen=True):
     operation: str
     amount_minor: int
     currency: str
+    authorization: str = ""
 
 
 def reference_of(key: str) -> str:
@@ -46,6 +50,8 @@ class FakeGateway:
         self.used: dict[str, str] = {}
         """The API key that each operation was last asked for under."""
         self._done: dict[str, tuple[bytes, dict[str, object]]] = {}
+        self.held: dict[str, int] = {}
+        """What is held for the callers, minor units by reference of the authorization."""
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
         self.calls: list[tuple[str, str]] = []
@@ -114,12 +120,23 @@ class FakeGateway:
             "amount_minor": posted.amount_minor,
             "currency": posted.currency,
         }
-        if posted.amount_minor % 100 == DECLINED:
-            operation |= {"status": "declined", "failure": "declined"}
+        failure = self._failure(posted)
+        if failure:
+            operation |= {"status": "declined", "failure": failure}
         else:
             self.effects[key] += 1
+            if posted.operation == "authorize":
+                self.held[reference_of(key)] = posted.amount_minor
+            self.held.pop(posted.authorization, None)
         self._done[key] = (body, operation)
         return operation
+
+    def _failure(self, posted: _Posted) -> str:
+        """Why it is declined; empty if it is not."""
+        if posted.operation in {"capture", "void"}:
+            held = self.held.get(posted.authorization, 0)
+            return "" if 0 < posted.amount_minor <= held else "not_held"
+        return "declined" if posted.amount_minor % 100 == DECLINED else ""
 
     async def _answer(self, operation: dict[str, object], magic: int) -> web.Response:
         if magic == HANGS:

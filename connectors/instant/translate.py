@@ -14,6 +14,7 @@ class Request(msgspec.Struct, frozen=True):
 
     amount: str
     currency: str
+    authorization: str = ""
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -36,8 +37,9 @@ def to_gateway(operation: str, request: bytes) -> bytes:
     """The body to post; raises ValueError or LookupError for a request that names no amount."""
     read = _read_request(request)
     minor = parse_minor(read.amount, exponent_of(read.currency))
+    about = {"authorization": read.authorization} if read.authorization else {}
     return msgspec.json.encode(
-        {"operation": operation, "amount_minor": minor, "currency": read.currency}
+        {"operation": operation, "amount_minor": minor, "currency": read.currency, **about}
     )
 
 

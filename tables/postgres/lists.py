@@ -60,6 +60,8 @@ class ResourceFilter:
     created_to: datetime | None = None
     due_from: str = ""
     due_to: str = ""
+    subject_id: str = ""
+    metadata: tuple[str, str] | None = None
 
 
 async def resources(
@@ -85,6 +87,10 @@ async def resources(
         where.add("body ->> 'due_date' >= ?", wanted.due_from)
     if wanted.due_to:
         where.add("body ->> 'due_date' <= ? AND body ->> 'due_date' <> ''", wanted.due_to)
+    if wanted.subject_id:
+        where.add("body ->> 'subject_id' = ?", wanted.subject_id)
+    if wanted.metadata is not None:
+        where.add("body -> 'metadata' ->> ? = ?", *wanted.metadata)
     if after is not None:
         where.add("(created_at, id) < (?, ?)", moment(after[0]), after[1])
     where.values.append(limit)

@@ -1,6 +1,7 @@
 """Resources of all kinds: one as committed now, and lists from the read models, newest first."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from web.call import Call, Handler
 from web.lists import Page, bad_parameter, json_response, page_response, read_page, reading
 from web.problems import not_found
 
+R = TypeVar("R", bound=Row)
 FILTERS = ("status", "party", "created_from", "created_to")
 """What every list takes."""
 
@@ -22,12 +24,12 @@ def getting(kind: type[Row], member: str) -> Handler:
     """The handler that shows one row; `member` names its id in the path."""
 
     async def handle(call: Call) -> web.StreamResponse:
-        return json_response(shown(await _one(call, kind, call.request.match_info[member])))
+        return json_response(shown(await one(call, kind, call.request.match_info[member])))
 
     return handle
 
 
-async def _one(call: Call, kind: type[Row], row_id: str) -> Row:
+async def one(call: Call, kind: type[R], row_id: str) -> R:
     """As committed now; those that left the working set, as they last were. Raises 404."""
     async with call.context.desk.view(call.tenant_id) as view:
         row = view.row(kind, call.tenant_id, row_id)
@@ -60,6 +62,7 @@ async def list_invoices(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
+    name, _, value = page.text("metadata").partition(":")
     wanted = ResourceFilter(
         status=page.text("status"),
         order_id=page.text("order_id"),
@@ -68,7 +71,15 @@ async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
         created_to=page.moment("created_to", end=True),
         due_from=page.day("due_from"),
         due_to=page.day("due_to"),
+        metadata=(name, value) if name else None,
     )
+    return await list_of(call, kind, page, wanted)
+
+
+async def list_of(
+    call: Call, kind: type[Row], page: Page, wanted: ResourceFilter
+) -> web.StreamResponse:
+    """A page of rows of a kind."""
     async with reading(call) as connection:
         rows = await resources(
             connection,

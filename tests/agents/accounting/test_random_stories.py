@@ -15,7 +15,7 @@ from tables.balances import Hold
 from tables.invoices import Invoice
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
-from tables.payments import Case, Dispute, GatewayCall, Payment
+from tables.payments import Case, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.subscriptions import Subscription
 from tables.tenants import Tenant
@@ -27,6 +27,7 @@ SETTINGS = (
     {"tax_registered": True, "expense_limit": "500", "payout_limit": "300", "payment_links": True},
     {"tax_registered": True, "taxes": ["tourism_levy"], "service_charge_percent": "10"},
     {"tolerance_percent": "10", "cut_off": "03:00", "payment_terms_days": 3},
+    {"tax_registered": True, "refund_limit": "20", "journal_limit": "25"},
 )
 
 
@@ -159,7 +160,7 @@ class World:
 
     def say_payment(self) -> None:
         invoice = self.some(Invoice, status=self.of("open", "partially_paid"))
-        wish = self.dice.choice(({}, {"amount": self.amount()}))
+        wish = self.dice.choice(({}, {"amount": self.amount()}, {"capture_method": "manual"}))
         if invoice is not None and self.dice.random() < 0.8:
             status, body = self.books.command(
                 "payment_intent.create", invoice_id=invoice.invoice_id, **wish
@@ -170,6 +171,14 @@ class World:
         if status == 201:
             method = self.of("instant", "instant", "cash")
             self.books.command("payment.confirm", payment_id=body["payment_id"], method=method)
+
+    def say_capture(self) -> None:
+        payment = self.some(Payment, status=self.of("requires_capture", "requires_action"))
+        if payment is not None:
+            verb = self.of("capture", "capture", "cancel")
+            amount = {"amount": self.amount(100)} if verb == "capture" else {}
+            amount = self.dice.choice(({}, amount))
+            self.books.command(f"payment.{verb}", payment_id=payment.payment_id, **amount)
 
     def say_gateway(self) -> None:
         call = self.some(GatewayCall)
@@ -182,7 +191,10 @@ class World:
             self.books.answer(call.call_id, outcome, fee=self.of("0", "1.00"))
 
     def say_refund(self) -> None:
-        payment = self.some(Payment, status="succeeded")
+        payment, held = self.some(Payment, status="succeeded"), self.some(Refund, status="held")
+        if held is not None:
+            verb, actor = self.of("approve", "reject"), self.of("ann", "ben")
+            self.books.command(f"refund.{verb}", refund_id=held.refund_id, actor=actor)
         if payment is not None:
             amount = self.dice.choice(({}, {"amount": self.amount(100)}))
             self.books.command("payment.refund", payment_id=payment.payment_id, **amount)
@@ -283,6 +295,9 @@ class World:
             {"account": account, "side": sides[1], "amount": amount, "item": item},
         ]
         self.books.command("journal.post", legs=legs, dry_run=self.dice.random() < 0.2)
+        if journal is not None and self.dice.random() < 0.3:
+            verb, actor = self.of("approve", "reject"), self.of("ann", "ben")
+            self.books.command(f"journal.{verb}", journal_id=journal.journal_id, actor=actor)
         if journal is not None and self.dice.random() < 0.3:
             self.books.command("journal.reverse", journal_id=journal.journal_id)
 

@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 import pytest_asyncio
 
 from connectors.http import open_session
@@ -30,3 +31,34 @@ async def harness():
 
 class TestInstantContract(ConnectorContract):
     pass
+
+
+class TestHolds:
+    """Money that is held first: captured or freed once, never more than is held."""
+
+    @staticmethod
+    def wish(minor: int, authorization: str = "") -> bytes:
+        amount = f"{minor // 100}.{minor % 100:02d}"
+        return msgspec.json.encode(
+            {"amount": amount, "currency": "KES", "authorization": authorization}
+        )
+
+    @pytest.mark.parametrize("verb", ["capture", "void"])
+    async def test_end_once(self, verb):
+        async with FakeGateway() as fake, open_session(total_s=2) as session:
+            connector = build(session, fake.configuration)
+            held = await connector.perform("authorize", "a", self.wish(5_000))
+            assert fake.held == {held.provider_reference: 5_000}
+            wish = self.wish(5_000, held.provider_reference)
+            assert (await connector.perform(verb, "b", wish)).outcome == "succeeded"
+            again = await connector.perform(verb, "c", wish)
+            assert (again.outcome, again.failure) == ("failed", "not_held")
+            assert fake.held == {}
+            assert dict(fake.effects) == {"a": 1, "b": 1}
+
+    async def test_are_not_exceeded(self):
+        async with FakeGateway() as fake, open_session(total_s=2) as session:
+            connector = build(session, fake.configuration)
+            held = await connector.perform("authorize", "a", self.wish(5_000))
+            more = self.wish(5_001, held.provider_reference)
+            assert (await connector.perform("capture", "b", more)).failure == "not_held"
