@@ -259,6 +259,8 @@ class Worker:
             call.Settings(
                 cursor_key=settings.derived_key("cursor"),
                 webhook_networks=read_networks(settings.webhook_networks),
+                requests_per_s=settings.requests_per_s,
+                requests_at_once=settings.requests_at_once,
             ),
             metrics,
             ApiKeys(pool, mode=settings.mode),

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     issuer: str = "treasury-local"
     audience: str = "treasury"
     instant_url: str = ""
+    requests_per_s: int = Field(
+        500, ge=0, description="requests a second of each tenant to one worker; 0: no limit"
+    )
+    requests_at_once: int = Field(
+        1_000, ge=1, description="requests of a tenant at once, before the rate counts"
+    )
     mode: Literal["any", "live", "test"] = Field(
         "any", description="which API keys are taken here: live, test (sandbox) or any"
     )

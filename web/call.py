@@ -21,7 +21,10 @@ from web.people import People
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits of the web layer; bytes and seconds. `cursor_key` is the same in every worker."""
+    """Limits of the web layer; bytes and seconds. `cursor_key` is the same in every worker.
+
+    `requests_per_s` and `requests_at_once` are of each tenant in this process; 0 is no limit.
+    """
 
     cursor_key: bytes = field(repr=False)
     body_bytes_max: int = 1024 * 1024
@@ -34,6 +37,8 @@ class Settings:
     drain_timeout_s: float = 15
     batch_in_flight: int = 64
     webhook_networks: tuple[Network, ...] = ()
+    requests_per_s: int = 500
+    requests_at_once: int = 1_000
 
 
 def wall_clock_ms() -> int:
@@ -91,7 +96,8 @@ class Route:
     `filters` are the query parameters a list takes, beside `limit` and `cursor` if `paged`.
     `shows` is the JSON Schema of its good answer, which the specification is made of; None where
     the answer is no JSON. `media_type` is what a body is in if it is no JSON object. Of `tier` 1,
-    the platform's superusers may call it for any tenant; of tier 0 nobody else may.
+    the platform's superusers may call it for any tenant; of tier 0 nobody else may. A `live` one
+    answers a stream that goes on.
     """
 
     method: str
@@ -106,6 +112,7 @@ class Route:
     shows: Mapping[str, Any] | None = None
     media_type: str = ""
     tier: int = 2
+    live: bool = False
 
     @property
     def name(self) -> str:

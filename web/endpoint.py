@@ -16,6 +16,7 @@ from web.api_keys import is_api_key
 from web.call import Call, Context, Route
 from web.claims import Claims
 from web.forward import forward
+from web.limits import RATES
 from web.middleware import CALLER
 from web.problems import Problem, not_found, unavailable
 
@@ -46,7 +47,8 @@ def endpoint(
             model = bodies.validated(route.model, bodies.read_json(raw))
         call = Call(request, context, route, claims, key, model)
         try:
-            return await (_read(call) if route.method == "GET" else route.handler(call))
+            in_time = route.method == "GET" and not route.live
+            return await (_read(call) if in_time else route.handler(call))
         except Elsewhere as elsewhere:
             return await forward(call, elsewhere.url)
 
@@ -72,6 +74,7 @@ async def _authorised(request: web.Request, route: Route, context: Context) -> C
     verify = context.api_keys.verify if is_api_key(bearer) else context.verifier.verify
     claims = await verify(bearer)
     request[CALLER] = (claims.tenant_id, claims.subject)
+    request.app[RATES].take(claims.tenant_id)
     _judge(request, route, claims)
     if request.method not in {"GET", "HEAD"} and not is_api_key(bearer):
         await context.people.saw(claims)

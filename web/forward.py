@@ -9,6 +9,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from web.api.live import HEARTBEAT_S
 from web.call import Call
 from web.middleware import REQUEST_ID
 from web.problems import Problem, unavailable
@@ -40,8 +41,8 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
-async def forward(call: Call, url: str) -> web.Response:
-    """The owner's answer. Raises `Problem` 503 when it cannot be had."""
+async def forward(call: Call, url: str) -> web.StreamResponse:
+    """The owner's answer, a stream piece by piece. Raises `Problem` 503 when it cannot be had."""
     request, context = call.request, call.context
     if MARK in request.headers:
         raise unavailable("not-serving", "The tenant's partition is moving between workers.")
@@ -55,8 +56,10 @@ async def forward(call: Call, url: str) -> web.Response:
             headers=headers,
             data=await request.read() if request.method == "POST" else None,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=context.settings.forward_timeout_s, connect=2),
+            timeout=_timeout(call),
         ) as answer:
+            if answer.content_type == "text/event-stream":
+                return await _stream(call, answer)
             body = await answer.read()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise _unanswered(call, error) from error
@@ -64,6 +67,26 @@ async def forward(call: Call, url: str) -> web.Response:
     return web.Response(
         status=answer.status, body=body, headers=_passed_on(answer.headers, _THEIRS)
     )
+
+
+def _timeout(call: Call) -> aiohttp.ClientTimeout:
+    """How long the owner may take; a stream may go on, if it says something now and then."""
+    if call.route.live:
+        return aiohttp.ClientTimeout(total=None, connect=2, sock_read=2 * HEARTBEAT_S)
+    return aiohttp.ClientTimeout(total=call.context.settings.forward_timeout_s, connect=2)
+
+
+async def _stream(call: Call, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Piece by piece, until either side ends it."""
+    response = web.StreamResponse(status=answer.status, headers=_passed_on(answer.headers, _THEIRS))
+    await response.prepare(call.request)
+    call.context.metrics.forwarded("answered")
+    try:
+        async for piece in answer.content.iter_any():
+            await response.write(piece)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        call.context.metrics.forwarded("ended")  # by one side: whoever reads comes back
+    return response
 
 
 def _unanswered(call: Call, error: Exception) -> Problem:

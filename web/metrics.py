@@ -31,5 +31,5 @@ class Metrics:
         self._requests.labels(known, route, f"{status // 100}xx").observe(duration_s)
 
     def forwarded(self, outcome: str) -> None:
-        """Count a forward: answered, unreachable or unknown."""
+        """Count a forward: answered, unreachable or unknown; a stream that broke off: ended."""
         self._forwarded.labels(outcome).inc()

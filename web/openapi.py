@@ -34,6 +34,7 @@ _PROBLEMS = {
     "413": "The body is larger than is taken here.",
     "415": "The body is of a media type that is not taken here.",
     "422": "The body, or what it asks for, cannot be.",
+    "429": "The tenant asks too often, or has too many streams open: `Retry-After` says when.",
     "503": "Not now: ask again with the same key.",
 }
 _OF_BODIES = {"413", "415"}
@@ -142,7 +143,10 @@ def _body(route: Route, components: dict[str, Schema]) -> dict[str, Any]:
 
 def _responses(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if route.shows is None:
+    if route.live:
+        content = {"text/event-stream": {"schema": {"type": "string"}}}
+        found["200"] = {"description": "Events, as they come.", "content": content}
+    elif route.shows is None:
         found["200"] = {"description": "As asked for."}
     elif route.idempotent:
         good: dict[str, Any] = {

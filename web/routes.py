@@ -20,7 +20,7 @@ from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import ops, schemas, scopes, specs
 from web.access import ACCESS
-from web.api import balances, books, entries, events, payments
+from web.api import balances, books, entries, events, live, parties, payments
 from web.api.resources import FILTERS, getting, list_invoices
 from web.bodies import body_of
 from web.call import Route
@@ -126,7 +126,7 @@ _INVOICES: tuple[Route, ...] = (
         scopes.INVOICES_READ,
         summary="List invoices to customers, or (type=supplier) bills of suppliers, newest first.",
         shows=paged({"anyOf": [ref("Invoice"), ref("Bill")]}),
-        filters=(*FILTERS, *_OF_ORDER, "due_from", "due_to", "type"),
+        filters=(*FILTERS, *_OF_ORDER, "due_from", "due_to", "type", "metadata"),
         paged=True,
     ),
     Route(
@@ -202,6 +202,23 @@ _BOOKS: tuple[Route, ...] = (
     collection("/settlements", Settlement, scopes.SETTLEMENTS_READ, within=API),
     *resource("/settlements", Settlement, "settlement_id", scopes.SETTLEMENTS_READ),
     collection("/drawer-sessions", DrawerSession, scopes.SETTLEMENTS_READ),
+    Route(
+        "GET",
+        f"{TENANT}/parties",
+        parties.list_parties,
+        scopes.PARTIES_READ,
+        summary="List what parties owe and are owed, by age and currency; by party.",
+        shows=paged(schemas.PARTY_LINE),
+        paged=True,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/parties/{{party_id}}",
+        parties.get_party,
+        scopes.PARTIES_READ,
+        summary="What one party owes and is owed, by age and currency.",
+        shows=schemas.PARTY,
+    ),
     act("/plans", "plan.create", scopes.SUBSCRIPTIONS_WRITE, "Create a plan."),
     *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ),
     act("/subscriptions", "subscription.create", scopes.SUBSCRIPTIONS_WRITE, "Subscribe."),
@@ -287,6 +304,15 @@ _LEDGER: tuple[Route, ...] = (
             ref("BalanceShown"), has_more={"type": "boolean"}, position=schemas.POSITION
         ),
         filters=("account", "currency", "at"),
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/balances/live",
+        live.stream_balances,
+        scopes.BALANCES_READ,
+        summary="Balances now and whenever they change, as server-sent events.",
+        filters=("account", "currency"),
+        live=True,
     ),
     Route(
         "GET",

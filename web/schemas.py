@@ -13,6 +13,7 @@ from agents.shown import AMOUNTS, COMPUTED, HIDDEN, NAMES, QUANTITIES, TOTALS
 from tables.balances import Hold
 from tables.budgets import Budget
 from tables.journals import Conversion, Leg
+from tables.postgres.parties import AMOUNTS as PARTY_AMOUNTS
 from tables.row import Row
 from web.call import Route
 
@@ -237,6 +238,15 @@ STATEMENT = record(
                 }
             ),
         },
+    }
+)
+_PARTY_AMOUNTS: Mapping[str, Schema] = dict.fromkeys(PARTY_AMOUNTS, ref("Amount"))
+PARTY_LINE = record({"party_id": _STRING, "currency": _STRING, **_PARTY_AMOUNTS})
+PARTY = record(
+    {
+        "party_id": _STRING,
+        "as_of": {"type": "string", "format": "date"},
+        "data": {"type": "array", "items": PARTY_LINE},
     }
 )
 PAYEE = record(

@@ -4,11 +4,12 @@ Reads are of committed rows only; a command is answered after its journal record
 (and archived, when so configured).
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from agents.registry import View
+from agents.roles.watching import Watch
 from streams.errors import Unavailable
 from streams.journal import Entry
 
@@ -67,6 +68,9 @@ class Desk(Protocol):
 
         Raises Elsewhere, NotServing (nothing was appended) or AnswerUnknown (it was).
         """
+
+    def watch(self, tenant_id: str, prefix: bytes) -> AbstractContextManager[Watch]:
+        """A watch over the tenant's rows under `prefix`. Raises Elsewhere or NotServing."""
 
     def view(self, tenant_id: str) -> AbstractAsyncContextManager[View]:
         """The tenant's rows as committed now. Raises Elsewhere or NotServing."""

@@ -25,6 +25,7 @@ from agents.roles.mailbox import Mail, Mailbox
 from agents.roles.opening import Opener
 from agents.roles.process import Die
 from agents.roles.unarchived import Unarchived
+from agents.roles.watching import Watching
 from streams.errors import OutcomeUnknown, TreasuryError
 from streams.inbound import Signer
 from streams.journal import CODEC, Batch, Chain, Position, hash_of
@@ -125,6 +126,7 @@ class PartitionWriter:
             partition, answers, archived, when_archived=answer_when_archived
         )
         self._inbound = inbound  # (bootstrap, topic)
+        self.watching = Watching()
         self._unarchived = Unarchived(partition, archived, limits.unarchived_bytes)
         self._mailbox = Mailbox(limits.mailbox_bytes)
         self._limits, self._die = limits, die
@@ -173,6 +175,7 @@ class PartitionWriter:
     async def pause(self, timeout_s: float) -> None:
         """Commit the batch in hand and stop; what was not begun is dropped and comes again."""
         self._pausing = True
+        self.watching.end()
         self._mailbox.drop()
         self._wake.set()
         task, self._task = self._task, None
@@ -349,6 +352,8 @@ class PartitionWriter:
         for status, count in Counter(entry.status for entry in record.entries).items():
             DECIDED.labels(status).inc(count)
         self._answering.committed(record)
+        if self.watching.any:
+            self.watching.tell(closed.keys)
         self._wake.set()
         async with self._changed:
             self._changed.notify_all()

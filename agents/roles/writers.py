@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from agents.roles.reading import committed_view
 from agents.roles.seat import Seat
 from agents.roles.takeover import Sources, correct_changelog, take_over
 from agents.roles.trimming import trimmable
+from agents.roles.watching import Watch
 from agents.roles.writer import Limits, PartitionWriter
 from streams.app import Heartbeat, inbound_topic
 from streams.errors import Fenced
@@ -342,6 +343,10 @@ class Writers:
                     return await answer
             except TimeoutError:
                 raise AnswerUnknown("the command may still be carried out") from None
+
+    def watch(self, tenant_id: str, prefix: bytes) -> AbstractContextManager[Watch]:
+        """A watch over the tenant's rows under `prefix`."""
+        return self._writer(tenant_id).watching.watch(prefix)
 
     @asynccontextmanager
     async def view(self, tenant_id: str) -> AsyncIterator[View]:

@@ -10,6 +10,7 @@ from agents.registry import View
 from agents.roles.answers import Answers
 from agents.roles.desk import AnswerUnknown, Elsewhere, NotServing, PartitionStatus
 from agents.roles.explode import explode
+from agents.roles.watching import Watching
 from streams.journal import NO_HASH, Batch, Position
 from streams.timestamps import format_ms
 from tables.postgres.read_models import insert_entries, upsert_resources
@@ -35,6 +36,7 @@ class MemoryDesk:
         self.working = WorkingSet(DictStore())
         self.fold = Fold(self.working, Seen(self.working.get), partition=0, partitions=1)
         self.answers = Answers()
+        self.watching = Watching()
         self.batches = []
         self.owner_url = ""
         self.recovering = False
@@ -58,6 +60,10 @@ class MemoryDesk:
                 raise AnswerUnknown("no answer in time")
             async with asyncio.timeout(timeout_s):
                 return await answer
+
+    def watch(self, tenant_id, prefix):
+        self._must_serve()
+        return self.watching.watch(prefix)
 
     @asynccontextmanager
     async def view(self, tenant_id):
@@ -108,6 +114,7 @@ class MemoryDesk:
         members = (NO_HASH, NO_HASH, 1, self.now_ms, list(entries), images, bytes(16))
         self.batches.append(Batch(b"claim", seq, first, after, *members))
         self.answers.give(0, seq, entries)
+        self.watching.tell([image.key for image in images])
 
 
 async def project(desk, database):

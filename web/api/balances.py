@@ -19,7 +19,7 @@ async def list_balances(call: Call) -> web.StreamResponse:
     given = parameters(call)
     if "at" in given:
         return await _past_balances(call, given)
-    rows, position, has_more = await _read(call, given.get("account", ""))
+    rows, position, has_more = await read_balances(call, given.get("account", ""))
     currency = given.get("currency")
     shown = [shapes.balance(row) for row in rows if currency in {None, row.asset}]
     return json_response({"data": shown, "has_more": has_more, "position": position})
@@ -47,7 +47,7 @@ async def _past_balances(call: Call, given: dict[str, str]) -> web.StreamRespons
 
 async def list_accounts(call: Call) -> web.StreamResponse:
     """Accounts that were ever used; `account` is a prefix."""
-    rows, position, has_more = await _read(call, parameters(call).get("account", ""))
+    rows, position, has_more = await read_balances(call, parameters(call).get("account", ""))
     by_name: dict[str, list[Balance]] = {}
     for row in rows:
         by_name.setdefault(row.account, []).append(row)
@@ -58,14 +58,14 @@ async def list_accounts(call: Call) -> web.StreamResponse:
 async def get_account(call: Call) -> web.StreamResponse:
     """One account with all its currencies."""
     name = call.request.match_info["account"]
-    rows, position, _ = await _read(call, name)
+    rows, position, _ = await read_balances(call, name)
     mine = [row for row in rows if row.account == name]
     if not mine:
         raise not_found()
     return json_response({**shapes.account(name, mine), "position": position})
 
 
-async def _read(call: Call, prefix: str) -> tuple[list[Balance], dict[str, int], bool]:
+async def read_balances(call: Call, prefix: str) -> tuple[list[Balance], dict[str, int], bool]:
     """(balances of accounts that begin so, a position they are at least as new as, more?)."""
     desk, tenant_id = call.context.desk, call.tenant_id
     async with desk.view(tenant_id) as view:

@@ -96,7 +96,7 @@ async def get_account_statement(call: Call) -> web.StreamResponse:
     given, name = parameters(call), call.request.match_info["account"]
     wanted = format_of(given)
     async with call.context.desk.view(call.tenant_id) as view:
-        asset = given.get("currency") or _tenant(view, call).currency
+        asset = given.get("currency") or tenant_of(view, call).currency
     period = Period(*(_day(end, given[end]) if end in given else None for end in ("from", "to")))
     async with reading(call) as connection:
         before = await opening(connection, call.tenant_id, name, asset, period.since)
@@ -195,7 +195,7 @@ def _csv(
     return csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
-def _tenant(view: View, call: Call) -> Tenant:
+def tenant_of(view: View, call: Call) -> Tenant:
     """The tenant's row. Raises 404: its token may be good before we have heard of it."""
     tenant = view.row(Tenant, call.tenant_id)
     if tenant is None:
@@ -206,7 +206,7 @@ def _tenant(view: View, call: Call) -> Tenant:
 async def get_clock(call: Call) -> web.StreamResponse:
     """The tenant's clock, and whether it can be moved."""
     async with call.context.desk.view(call.tenant_id) as view:
-        tenant = _tenant(view, call)
+        tenant = tenant_of(view, call)
     now_ms = call.context.clock_ms() + tenant.ahead_ms
     return json_response(
         {

@@ -11,7 +11,8 @@ from tables.postgres import api_keys
 from tables.postgres.api_keys import NewKey
 from tables.postgres.lists import microseconds_of, moment
 from web import scopes
-from web.api_keys import ApiKey
+from web.api.books import tenant_of
+from web.api_keys import ApiKey, Mode
 from web.bodies import Body, NoControls
 from web.call import Call
 from web.configuring import configuring
@@ -24,11 +25,14 @@ DAYS_MAX = 3_650
 
 
 class CreateApiKeyBody(Body):
-    """A key for a service; it may do no more than who makes it."""
+    """A key for a service; it may do no more than who makes it.
+
+    Its `mode` is its tenant's: test for a sandbox, live for any other.
+    """
 
     name: Annotated[NoControls, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[str], Field(min_length=1, max_length=len(scopes.ALL))]
-    mode: Literal["live", "test"] = "live"
+    mode: Literal["live", "test"] | None = None
     expires_in_days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
 
 
@@ -49,7 +53,7 @@ async def create(call: Call) -> web.StreamResponse:
         raise Problem(
             403, "scope-missing", f"You lack scopes that the key shall have: {', '.join(beyond)}."
         )
-    key = ApiKey.new(call.tenant_id, model.mode)
+    key = ApiKey.new(call.tenant_id, await _mode(call, model.mode))
     async with configuring(call) as change:
         expires_at = (
             None
@@ -62,7 +66,7 @@ async def create(call: Call) -> web.StreamResponse:
                 call.tenant_id,
                 key.key_id,
                 model.name,
-                model.mode,
+                key.mode,
                 wanted,
                 key.secret_hash,
                 change.now,
@@ -72,6 +76,15 @@ async def create(call: Call) -> web.StreamResponse:
         )
         await change.note("api_key.create", key.key_id, {"name": model.name, "scopes": wanted})
     return json_response({**shown(row), "key": key.text})
+
+
+async def _mode(call: Call, wanted: Mode | None) -> Mode:
+    """The tenant's own mode. Raises `Problem` 404, or 422 when another one is wanted."""
+    async with call.context.desk.view(call.tenant_id) as view:
+        mode: Mode = "test" if tenant_of(view, call).sandbox else "live"
+    if wanted not in {None, mode}:
+        raise Problem(422, "mode-differs", f"The keys of this tenant are {mode} keys.")
+    return mode
 
 
 async def rotate(call: Call) -> web.StreamResponse:
