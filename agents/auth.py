@@ -13,7 +13,8 @@ from agents.registry import INTERNAL, PLATFORM, Event, View, handles
 from agents.words import Code, Country, Id, Text
 from streams.money import UnknownAsset, exponent_of
 from streams.timestamps import local_date
-from tables.tenants import Outlet, Tenant
+from tables.balances import Balance
+from tables.tenants import Outlet, Settings, Tenant
 
 THAW = "treasury.tenant.thaw_requested"
 
@@ -30,6 +31,12 @@ class TenantCreated(msgspec.Struct, frozen=True, gc=False):
     time_zone: Text = "Africa/Nairobi"
     mode: Literal["live", "sandbox"] = "live"
     settings: SettingsGiven = SettingsGiven()
+
+
+class TenantFound(TenantCreated, frozen=True, gc=False):
+    """What the auth service answered about a tenant whose events came before its own."""
+
+    status: Literal["active", "suspended"] = "active"
 
 
 class TenantUpdated(msgspec.Struct, frozen=True, gc=False):
@@ -64,23 +71,87 @@ class OutletUpdated(msgspec.Struct, frozen=True, gc=False):
 
 @handles("auth.tenant.created", TenantCreated, ingress=PLATFORM, needs_tenant=False)
 def tenant_created(event: Event[TenantCreated], view: View) -> Effects:
-    """Initialise a tenant; what waited for it goes on in the same place."""
-    data = event.data
-    if view.row(Tenant, event.tenant_id) is not None:
-        return [Refuse("tenant_exists")]
-    refusal = _currency(data.currency) or _time_zone(data.time_zone, event.timestamp_ms)
+    """Initialise a tenant; what waited for it goes on in the same place.
+
+    Of one that was looked up it says the rest; what never changes may differ while nothing is
+    posted.
+    """
+    known, data = view.row(Tenant, event.tenant_id), event.data
+    refusal = _cannot_begin(known, event, view)
     if refusal is not None:
         return [refusal]
-    tenant = Tenant(
+    tenant = chosen(_begun(event).replaced(told_ms=event.timestamp_ms), data.settings)
+    return [Put(tenant if known is None else _completed(known, tenant))]
+
+
+def _completed(known: Tenant, told: Tenant) -> Tenant:
+    """A tenant that was looked up, with what is told of it; newer events have been heard before."""
+    after = told.replaced(
+        status=known.status,
+        closed_through=known.closed_through,
+        watched=known.watched,
+        ahead_ms=known.ahead_ms,
+        version=known.version + 1,
+    )
+    if known.told_ms <= told.told_ms:
+        return after
+    newer = {
+        name: getattr(known.settings, name)
+        for name in Settings.__struct_fields__
+        if getattr(known.settings, name) != getattr(Settings(), name)
+    }
+    return after.replaced(
+        name=known.name,
+        time_zone=known.time_zone,
+        tax_registered=known.tax_registered or told.tax_registered,
+        payment_terms_days=known.payment_terms_days or told.payment_terms_days,
+        settings=msgspec.structs.replace(told.settings, **newer),
+        told_ms=known.told_ms,
+    )
+
+
+@handles("treasury.tenant.found", TenantFound, ingress=INTERNAL, needs_tenant=False)
+def tenant_found(event: Event[TenantFound], view: View) -> Effects:
+    """Begin with what the auth service answers, if its own event has not come meanwhile.
+
+    Whatever it tells later is newer, whatever its time.
+    """
+    if view.row(Tenant, event.tenant_id) is not None:
+        return []
+    refusal = _cannot_begin(None, event, view)
+    if refusal is not None:
+        return [refusal]
+    return [Put(_begun(event).replaced(status=event.data.status, looked_up=True))]
+
+
+def _begun(event: Event[TenantCreated] | Event[TenantFound]) -> Tenant:
+    data = event.data
+    return Tenant(
         event.tenant_id,
         data.name or event.tenant_id,
         data.country,
         data.currency,
         data.time_zone,
         sandbox=data.mode == "sandbox",
-        told_ms=event.timestamp_ms,
     )
-    return [Put(chosen(tenant, data.settings))]
+
+
+def _cannot_begin(
+    known: Tenant | None, event: Event[TenantCreated] | Event[TenantFound], view: View
+) -> Refuse | None:
+    """Why a tenant cannot begin so; None if it can."""
+    data = event.data
+    if known is not None:
+        said = (data.country, data.currency, data.mode == "sandbox")
+        same = said == (known.country, known.currency, known.sandbox)
+        if not known.looked_up or not (same or _untouched(event.tenant_id, view)):
+            return Refuse("tenant_exists")
+    return _currency(data.currency) or _time_zone(data.time_zone, event.timestamp_ms)
+
+
+def _untouched(tenant_id: str, view: View) -> bool:
+    """Whether nothing was ever posted for a tenant."""
+    return not view.scan(Balance.prefix_of(tenant_id), 1)
 
 
 @handles("auth.tenant.updated", TenantUpdated, ingress=PLATFORM, needs_tenant=False)

@@ -21,7 +21,7 @@ from agents.outcomes import (
     rejected,
 )
 from agents.page import Page
-from agents.parking import Parking
+from agents.parking import DEADLINE_MS, Parking
 from agents.registry import Event, Handled, View, model_error
 from streams.envelope import Envelope
 from streams.errors import TreasuryError
@@ -91,7 +91,8 @@ class Judge:
             not active or (step == 0 and self._parking.ahead_of(tenant_id))
         ):
             key = Tenant.key_of(tenant_id)
-            return self._park(arrival, envelope, step, Park(key, "tenant_unknown_or_frozen"))
+            waits = self._park(arrival, envelope, step, Park(key, "tenant_unknown_or_frozen"))
+            return waits if known else self._who_is(envelope, waits)
         if envelope.timestamp_ms < now_ms - WINDOW_MS and arrival.ingress != "internal":
             outcome = self._too_old(arrival, envelope, step)
             if outcome is not None:
@@ -115,6 +116,15 @@ class Judge:
     def _elsewhere(self, tenant_id: str) -> bool:
         return partition_of(tenant_id, self._partitions) != self._partition
 
+    def _who_is(self, envelope: Envelope, outcome: Outcome) -> Outcome:
+        """An event waits for a tenant we have not heard of: the auth service is asked about it."""
+        tenant_id, now_ms = envelope.tenant_id, self._page.now_ms
+        if outcome.status != "parked" or not self._parking.may_ask(tenant_id, now_ms):
+            return outcome
+        call_id = derive(tenant_id, envelope.event_id, "tenant", 0)
+        call = Call(call_id, "auth", "tenant", b"{}", now_ms + DEADLINE_MS)
+        return _asking(outcome, call)
+
     def _too_old(self, arrival: Arrival, envelope: Envelope, step: int) -> Outcome | None:
         """Older than what we remember: the archive must say whether it was decided before."""
         key = Looked.key_of(envelope.tenant_id, envelope.event_id)
@@ -130,9 +140,7 @@ class Judge:
         call_id = derive(envelope.tenant_id, envelope.event_id, "lookup", 0)
         deadline_ms = self._page.now_ms + WINDOW_MS
         call = Call(call_id, "archive", "seen", msgspec.json.encode(question), deadline_ms)
-        draft = Draft()
-        draft.call(call)
-        return Outcome(outcome.status, outcome.reason, draft, outcome.reply)
+        return _asking(outcome, call)
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -212,3 +220,10 @@ class Judge:
         if not there_is_room:
             return refused(arrival.ingress, "parking_full", "", 503)
         return parked(arrival.ingress, park.reason)
+
+
+def _asking(outcome: Outcome, call: Call) -> Outcome:
+    """An event that waits, and what is asked meanwhile."""
+    draft = Draft()
+    draft.call(call)
+    return Outcome(outcome.status, outcome.reason, draft, outcome.reply)

@@ -13,6 +13,8 @@ from tables.tenants import Tenant
 from tables.working_set import WorkingSet
 
 DEADLINE_MS = 24 * 3600 * 1000
+ASK_AGAIN_MS = 10 * 60 * 1000
+"""A tenant that nobody knew may be known a while later, if its events still come."""
 MAX_BYTES_PER_TENANT = 10 * 1024 * 1024
 
 
@@ -81,6 +83,14 @@ class Parking:
         self._put(row)
         self._put(Due(deadline_ms, "parked", tenant_id, subject))
         self._keep(load)
+        return True
+
+    def may_ask(self, tenant_id: str, now_ms: int) -> bool:
+        """Whether to ask (again) who a tenant is that events wait for; noted as asked now."""
+        load = self._load(tenant_id)
+        if load.asked_ms and now_ms - load.asked_ms < ASK_AGAIN_MS:
+            return False
+        self._keep(load.replaced(asked_ms=now_ms))
         return True
 
     def wake(self, tenant_id: str, keys: Iterable[bytes], order: str) -> None:

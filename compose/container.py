@@ -30,6 +30,7 @@ from agents.roles.jetstream import (
     outbound_stream,
 )
 from agents.roles.lease import Owner
+from agents.roles.lookups import Lookups
 from agents.roles.outages import through_outages
 from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
@@ -47,6 +48,7 @@ from compose.settings import Settings
 from compose.telemetry import Gauges
 from compose.topics import require_topics
 from compose.watchdog import Progress, end_if_blocked, watch
+from connectors.auth.client import AuthService
 from connectors.http import open_session
 from connectors.webhooks.addresses import read_networks
 from connectors.webhooks.sender import Sender
@@ -238,7 +240,18 @@ class Worker:
         saying = Saying(self.inlet)
         gateways = Gateways(session, configured, self.secrets)
         conductor = Conductor(self.archive_pool, saying, gateways)
-        dispatch = Dispatch(self.archive_pool, self.archived, saying, conductor, self._owner)
+        tenants = None
+        if settings.auth_url:
+            key = settings.auth_api_key.get_secret_value()
+            tenants = AuthService(session, settings.auth_url, key)
+        dispatch = Dispatch(
+            self.archive_pool,
+            self.archived,
+            saying,
+            conductor=conductor,
+            lookups=Lookups(self.archive_pool, saying, tenants),
+            owner=self._owner,
+        )
         for partition in range(settings.partitions):
             self._spawn(dispatch.run(partition))
 

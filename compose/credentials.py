@@ -1,7 +1,8 @@
 """Where the keys and passwords of a worker come from: its settings, files, or Vault.
 
 In Vault stands one secret with members named as the settings are: master_key, old_master_keys,
-postgres_dsn, app_password, archiver_password. What the settings say themselves comes first.
+postgres_dsn, app_password, archiver_password, auth_api_key. What the settings say themselves comes
+first.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from connectors.http import open_session
 from connectors.vault.client import Vault
 from streams.errors import Misconfigured
 
-AT_START = ("postgres_dsn", "master_key", "old_master_keys")
+AT_START = ("postgres_dsn", "master_key", "old_master_keys", "auth_api_key")
 """Members that a worker reads once."""
 PASSWORDS = ("app_password", "archiver_password")
 """Members that a worker asks for at each login to the database."""

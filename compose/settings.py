@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     jwks_file: Path | None = None
     issuer: str = "treasury-local"
     audience: str = "treasury"
+    auth_url: str = Field("", description="the auth service, asked about tenants we do not know")
+    auth_api_key: SecretStr = SecretStr("")
+    auth_api_key_file: Path | None = None
     instant_url: str = ""
     requests_per_s: int = Field(
         500, ge=0, description="requests a second of each tenant to one worker; 0: no limit"
@@ -99,7 +102,7 @@ class Settings(BaseSettings):
     @classmethod
     def _read_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Put what stands in a file in its place; passwords are read again for each login."""
-        for name in ("postgres_dsn", "master_key", "old_master_keys"):
+        for name in ("postgres_dsn", "master_key", "old_master_keys", "auth_api_key"):
             path = values.get(f"{name}_file")
             if path and not values.get(name):
                 values = {**values, name: read_secret(Path(path))}

@@ -5,10 +5,13 @@ Tells apart what reached the provider for certain not (`NotSent`) from what may 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from connectors.base import Ambiguous, NotSent
+from streams.errors import Misconfigured
 
 TOTAL_S, CONNECT_S = 5.0, 3.0
 MAX_BODY_BYTES = 64 * 1024
@@ -60,6 +63,18 @@ async def exchange(
     if status >= 500:
         raise Ambiguous(f"status {status}")
     return Answer(status, content)
+
+
+def require_safe(url: str, whose: str) -> None:
+    """Raise `Misconfigured` unless a secret may be sent there: https, or http on this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        near = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        near = False
+    if parts.scheme != "https" and not (parts.scheme == "http" and near):
+        raise Misconfigured(f"the address of {whose} must be https, or http on this machine")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

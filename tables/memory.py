@@ -80,7 +80,10 @@ class Parked(Row, frozen=True):
 
 @register
 class TenantLoad(Row, frozen=True):
-    """What a tenant burdens the partition with: events that wait, handlers that raised in a row."""
+    """What a tenant burdens the partition with: events that wait, handlers that raised in a row.
+
+    `asked_ms`: when the auth service was last asked who it is, 0 for never.
+    """
 
     KIND = "pl"
     KEY = ("tenant_id",)
@@ -89,6 +92,7 @@ class TenantLoad(Row, frozen=True):
     events: int = 0
     size_bytes: int = 0
     failures: int = 0
+    asked_ms: int = 0
 
 
 @register

@@ -2,7 +2,8 @@
 
 States of a tenant: active ⇄ frozen, suspended. Guarantees: a tenant's partition, currency and rows
 never mix with another's; a tenant that is not `active` holds its events (they park) until it is.
-Constraints: country, currency and `sandbox` never change; `closed_through` only moves forward.
+Constraints: country, currency and `sandbox` never change once anything is posted; `closed_through`
+only moves forward.
 """
 
 import msgspec
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Tenant(Row, frozen=True):
     """One tenant of the platform.
 
+    One that is `looked_up` was asked for at the auth service, whose own event has not come yet.
     `closed_through` is the last day (ISO) of closed books, empty if none are. The clock of a
     sandbox tenant is `ahead_ms` ahead of log time. `watched` are the accounts with a threshold.
     """
@@ -61,6 +63,7 @@ class Tenant(Row, frozen=True):
     ahead_ms: int = 0
     watched: tuple[str, ...] = ()
     told_ms: int = 0  # of the newest event that told of it
+    looked_up: bool = False
 
     def needs_two(self, limit: int, asset: str, minor: int) -> bool:
         """Whether `minor` units need a second person: above a limit, or of another currency."""

@@ -17,7 +17,7 @@ _REDRIVE_STEP = 1
 # One object of each, however many events have it.
 _STATUSES = {status: status for status in ("applied", "rejected", "refused", "parked", "misrouted")}
 _ANYWHERE = frozenset({"rejected", "refused"})
-_CALLS = {"archive": "lookup"}
+_CALLS = {"archive": "lookup", "auth": "tenant"}
 """Of what kind the ids of calls to a gateway are; `call` for all others."""
 
 

@@ -12,38 +12,23 @@ from functools import partial
 from typing import Any, NoReturn
 
 import asyncpg
-import msgspec
 import structlog
 
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor
 from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import Backoff, is_outage, through_outages, uninterrupted
+from agents.roles.lookups import Lookups, is_lookup, request_of
+from agents.roles.outages import Backoff, is_outage, uninterrupted
 from agents.roles.saying import Saying
 from agents.roles.tail import Archived
-from streams.ids import derive
 from streams.journal import Batch, Call, Entry
-from tables.postgres.calls import CallRow, finish_call, insert_calls, unfinished_calls
-from tables.postgres.lookups import decided_before, projected_seq
+from tables.postgres.calls import CallRow, insert_calls, unfinished_calls
 
 ROLE = "dispatch"
-ARCHIVE, SEEN = "archive", "seen"
 OBVIOUSLY_MS = 60_000  # our clock may differ from the log's by less
-CONCURRENT_LOOKUPS = 16
 
 log = structlog.get_logger(__name__)
-
-
-class _Lookup(msgspec.Struct, frozen=True):
-    """A question about an event, and where in its record the question stands.
-
-    Of a re-driven event it is only asked whether it was carried out: that it was rejected is known.
-    """
-
-    event_id: str
-    ordinal: int = 0
-    redriven: bool = False
 
 
 class Dispatch:
@@ -54,13 +39,14 @@ class Dispatch:
         pool: asyncpg.Pool,
         archived: ArchiveProgress,
         saying: Saying,
+        *,
         conductor: Conductor,
+        lookups: Lookups,
         owner: Owner,
     ) -> None:
         self._pool, self._archived = pool, archived
-        self._saying, self._conductor = saying, conductor
+        self._saying, self._conductor, self._lookups = saying, conductor, lookups
         self._owner = owner
-        self._lookups = asyncio.Semaphore(CONCURRENT_LOOKUPS)
 
     async def run(self, partition: int) -> NoReturn:
         """Dispatch this partition whenever its lease is ours."""
@@ -128,64 +114,29 @@ class Dispatch:
 
     def _can_be_made(self, call: Call) -> bool:
         """Otherwise nobody asks for a grant, and the writer's clock ends the call unsent."""
-        if call.gateway == ARCHIVE:
-            return call.operation == SEEN
+        if is_lookup(call.gateway):
+            return self._lookups.can_answer(call)
         if not self._conductor.knows(call.gateway):
             log.error("no such gateway here", gateway=call.gateway, call_id=call.call_id)
             return False
         return time.time_ns() // 1_000_000 <= call.deadline_ms + OBVIOUSLY_MS
 
     async def _fresh(self, row: CallRow, now_ms: int) -> None:
-        if row.gateway == ARCHIVE:
-            await self._look_up(row)
+        if is_lookup(row.gateway):
+            await self._lookups.answer(row)
         else:
             await self._conductor.conduct(row, row.deadline_ms - now_ms)
 
     async def _resumed(self, row: CallRow, answer: bytes | None, asked_ago_s: float) -> None:
-        if row.gateway == ARCHIVE:
-            await self._look_up(row)
+        if is_lookup(row.gateway):
+            await self._lookups.answer(row)
         elif self._conductor.knows(row.gateway):
             await self._conductor.resume(row, answer, asked_ago_s)
         else:
             log.error("no such gateway here", gateway=row.gateway, call_id=row.call_id)
 
-    async def _look_up(self, row: CallRow) -> None:
-        """Answer whether an event was decided before this record; always the same answer."""
-        question = msgspec.json.decode(row.request, type=_Lookup)
-        async with self._lookups:
-            seen = await through_outages(partial(self._decided_before, row, question))
-        await self._saying.say(
-            row.partition,
-            tenant_id=row.tenant_id,
-            event_type="treasury.lookup.answered",
-            event_id=derive(row.tenant_id, row.call_id, "answered", row.seq),
-            data={
-                "event_id": question.event_id,
-                "seen": seen,
-                "redriven": question.redriven,
-            },
-        )
-        await through_outages(partial(finish_call, self._pool, row.call_id, row.seq))
-
-    async def _decided_before(self, row: CallRow, question: _Lookup) -> bool:
-        waiting = Backoff(first_s=0.02, longest_s=1.0)
-        while await projected_seq(self._pool, row.partition) < row.seq:
-            await waiting.pause()
-        return await decided_before(
-            self._pool,
-            row.partition,
-            (row.seq, question.ordinal),
-            tenant_id=row.tenant_id,
-            event_id=question.event_id,
-            redriven=question.redriven,
-        )
-
 
 def _row(partition: int, seq: int, ordinal: int, entry: Entry, call: Call) -> CallRow:
-    request = call.request
-    if call.gateway == ARCHIVE:
-        asked = msgspec.json.decode(request, type=_Lookup)
-        request = msgspec.json.encode(_Lookup(asked.event_id, ordinal, asked.redriven))
     return CallRow(
         call.call_id,
         entry.tenant_id,
@@ -193,7 +144,7 @@ def _row(partition: int, seq: int, ordinal: int, entry: Entry, call: Call) -> Ca
         seq,
         call.gateway,
         call.operation,
-        request,
+        request_of(call, ordinal),
         call.deadline_ms,
         secrets.token_hex(16),
     )

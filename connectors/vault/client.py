@@ -5,13 +5,12 @@ The token is read anew for each request: an agent beside us may renew it in its 
 """
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 
 from connectors.base import CallError
-from connectors.http import exchange
+from connectors.http import exchange, require_safe
 from streams.errors import Misconfigured, Unavailable
 from streams.money import plain
 
@@ -23,7 +22,7 @@ class Vault:
         self, session: aiohttp.ClientSession, url: str, secret: str, token: Callable[[], str]
     ) -> None:
         """`secret` is mount and path, as in secret/treasury. Raises `Misconfigured`."""
-        _require_safe(url)
+        require_safe(url, "Vault")
         mount, _, path = secret.partition("/")
         self._url = f"{url.rstrip('/')}/v1/{quote(mount)}/data/{quote(path)}"
         self._session, self._token = session, token
@@ -56,14 +55,3 @@ def _members(status: int, body: bytes) -> Mapping[str, str]:
         return {name: value for name, value in found.items() if isinstance(value, str)}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise Misconfigured(f"Vault's answer ({status}) is no secret of KV version 2") from None
-
-
-def _require_safe(url: str) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        near = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        near = False
-    if parts.scheme != "https" and not (parts.scheme == "http" and near):
-        raise Misconfigured("Vault's address must be https, or http on this machine")

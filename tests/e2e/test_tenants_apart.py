@@ -25,7 +25,7 @@ from compose.calling import Accepted, Caller
 from compose.local.accounts import temporary_folder
 from compose.up import Local, Running
 from tests.e2e.test_ledger import day
-from tests.web.schema import answer_violations
+from tests.web.schema import answer_violations, body_of
 from web.call import Route
 from web.examples import example_of
 from web.routes import ROUTES
@@ -71,7 +71,7 @@ class Two:
             async with self.session.request(
                 method, self.running.urls[worker] + path, headers=headers, data=data
             ) as response:
-                raw, kind = await response.read(), response.content_type
+                raw, kind = await body_of(response), response.content_type
             if response.status != 503:
                 break
             await asyncio.sleep(0.25)
@@ -142,6 +142,7 @@ async def _row_of_every_kind(two: Two) -> dict[str, str]:
     )
     has["event_id"] = entry["event_id"]
     has["invoice_id"] = (await beta.only("invoices", order_id=f"o-{CANARY}"))["invoice_id"]
+    has["party_id"] = f"c-{CANARY}"
     has["payment_id"] = await beta.pay(order_id=f"o-{CANARY}")
     refund = await beta.done(
         f"payments/intents/{has['payment_id']}/refunds", amount="10", reason=CANARY

@@ -15,7 +15,7 @@ import pytest_asyncio
 from connectors.envelope import Keyring
 from tests.databases import Database, migrated
 from tests.web.desk import NOW_MS, MemoryDesk
-from tests.web.schema import answer_violations
+from tests.web.schema import answer_violations, body_of
 from web import scopes
 from web.api_keys import ApiKeys
 from web.call import Context, Settings
@@ -70,7 +70,7 @@ class Api:
         async with self.session.request(
             method, self.url + path, headers=given, allow_redirects=False, **options
         ) as response:
-            answer = Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await body_of(response))
         if self.told:
             kind, place = response.content_type, urlsplit(path).path
             wrong = answer_violations(method, place, answer.status, kind, answer.raw)

@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+import aiohttp
+
 from web.specs import openapi_text
 
 SPEC: dict[str, Any] = json.loads(openapi_text())
@@ -16,6 +18,18 @@ _TYPES = {
     "object": dict,
     "null": type(None),
 }
+
+
+async def body_of(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer; of a stream of events its beginning, until it is up to date."""
+    if response.content_type != "text/event-stream" or response.method == "HEAD":
+        return await response.read()
+    said = b""
+    async for line in response.content:
+        said += line
+        if line == b"event: synced\n":
+            break
+    return said
 
 
 def _pattern(path: str) -> re.Pattern[str]:

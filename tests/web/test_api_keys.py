@@ -152,8 +152,18 @@ class TestVerifying:
             ("invalid-token", "The API key is not valid here.")
         }
 
-    async def test_refuses_keys_of_the_other_mode(self, listed, serve, context, database):
-        keys = {mode: (await make(listed, mode=mode)).json["key"] for mode in ("live", "test")}
+    async def test_of_a_tenant_are_of_its_own_mode(self, listed, desk):
+        await desk.hear("auth.tenant.created", "sand", name="Sand", mode="sandbox")
+        for tenant, other in (("alpha", "test"), ("sand", "live")):
+            refused = await make(listed, tenant=tenant, token=listed.token(tenant), mode=other)
+            assert (refused.status, refused.code) == (422, "mode-differs")
+        unknown = await make(listed, tenant="new", token=listed.token("new"))
+        assert (unknown.status, unknown.code) == (404, "tenant-unknown")
+
+    async def test_refuses_keys_of_the_other_mode(self, listed, serve, context, database, desk):
+        await desk.hear("auth.tenant.created", "sand", name="Sand", mode="sandbox")
+        sand = await make(listed, tenant="sand", token=listed.token("sand"))
+        keys = {"live": (await make(listed)).json["key"], "test": sand.json["key"]}
         assert keys["test"].startswith("trs_test_")
         for mode, other in (("live", "test"), ("test", "live")):
             host = await serve(
@@ -163,8 +173,9 @@ class TestVerifying:
                     api_keys=ApiKeys(database.app, mode=mode, now=lambda: NOW),
                 )
             )
-            assert (await host.get(BALANCES, token=keys[mode])).status == 200
-            refused = await host.get(BALANCES, token=keys[other])
+            paths = {"live": BALANCES, "test": BALANCES.replace("alpha", "sand")}
+            assert (await host.get(paths[mode], token=keys[mode])).status == 200
+            refused = await host.get(paths[other], token=keys[other])
             assert (refused.status, refused.code) == (401, "wrong-mode")
 
     async def test_ends_with_the_keys_days(self, listed, database):

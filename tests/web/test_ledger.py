@@ -137,9 +137,9 @@ class TestLists:
     async def test_there_is_one_of_every_kind(self, listed, desk, database):
         await project(desk, database)
         for route in ROUTES:
-            if route.paged and "{endpoint_id}" not in route.path:
-                answer = await listed.get(route.path.replace("{tenant}", "alpha"))
-                assert answer.status == 200, route.path
+            path = route.path.replace("{tenant}", "alpha")
+            if route.paged and "{" not in path:
+                assert (await listed.get(path)).status == 200, path
 
     async def test_show_what_was_shown_when_it_was_made(self, listed, desk, database):
         said = {"name": "Drops", "price": "10", "meters": [{"name": "m", "unit_price": "1.5"}]}

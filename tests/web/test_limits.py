@@ -66,7 +66,7 @@ class TestRates:
             rates.take(f"t{number}")
         clock.now_s += 2
         rates.take("late")
-        assert len(rates._full_at) == 1  # noqa: SLF001
+        assert len(rates._full_at) == 1
 
 
 class TestOverHttp:

@@ -124,7 +124,7 @@ class TestStream:
             await Reader(response).until_synced()
             response.close()
         async with asyncio.timeout(10):
-            while desk.watching.any:  # noqa: ASYNC110  nothing tells when a socket is gone
+            while desk.watching.any:
                 await asyncio.sleep(0.02)
 
     async def test_has_bounds(self, api, desk, monkeypatch):

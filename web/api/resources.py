@@ -62,7 +62,6 @@ async def list_invoices(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
-    name, _, value = page.text("metadata").partition(":")
     wanted = ResourceFilter(
         status=page.text("status"),
         order_id=page.text("order_id"),
@@ -71,9 +70,17 @@ async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
         created_to=page.moment("created_to", end=True),
         due_from=page.day("due_from"),
         due_to=page.day("due_to"),
-        metadata=(name, value) if name else None,
+        metadata=_metadata(page.text("metadata")),
     )
     return await list_of(call, kind, page, wanted)
+
+
+def _metadata(text: str) -> tuple[str, str] | None:
+    """Name and value of a filter like till:7. Raises `Problem` 400."""
+    name, colon, value = text.partition(":")
+    if text and not (name and colon):
+        raise bad_parameter("metadata", "a name and its value, like till:7")
+    return (name, value) if text else None
 
 
 async def list_of(

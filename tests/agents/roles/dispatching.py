@@ -21,6 +21,7 @@ from agents.roles.dispatch import Dispatch
 from agents.roles.gateways import Credentialed, Gateway, Gateways
 from agents.roles.inlet import Inlet
 from agents.roles.lease import Owner
+from agents.roles.lookups import Lookups, Tenants
 from agents.roles.saying import Saying
 from connectors.breaker import Breaker
 from connectors.http import open_session
@@ -156,6 +157,7 @@ async def dispatching(
     kafka: str,
     topics: Topics,
     gateways: Mapping[str, Gateway] | Gateways,
+    tenants: Tenants | None = None,
     **limits: Any,
 ) -> AsyncIterator[asyncio.Task]:
     """Dispatch of partition 0, with short times to wait."""
@@ -166,7 +168,14 @@ async def dispatching(
     if not isinstance(gateways, Gateways):
         gateways = Fixed(gateways)
     conductor = Conductor(pool, saying, gateways, **times)
-    dispatch = Dispatch(pool, archived, saying, conductor, Owner(f"worker-{uuid4().hex[:6]}"))
+    dispatch = Dispatch(
+        pool,
+        archived,
+        saying,
+        conductor=conductor,
+        lookups=Lookups(pool, saying, tenants),
+        owner=Owner(f"worker-{uuid4().hex[:6]}"),
+    )
     task = asyncio.create_task(dispatch.run(0))
     try:
         yield task

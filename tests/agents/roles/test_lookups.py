@@ -9,8 +9,11 @@ import pytest_asyncio
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.lease import Owner
 from agents.roles.projector import Projector
+from connectors.auth.client import AuthService
+from connectors.auth.fake import FakeAuthService
+from connectors.http import open_session
 from streams.journal import Call
-from tests.agents.roles.dispatching import PlayedWriter, reached, start
+from tests.agents.roles.dispatching import PlayedWriter, now, reached, start
 from tests.agents.roles.test_bridge import until
 from tests.journals import entry
 
@@ -164,3 +167,76 @@ class TestLookups:
             projector.cancel()
             await asyncio.gather(projector, return_exceptions=True)
             await archived.close()
+
+
+class TestTenants:
+    """The auth service is asked about a tenant that events wait for, and its word is said."""
+
+    FOUND = "treasury.tenant.found"
+
+    @pytest_asyncio.fixture
+    async def fake(self):
+        async with FakeAuthService() as fake:
+            yield fake
+
+    @pytest_asyncio.fixture
+    async def auth(self, fake):
+        async with open_session(total_s=2) as session:
+            yield AuthService(session, fake.base_url, fake.api_key)
+
+    async def ask(self, writer: PlayedWriter, tenant_id: str, *, left_s: int = 60) -> None:
+        deadline_ms = now() + left_s * 1_000
+        call = Call(f"tenant-{tenant_id}", "auth", "tenant", b"{}", deadline_ms)
+        waiting = entry(1, tenant_id=tenant_id, event_id="first", status="parked", calls=[call])
+        await writer.write(waiting)
+
+    async def answered(self, writer: PlayedWriter, tenants) -> list[tuple[str, dict]]:
+        """What was said once no question is open any more."""
+        async with start(writer, {}, tenants=tenants) as task:
+
+            async def none_open() -> bool:
+                if not await reached(writer, writer.journal.seq):
+                    return False
+                open_calls = "SELECT count(*) FROM calls WHERE state <> 'done'"
+                return not await writer.pool.fetchval(open_calls)
+
+            await until(none_open, "none open", task)
+        return writer.said(self.FOUND)
+
+    async def test_that_is_known_is_said_with_what_is_known(self, writer, fake, auth):
+        fake.add("alpha", name="Alpha", currency="UGX")
+        await self.ask(writer, "alpha")
+        said = {"name": "Alpha", "currency": "UGX", "status": "active"}
+        assert await self.answered(writer, auth) == [("applied", said)]
+
+    async def test_that_is_unknown_or_refused_is_not(self, writer, fake, auth):
+        await self.ask(writer, "alpha")
+        assert await self.answered(writer, auth) == []
+        fake.api_key = "another"
+        await self.ask(writer, "beta")
+        assert await self.answered(writer, auth) == []
+        assert fake.asked == {"alpha": 1, "beta": 1}
+
+    async def test_is_asked_for_again_until_the_service_is_back(self, writer, fake, auth):
+        fake.add("alpha")
+        fake.away = True
+        await self.ask(writer, "alpha")
+
+        async def comes_back() -> None:
+            while fake.asked.get("alpha", 0) < 2:
+                await asyncio.sleep(0.02)
+            fake.away = False
+
+        back = asyncio.create_task(comes_back())
+        assert [data["name"] for _, data in await self.answered(writer, auth)] == ["alpha"]
+        await back
+
+    async def test_is_not_asked_for_when_nobody_waits_any_more(self, writer, fake, auth):
+        await self.ask(writer, "alpha", left_s=-1)
+        assert await self.answered(writer, auth) == []
+        assert fake.asked == {}
+
+    async def test_without_a_service_is_no_question(self, writer):
+        await self.ask(writer, "alpha")
+        assert await self.answered(writer, None) == []
+        assert await writer.pool.fetchval("SELECT count(*) FROM calls") == 0
