@@ -10,12 +10,14 @@ import structlog
 
 _SECRET_NAMES = re.compile(
     r"(?i)authorization|secret|passkey|password|consumer_key|private_key|master_key|signature"
-    r"|token|msisdn|^pan$|dsn|cookie"
+    r"|token|msisdn|^pan$|dsn|cookie|api[_-]?key|phone"
 )
 _SECRET_VALUES = re.compile(
     r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"
     r"|(eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.)[A-Za-z0-9_-]+"
     r"|(://[^:/@\s]+:)[^@\s]+(?=@)"
+    r"|(trs_(?:live|test)_[0-9a-f]{16}\.)[A-Za-z0-9_.-]+"
+    r"|(whsec_)[A-Za-z0-9+/=]+"
 )
 REDACTED = "[redacted]"
 

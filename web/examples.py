@@ -65,7 +65,7 @@ _VALUES: Mapping[str, Any] = {
 _BANK = {"account": "bank:kcb", "side": "debit", "amount": "5000.00"}
 _OPENING = {"account": "opening", "side": "credit", "amount": "5000.00"}
 _MORE: Mapping[str, Mapping[str, Any]] = {
-    "CreateIntentBody": {"order_id": "order-1"},
+    "CreateIntentBody": {"amount": "1500.00", "order_id": "order-1"},
     "CreateInvoiceBody": {"amount": "1500.00"},
     "CreateBillBody": {"tax_amount": "206.90", "category": "rent"},
     "PostJournalBody": {"legs": [_BANK, _OPENING], "description": "opening balance"},

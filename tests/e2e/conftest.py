@@ -13,13 +13,29 @@ import pytest
 
 from compose.local import supervisor
 from compose.local.kafka import jars_version
+from compose.up import Running
 from tests.conftest import BROKER
+from tests.e2e.leaks import leaks
 
 
 @pytest.fixture(autouse=True)
 def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies again and again is started again soon, every time."""
     monkeypatch.setattr(supervisor, "LONGEST_DELAY_S", supervisor.FIRST_DELAY_S)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_secret_in_any_log() -> Iterator[None]:
+    """Whatever an installation went through, its logs hold no key, password or token of it."""
+    leave = Running.__aexit__
+
+    async def searched(self: Running, *failed: object) -> None:
+        await leave(self, *failed)
+        assert leaks(self) == []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Running, "__aexit__", searched)
+        yield
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from aiohttp.test_utils import TestServer
 from compose.calling import Accepted, Caller
 from compose.local.accounts import temporary_folder
 from compose.up import Local, Running
-from tests.e2e.test_ledger import day
+from tests.e2e.leaks import secrets_of
+from tests.e2e.rows import listed, row_of_every_kind
 from tests.web.schema import answer_violations, body_of
 from web.call import Route
 from web.examples import example_of
@@ -53,6 +54,8 @@ class Two:
     beta: Caller
     beta_has: dict[str, str] = field(default_factory=dict)
     """An id of beta's for every member that a path can name."""
+    shown_once: list[str] = field(default_factory=list)
+    """Secrets that the API has shown to beta."""
 
     def token(self, tenant_id: str, **more: Any) -> str:
         return self.running.issuer.mint(tenant_id, ALL, subject="ann", **more)
@@ -115,7 +118,14 @@ async def two(home_of_module: Path) -> AsyncIterator[Two]:
                     time_zone="Africa/Nairobi",
                     settings={"tax_registered": True, "maker_checker": False},
                 )
-            found.beta_has = await _row_of_every_kind(found)
+            made = await found.beta.done("api-keys", name="x", scopes=["balances:read"])
+            found.shown_once.append(made["key"].rpartition(".")[2])
+            made = await found.beta.done("webhook-endpoints", url="https://example.com/x")
+            found.shown_once.append(made["secret"].removeprefix("whsec_"))
+            found.beta_has = await row_of_every_kind(found.beta, CANARY)
+            secret = {"value": f"{CANARY}-secret"}
+            path = f"/api/v1/{found.beta.tenant_id}/secrets/instant.api_key"
+            assert (await found.ask("PUT", path, found.beta.tenant_id, secret))[0] == 200
             yield found
         await client.close()
 
@@ -125,99 +135,6 @@ def home_of_module() -> Any:
     """A folder that the unprivileged account of PostgreSQL can enter."""
     with temporary_folder("treasury-apart-") as folder:
         yield folder / "home"
-
-
-async def _row_of_every_kind(two: Two) -> dict[str, str]:
-    """Ids of beta's, by the member of the path that names such a row; all with the canary."""
-    beta, has = two.beta, {}
-    opening = [
-        {"account": "bank:kcb", "side": "debit", "amount": "90000"},
-        {"account": "gateway:instant:collection", "side": "debit", "amount": "50000"},
-        {"account": "opening", "side": "credit", "amount": "140000"},
-    ]
-    journal = await beta.done("journals", legs=opening, description=CANARY)
-    has["journal_id"] = journal["journal_id"]
-    entry = await beta.event(
-        "cafe.order.created", order_id=f"o-{CANARY}", customer_id=f"c-{CANARY}", total_amount=1000
-    )
-    has["event_id"] = entry["event_id"]
-    has["invoice_id"] = (await beta.only("invoices", order_id=f"o-{CANARY}"))["invoice_id"]
-    has["party_id"] = f"c-{CANARY}"
-    has["payment_id"] = await beta.pay(order_id=f"o-{CANARY}")
-    refund = await beta.done(
-        f"payments/intents/{has['payment_id']}/refunds", amount="10", reason=CANARY
-    )
-    has["refund_id"] = refund["refund_id"]
-    await beta.become("refunds", has["refund_id"], "completed")
-    dispute = await beta.done(
-        f"payments/intents/{has['payment_id']}/disputes", amount="20", reason=CANARY
-    )
-    has["dispute_id"] = dispute["dispute_id"]
-    await beta.pay(order_id=f"nobody-{CANARY}", amount="70")
-    has["case_id"] = (await beta.only("cases", order_id=f"nobody-{CANARY}"))["case_id"]
-    bill = await beta.done(
-        "bills", supplier_id=f"s-{CANARY}", number=CANARY, amount="116", category="rent"
-    )
-    has["bill_id"] = bill["bill_id"]
-    expense = await beta.done(
-        "expenses", expense_id=f"x-{CANARY}", category="fuel", amount="50", party_id=CANARY
-    )
-    has["expense_id"] = expense["expense_id"]
-    line = {"item_id": CANARY, "quantity": 2, "unit_price": 30}
-    await beta.event("inventory.po.received", po_id=f"po-{CANARY}", supplier_id="s", lines=[line])
-    has["po_id"] = f"po-{CANARY}"
-    await beta.event(
-        "logistics.earnings.calculated",
-        payee_id=f"r-{CANARY}",
-        period="2026-W01",
-        gross_amount=500,
-        deductions=[],
-    )
-    has["payee_id"] = f"r-{CANARY}"
-    payout = await beta.done(
-        "payouts", target="earnings", subject_id=has["payee_id"], amount="40", reference=CANARY
-    )
-    has["payout_id"] = payout["payout_id"]
-    plan = await beta.done("plans", name=CANARY, price="10", meters=[])
-    has["plan_id"] = plan["plan_id"]
-    subscribed = await beta.done(
-        "subscriptions", plan_id=plan["plan_id"], customer_id=f"c-{CANARY}"
-    )
-    has["subscription_id"] = subscribed["subscription_id"]
-    conversion = await beta.done(
-        "conversions",
-        from_account="bank:kcb",
-        from_amount="1300",
-        from_currency="KES",
-        to_account="bank:usd",
-        to_amount="10",
-        to_currency="USD",
-    )
-    has["conversion_id"] = conversion["conversion_id"]
-    hold = await beta.done("holds", account="bank:kcb", amount="5", currency="KES")
-    has["hold_id"] = hold["hold_id"]
-    await beta.advance(day(await beta.now(), 2))
-    rows = await beta.until(lambda: _rows(beta, "settlements"))
-    has["settlement_id"] = rows[0]["settlement_id"]
-    made = await beta.done("api-keys", name=CANARY, scopes=["balances:read"])
-    has["key_id"] = made["key_id"]
-    made = await beta.done(
-        "webhook-endpoints", url=f"https://example.com/{CANARY}", description=CANARY
-    )
-    has["endpoint_id"] = made["endpoint_id"]
-    status, _ = await two.ask(
-        "PUT",
-        f"/api/v1/{beta.tenant_id}/secrets/instant.api_key",
-        beta.tenant_id,
-        {"value": f"{CANARY}-secret"},
-    )
-    assert status == 200
-    return has
-
-
-async def _rows(caller: Caller, path: str) -> list[BODY]:
-    found: list[BODY] = (await caller.get(path))["data"]
-    return found
 
 
 def _filled(route: Route, tenant_id: str, ids: dict[str, str]) -> str:
@@ -324,6 +241,9 @@ class TestTheCanary:
         dump = await _dump(two.running.settings().owner_dsn)
         assert CANARY in dump  # in names and references, which it is looked for beside
         assert f"{CANARY}-secret" not in dump
+        assert [secret for secret in secrets_of(two.running) if secret in dump] == []
+        assert two.shown_once
+        assert [secret for secret in two.shown_once if secret in dump + logs] == []
 
 
 async def _dump(dsn: str) -> str:
@@ -382,7 +302,7 @@ class TestEqualRequests:
             assert again[1:] == (good[0][0], "true")
             other, text, _ = await send(0, body={**body, "description": "x", "reference": "y"})
             assert other == 422, text
-        rows = await two.alpha.until(lambda: _rows(two.alpha, "payments/intents?order_id=fifty"))
+        rows = await two.alpha.until(lambda: listed(two.alpha, "payments/intents?order_id=fifty"))
         assert len(rows) == 1
         assert (await two.alpha.balances())["bank:fifty", "KES"] == "7.00"
 

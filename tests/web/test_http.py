@@ -33,6 +33,8 @@ class TestMalformedRequests:
             post("Host: x", "X-A: b\rc", "Content-Length: 0"),
             post("Host: x", "X-A: b\x00c", "Content-Length: 0"),
             post("Host: x", "X A: b", "Content-Length: 0"),
+            post("Host: x", "X-A: b\r\n folded", "Content-Length: 0"),
+            post("Host: x", "Host: y", "Content-Length: 2", body=b"{}"),
             b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello over tls\r\n\r\n",
             b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",

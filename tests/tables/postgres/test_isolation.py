@@ -190,3 +190,31 @@ class TestTheArchiverLogin:
         for statement in ("UPDATE raw_records SET bytes = ''", "DELETE FROM raw_records"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await database.archiver.execute(statement)
+
+
+class TestKeys:
+    """What is unique is unique within a tenant: a clash tells nobody what another one has."""
+
+    async def test_of_what_the_app_writes_begin_with_the_tenant_or_name_it(self, database):
+        rows = await database.owner.fetch(
+            """SELECT c.relname AS name, i.relname AS key,
+                      (SELECT array_agg(a.attname) FROM pg_attribute a
+                       WHERE a.attrelid = c.oid AND a.attnum = ANY (x.indkey)) AS members
+               FROM pg_index x
+               JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+               WHERE x.indisunique AND has_table_privilege('treasury_app', c.oid, 'INSERT')"""
+        )
+        assert {row["name"] for row in rows} >= {"api_keys", "secrets", "webhook_endpoints"}
+        assert [row["key"] for row in rows if "tenant_id" not in row["members"]] == []
+
+    async def test_no_foreign_key_looks_across_tenants(self, database):
+        rows = await database.owner.fetch(
+            """SELECT conname, conrelid::regclass::text AS name,
+                      (SELECT array_agg(a.attname) FROM pg_attribute a
+                       WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)) AS members
+               FROM pg_constraint k WHERE contype = 'f'
+                 AND has_table_privilege('treasury_app', conrelid, 'INSERT')"""
+        )
+        # A master key is the platform's own, and no row of a tenant.
+        across = [row for row in rows if "tenant_id" not in row["members"]]
+        assert {row["name"] for row in across} <= {"secrets"}

@@ -1,0 +1,308 @@
+"""A row of every kind for one tenant of an installation, and one in the state that a command needs.
+
+Both tables are by words of the route table, so that a new route without its row is noticed.
+"""
+
+from typing import Any
+
+from compose.calling import Caller
+from tests.e2e.test_ledger import day
+
+Ids = dict[str, str]
+BANK, GATEWAY = "bank:kcb", "gateway:instant:collection"
+
+
+async def row_of_every_kind(caller: Caller, mark: str) -> Ids:
+    """Ids by the member of a path that names such a row; all have the mark in what they hold."""
+    has: Ids = {}
+    opening = [
+        {"account": BANK, "side": "debit", "amount": "900000"},
+        {"account": GATEWAY, "side": "debit", "amount": "50000"},
+        {"account": "opening", "side": "credit", "amount": "950000"},
+    ]
+    journal = await caller.done("journals", legs=opening, description=mark)
+    has["journal_id"] = journal["journal_id"]
+    await _sales(caller, mark, has)
+    await _spending(caller, mark, has)
+    await _earnings(caller, mark, has)
+    await _books(caller, mark, has)
+    made = await caller.done("api-keys", name=mark, scopes=["balances:read"])
+    has["key_id"] = made["key_id"]
+    has["endpoint_id"] = await _endpoint(caller, mark)
+    return has
+
+
+async def _sales(caller: Caller, mark: str, has: Ids) -> None:
+    entry = await caller.event(
+        "cafe.order.created", order_id=f"o-{mark}", customer_id=f"c-{mark}", total_amount=1000
+    )
+    has["event_id"], has["party_id"] = entry["event_id"], f"c-{mark}"
+    has["invoice_id"] = (await caller.only("invoices", order_id=f"o-{mark}"))["invoice_id"]
+    has["payment_id"] = await caller.pay(order_id=f"o-{mark}")
+    intent = f"payments/intents/{has['payment_id']}"
+    refund = await caller.done(f"{intent}/refunds", amount="10", reason=mark)
+    has["refund_id"] = refund["refund_id"]
+    await caller.become("refunds", has["refund_id"], "completed")
+    dispute = await caller.done(f"{intent}/disputes", amount="20", reason=mark)
+    has["dispute_id"] = dispute["dispute_id"]
+    await caller.pay(order_id=f"nobody-{mark}", amount="70")
+    has["case_id"] = (await caller.only("cases", order_id=f"nobody-{mark}"))["case_id"]
+
+
+async def _spending(caller: Caller, mark: str, has: Ids) -> None:
+    has["bill_id"] = await _bill(caller, f"s-{mark}", mark, category="rent")
+    expense = await caller.done(
+        "expenses", expense_id=f"x-{mark}", category="fuel", amount="50", party_id=mark
+    )
+    has["expense_id"] = expense["expense_id"]
+    line = {"item_id": mark, "quantity": 2, "unit_price": 30}
+    await caller.event("inventory.po.received", po_id=f"po-{mark}", supplier_id="s", lines=[line])
+    has["po_id"] = f"po-{mark}"
+
+
+async def _earnings(caller: Caller, mark: str, has: Ids) -> None:
+    has["payee_id"] = f"r-{mark}"
+    await _earn(caller, has["payee_id"])
+    payout = await caller.done(
+        "payouts", target="earnings", subject_id=has["payee_id"], amount="40", reference=mark
+    )
+    has["payout_id"] = payout["payout_id"]
+
+
+async def _books(caller: Caller, mark: str, has: Ids) -> None:
+    plan = await caller.done("plans", name=mark, price="10", meters=[])
+    has["plan_id"] = plan["plan_id"]
+    has["subscription_id"] = await _subscription(caller, plan["plan_id"], f"c-{mark}")
+    has["conversion_id"] = await _conversion(caller)
+    has["hold_id"] = await _hold(caller)
+    await caller.advance(day(await caller.now(), 2))
+    rows = await caller.until(lambda: listed(caller, "settlements"))
+    has["settlement_id"] = rows[0]["settlement_id"]
+
+
+async def listed(caller: Caller, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await caller.get(path))["data"]
+    return found
+
+
+async def _earn(caller: Caller, payee_id: str) -> None:
+    await caller.event(
+        "logistics.earnings.calculated",
+        payee_id=payee_id,
+        period="2026-W01",
+        gross_amount=500,
+        deductions=[],
+    )
+
+
+async def _bill(caller: Caller, supplier_id: str, number: str, **more: str) -> str:
+    about = {"supplier_id": supplier_id, "number": number, "amount": "116", **more}
+    return str((await caller.done("bills", **about))["bill_id"])
+
+
+async def _subscription(caller: Caller, plan_id: str, customer_id: str) -> str:
+    made = await caller.done("subscriptions", plan_id=plan_id, customer_id=customer_id)
+    return str(made["subscription_id"])
+
+
+async def _conversion(caller: Caller) -> str:
+    sold = {"from_account": BANK, "from_amount": "1300", "from_currency": "KES"}
+    bought = {"to_account": "bank:usd", "to_amount": "10", "to_currency": "USD"}
+    return str((await caller.done("conversions", **sold, **bought))["conversion_id"])
+
+
+async def _hold(caller: Caller) -> str:
+    return str((await caller.done("holds", account=BANK, amount="5", currency="KES"))["hold_id"])
+
+
+async def _endpoint(caller: Caller, mark: str) -> str:
+    made = await caller.done(
+        "webhook-endpoints", url=f"https://example.com/{mark}", description=mark
+    )
+    return str(made["endpoint_id"])
+
+
+# -- in the state that a command needs ------------------------------------------------------------
+
+LIMITS = {
+    "refund_limit": "100",
+    "journal_limit": "1000000",
+    "payout_limit": "100",
+    "expense_limit": "10",
+}
+"""Settings of the tenant under which the rows below wait for somebody."""
+
+
+class Rows:
+    """Makes rows for the commands on them, each under a name of its own."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._count = 0
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"seed-{self._count}"
+
+    async def intent(self, **more: Any) -> str:
+        """That nobody confirmed."""
+        made = await self._caller.done("/payments/intents", amount="1500", **more)
+        return str(made["payment_id"])
+
+    async def held(self) -> str:
+        """Whose money the payer's bank holds."""
+        payment_id = await self.intent(capture_method="manual")
+        await self._caller.done("/payments/confirm", payment_id=payment_id, method="instant")
+        await self._caller.become("payments/intents", payment_id, "requires_capture")
+        return payment_id
+
+    async def paid(self) -> str:
+        """A payment without an order."""
+        return await self._caller.pay(amount="1500")
+
+    async def refund(self) -> str:
+        """That waits for another person."""
+        intent = f"payments/intents/{await self.paid()}"
+        return str((await self._caller.done(f"{intent}/refunds", amount="900"))["refund_id"])
+
+    async def dispute(self) -> str:
+        """That is open."""
+        intent = f"payments/intents/{await self.paid()}"
+        return str((await self._caller.done(f"{intent}/disputes", amount="900"))["dispute_id"])
+
+    async def case(self) -> str:
+        """That is open."""
+        order_id = self._name()
+        await self._caller.pay(order_id=order_id, amount="70")
+        return str((await self._caller.only("cases", order_id=order_id))["case_id"])
+
+    async def invoice(self, **more: Any) -> str:
+        """That is open, or a draft."""
+        about = {"customer_id": self._name(), "amount": "5000", **more}
+        return str((await self._caller.done("/invoices", **about))["invoice_id"])
+
+    async def bill(self) -> str:
+        """That is owed."""
+        return await _bill(self._caller, "s", self._name(), category="rent")
+
+    async def waiting_bill(self) -> str:
+        """Whose price somebody has to accept."""
+        po_id = self._name()
+        line = {"item_id": "i", "quantity": 2, "unit_price": 30}
+        await self._caller.event(
+            "inventory.po.received", po_id=po_id, supplier_id="s", lines=[line]
+        )
+        return await _bill(self._caller, "s", self._name(), po_id=po_id)
+
+    async def expense(self) -> str:
+        """That waits for approval."""
+        about = {"expense_id": self._name(), "category": "fuel", "amount": "50", "party_id": "p"}
+        return str((await self._caller.done("expenses", **about))["expense_id"])
+
+    async def approved_expense(self) -> str:
+        """That is owed."""
+        expense_id = await self.expense()
+        await self._caller.done(f"expenses/{expense_id}/approve", actor="ben")
+        return expense_id
+
+    async def payout(self, amount: str = "200") -> str:
+        """That waits for another person, or (up to the limit) not."""
+        payee_id = self._name()
+        await _earn(self._caller, payee_id)
+        about = {"target": "earnings", "subject_id": payee_id, "amount": amount}
+        return str((await self._caller.done("payouts", **about))["payout_id"])
+
+    async def paid_payout(self) -> str:
+        """That is with its payee."""
+        payout_id = await self.payout("50")
+        await self._caller.become("payouts", payout_id, "completed")
+        return payout_id
+
+    async def subscription(self) -> str:
+        """That is active."""
+        plan = await self._caller.done("plans", name=self._name(), price="10", meters=[])
+        return await _subscription(self._caller, plan["plan_id"], "c")
+
+    async def journal(self, amount: str = "5") -> str:
+        """That is posted, or (above the limit) waits."""
+        legs = [
+            {"account": BANK, "side": "debit", "amount": amount},
+            {"account": "opening", "side": "credit", "amount": amount},
+        ]
+        return str((await self._caller.done("journals", legs=legs))["journal_id"])
+
+    async def conversion(self) -> str:
+        """That is quoted."""
+        return await _conversion(self._caller)
+
+    async def hold(self) -> str:
+        """That stands."""
+        return await _hold(self._caller)
+
+    async def api_key(self) -> str:
+        """That is good."""
+        made = await self._caller.done("api-keys", name="seed", scopes=["balances:read"])
+        return str(made["key_id"])
+
+    async def endpoint(self) -> str:
+        """That is enabled."""
+        return await _endpoint(self._caller, self._name())
+
+    async def delivery(self) -> Ids:
+        """An event on its way to an endpoint."""
+        endpoint_id = await self.endpoint()
+        path = f"webhook-endpoints/{endpoint_id}/deliveries"
+        await self.invoice()
+        deliveries = await self._caller.until(lambda: listed(self._caller, path))
+        return {"endpoint_id": endpoint_id, "event_id": deliveries[0]["event_id"]}
+
+
+async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
+    """By the operation, its path below the tenant: the id of a row that it can be done to."""
+    rows, found = Rows(caller), dict[str, Ids]()
+    payments = "/payments/intents/{payment_id}/"
+    for path, make in (
+        (f"{payments}capture", rows.held),
+        (f"{payments}cancel", rows.intent),
+        (f"{payments}refunds", rows.paid),
+        (f"{payments}disputes", rows.paid),
+        ("/refunds/{refund_id}/approve", rows.refund),
+        ("/refunds/{refund_id}/reject", rows.refund),
+        ("/disputes/{dispute_id}/close", rows.dispute),
+        ("/cases/{case_id}/resolve", rows.case),
+        ("/invoices/{invoice_id}/void", rows.invoice),
+        ("/invoices/{invoice_id}/credit", rows.invoice),
+        ("/invoices/{invoice_id}/write-off", rows.invoice),
+        ("/invoices/{invoice_id}/withhold", rows.invoice),
+        ("/bills/{bill_id}/approve", rows.waiting_bill),
+        ("/bills/{bill_id}/void", rows.waiting_bill),
+        ("/bills/{bill_id}/pay", rows.bill),
+        ("/expenses/{expense_id}/approve", rows.expense),
+        ("/expenses/{expense_id}/reject", rows.expense),
+        ("/expenses/{expense_id}/pay", rows.approved_expense),
+        ("/payouts/{payout_id}/approve", rows.payout),
+        ("/payouts/{payout_id}/reject", rows.payout),
+        ("/payouts/{payout_id}/return", rows.paid_payout),
+        ("/subscriptions/{subscription_id}/cancel", rows.subscription),
+        ("/journals/{journal_id}/reverse", rows.journal),
+        ("/conversions/{conversion_id}/complete", rows.conversion),
+        ("/conversions/{conversion_id}/cancel", rows.conversion),
+        ("/holds/{hold_id}/capture", rows.hold),
+        ("/holds/{hold_id}/release", rows.hold),
+        ("/api-keys/{key_id}/rotate", rows.api_key),
+        *(
+            (f"/webhook-endpoints/{{endpoint_id}}{rest}", rows.endpoint)
+            for rest in ("/enable", "/disable", "/rotate", "/test", "/replay")
+        ),
+    ):
+        member = path.partition("{")[2].partition("}")[0]
+        found[f"POST {path}"] = {member: await make()}
+    found["POST /invoices/{invoice_id}/issue"] = {"invoice_id": await rows.invoice(draft=True)}
+    for verb in ("approve", "reject"):
+        path = f"POST /journals/{{journal_id}}/{verb}"
+        found[path] = {"journal_id": await rows.journal("1000000.01")}
+    path = "POST /webhook-endpoints/{endpoint_id}/deliveries/{event_id}/replay"
+    found[path] = await rows.delivery()
+    found["DELETE /api-keys/{key_id}"] = {"key_id": await rows.api_key()}
+    found["DELETE /webhook-endpoints/{endpoint_id}"] = {"endpoint_id": await rows.endpoint()}
+    return found
