@@ -1,7 +1,7 @@
 """What all lists share: query parameters, pages, cursors, the database read for one tenant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from streams.partitioner import partition_of
 from streams.timestamps import parse_ms
-from tables.postgres.lists import EntryKey, moment
+from tables.postgres.lists import EntryKey, microseconds_of, moment
 from tables.postgres.lookups import projected_seq
 from tables.postgres.pool import tenant_transaction
 from web.call import Call
@@ -46,6 +46,12 @@ class Page:
     def time_and_id(self) -> tuple[int, str] | None:
         """The sort key (µs, id) to continue behind."""
         return None if self.after is None else (int(self.after[0]), str(self.after[1]))
+
+    @property
+    def behind(self) -> tuple[datetime, str] | None:
+        """The same with its moment."""
+        key = self.time_and_id
+        return None if key is None else (moment(key[0]), key[1])
 
     @property
     def entry_key(self) -> EntryKey | None:
@@ -142,6 +148,25 @@ def page_response(
         return csv_response(columns_of(call.route), shown, headers)
     body = {"data": shown, "has_more": cursor is not None, "next_cursor": cursor}
     return json_response(body, headers=headers)
+
+
+def keyset_response(
+    call: Call,
+    page: Page,
+    rows: Sequence[asyncpg.Record],
+    key: tuple[str, str],
+    show: Callable[[asyncpg.Record], Any],
+) -> web.Response:
+    """A page of rows in the order of `key`, their columns of time and id.
+
+    One row more than asked for says that more follow.
+    """
+    some = rows[: page.limit]
+    at, row_id = key
+    last = None
+    if len(rows) > page.limit:
+        last = [microseconds_of(some[-1][at]), some[-1][row_id]]
+    return page_response(call, page, [show(row) for row in some], last)
 
 
 def json_response(

@@ -1,5 +1,6 @@
 """The audit log: who changed the configuration, and who asked for which command."""
 
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -7,17 +8,15 @@ import msgspec
 from aiohttp import web
 
 from tables.postgres import audit
-from tables.postgres.lists import microseconds_of, moment
 from tables.postgres.users import names_of
 from web.call import Call
-from web.lists import page_response, read_page, reading
+from web.lists import keyset_response, read_page, reading
 from web.shapes import instant
 
 
 async def list_lines(call: Call) -> web.StreamResponse:
     """Lines, newest first: changes of configuration and commands of the ledger together."""
     page = read_page(call)
-    after = page.time_and_id
     async with reading(call) as connection:
         rows = await audit.lines(
             connection,
@@ -26,18 +25,14 @@ async def list_lines(call: Call) -> web.StreamResponse:
             action=page.text("action"),
             since=page.moment("from"),
             until=page.moment("to", end=True),
-            after=None if after is None else (moment(after[0]), after[1]),
+            after=page.behind,
             limit=page.limit + 1,
         )
         names = await names_of(connection, call.tenant_id, [row["actor"] for row in rows])
-    some = rows[: page.limit]
-    last = None
-    if len(rows) > page.limit:
-        last = [microseconds_of(some[-1]["at"]), some[-1]["id"]]
-    return page_response(call, page, [_shown(row, names) for row in some], last)
+    return keyset_response(call, page, rows, ("at", "id"), partial(_shown, names))
 
 
-def _shown(row: asyncpg.Record, names: dict[str, str]) -> dict[str, Any]:
+def _shown(names: dict[str, str], row: asyncpg.Record) -> dict[str, Any]:
     return {
         "id": row["id"],
         "at": instant(row["at"]),

@@ -9,14 +9,13 @@ from pydantic import Field
 
 from tables.postgres import api_keys
 from tables.postgres.api_keys import NewKey
-from tables.postgres.lists import microseconds_of, moment
 from web import scopes
 from web.api.books import tenant_of
 from web.api_keys import ApiKey, Mode
 from web.bodies import Body, NoControls
 from web.call import Call
 from web.configuring import configuring
-from web.lists import json_response, page_response, read_page, reading
+from web.lists import json_response, keyset_response, read_page, reading
 from web.problems import Problem, not_found
 from web.shapes import instant
 
@@ -135,19 +134,11 @@ async def get(call: Call) -> web.StreamResponse:
 async def list_all(call: Call) -> web.StreamResponse:
     """Keys, newest first."""
     page = read_page(call)
-    after = page.time_and_id
     async with reading(call) as connection:
         rows = await api_keys.list_keys(
-            connection,
-            call.tenant_id,
-            after=None if after is None else (moment(after[0]), after[1]),
-            limit=page.limit + 1,
+            connection, call.tenant_id, after=page.behind, limit=page.limit + 1
         )
-    some = rows[: page.limit]
-    last = None
-    if len(rows) > page.limit:
-        last = [microseconds_of(some[-1]["created_at"]), some[-1]["key_id"]]
-    return page_response(call, page, [shown(row) for row in some], last)
+    return keyset_response(call, page, rows, ("created_at", "key_id"), shown)
 
 
 def shown(row: asyncpg.Record) -> dict[str, Any]:

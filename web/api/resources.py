@@ -1,18 +1,19 @@
 """Resources of all kinds: one as committed now, and lists from the read models, newest first."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import asyncpg
 from aiohttp import web
 
 from agents.shown import shown
 from streams.money import plain
 from tables.invoices import Invoice
 from tables.payables import Bill
-from tables.postgres.lists import ResourceFilter, microseconds_of, resource, resources
+from tables.postgres.lists import ResourceFilter, resource, resources
 from tables.row import Row, restored
 from web.call import Call, Handler
-from web.lists import Page, bad_parameter, json_response, page_response, read_page, reading
+from web.lists import Page, bad_parameter, json_response, keyset_response, read_page, reading
 from web.problems import not_found
 
 R = TypeVar("R", bound=Row)
@@ -96,9 +97,8 @@ async def list_of(
             after=page.time_and_id,
             limit=page.limit + 1,
         )
-    some = rows[: page.limit]
-    last = None
-    if len(rows) > page.limit:
-        last = [microseconds_of(some[-1]["created_at"]), some[-1]["id"]]
-    found = [shown(restored(kind, plain(row["body"]))) for row in some]
-    return page_response(call, page, found, last)
+
+    def show(row: asyncpg.Record) -> dict[str, Any]:
+        return shown(restored(kind, plain(row["body"])))
+
+    return keyset_response(call, page, rows, ("created_at", "id"), show)

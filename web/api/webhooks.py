@@ -1,7 +1,7 @@
 """A tenant's webhook endpoints: registered, tested, given new secrets; deliveries and replay."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -18,13 +18,12 @@ from connectors.webhooks.signing import new_secret
 from streams.partitioner import partition_of
 from streams.timestamps import format_ms
 from tables.postgres import webhooks as rows
-from tables.postgres.lists import microseconds_of, moment
 from tables.postgres.secrets import read_secret
 from tables.postgres.webhooks import DeliveryFilter, Endpoint, NewDelivery
 from web.bodies import Body, NoControls
 from web.call import Call
 from web.configuring import Change, configuring
-from web.lists import Page, json_response, moment_of, page_response, read_page, reading
+from web.lists import json_response, keyset_response, moment_of, read_page, reading
 from web.problems import Problem, not_found
 from web.shapes import instant
 
@@ -138,9 +137,9 @@ async def list_all(call: Call) -> web.StreamResponse:
     page = read_page(call)
     async with reading(call) as connection:
         found = await rows.list_endpoints(
-            connection, call.tenant_id, after=_after(page), limit=page.limit + 1
+            connection, call.tenant_id, after=page.behind, limit=page.limit + 1
         )
-    return _paged(call, page, found, "endpoint_id", shown)
+    return keyset_response(call, page, found, ("created_at", "endpoint_id"), shown)
 
 
 async def test(call: Call) -> web.StreamResponse:
@@ -184,10 +183,10 @@ async def list_deliveries(call: Call) -> web.StreamResponse:
             call.tenant_id,
             row["endpoint_id"],
             wanted,
-            after=_after(page),
+            after=page.behind,
             limit=page.limit + 1,
         )
-    return _paged(call, page, found, "event_id", _delivery)
+    return keyset_response(call, page, found, ("created_at", "event_id"), _delivery)
 
 
 async def replay_one(call: Call) -> web.StreamResponse:
@@ -312,15 +311,3 @@ async def _put(call: Call, change: Change, name: str, value: str) -> None:
     )
     if row is None:
         raise Problem(409, "written-meanwhile", "Somebody else rotates this secret just now.")
-
-
-def _after(page: Page) -> tuple[datetime, str] | None:
-    after = page.time_and_id
-    return None if after is None else (moment(after[0]), after[1])
-
-
-def _paged(call: Call, page: Page, found: rows.Rows, key: str, show: Any) -> web.StreamResponse:
-    some, last = found[: page.limit], None
-    if len(found) > page.limit:
-        last = [microseconds_of(some[-1]["created_at"]), some[-1][key]]
-    return page_response(call, page, [show(row) for row in some], last)
