@@ -1,13 +1,13 @@
-"""Lines of the route table (web/routes.py) for who may do what: secrets, keys, audit, webhooks.
+"""Lines of the route table (web/routes.py) for who may do what, and how a tenant is configured.
 
-None of these moves money or enters the log: they change rows of PostgreSQL, with a line of the
-audit log in the same transaction.
+None of these moves money. But for settings, which decisions depend on, none enters the log: they
+change rows of PostgreSQL, with a line of the audit log in the same transaction.
 """
 
 from web import schemas, scopes
-from web.api import audit, keys, secrets, webhooks
+from web.api import audit, configuration, keys, secrets, webhooks
 from web.call import Route
-from web.lines import API, TENANT
+from web.lines import API, TENANT, act
 from web.schemas import paged
 
 _SECRETS: tuple[Route, ...] = tuple(
@@ -86,6 +86,40 @@ _OF_KEYS: tuple[Route, ...] = (
         shows=paged(schemas.AUDIT_LINE),
         filters=("actor", "action", "from", "to"),
         paged=True,
+    ),
+)
+
+_CONFIGURATION: tuple[Route, ...] = (
+    act(
+        "/settings",
+        "settings.change",
+        scopes.SETTINGS_WRITE,
+        "Change the choices that decisions depend on.",
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/settings",
+        configuration.get_settings,
+        scopes.SETTINGS_READ,
+        summary="The tenant and its choices.",
+        shows=schemas.TENANT_SETTINGS,
+    ),
+    *(
+        Route(
+            method,
+            f"{TENANT}/configuration{rest}",
+            handler,
+            scope,
+            model=configuration.PutValueBody if method == "PUT" else None,
+            summary=summary,
+            shows=schemas.CONFIGURED if rest else schemas.listed(schemas.CONFIGURED),
+        )
+        for method, rest, handler, scope, summary in (
+            ("GET", "", configuration.list_all, scopes.SETTINGS_READ, "List plain configuration."),
+            ("GET", "/{name}", configuration.get, scopes.SETTINGS_READ, "Get one value of it."),
+            ("PUT", "/{name}", configuration.put, scopes.SETTINGS_WRITE, "Set a value."),
+            ("DELETE", "/{name}", configuration.remove, scopes.SETTINGS_WRITE, "Forget a value."),
+        )
     ),
 )
 
@@ -189,4 +223,4 @@ _WEBHOOKS: tuple[Route, ...] = (
     ),
 )
 
-ACCESS = (*_SECRETS, *_OF_KEYS, *_WEBHOOKS)
+ACCESS = (*_SECRETS, *_OF_KEYS, *_CONFIGURATION, *_WEBHOOKS)

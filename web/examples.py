@@ -74,6 +74,8 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
     "AdvanceBody": {"days": 30},
     "RefundPaymentBody": {"amount": "500.00", "reason": "returned"},
     "CaptureHoldBody": {"to_account": "expense:rent"},
+    "PutValueBody": {"value": {"pin": "P051234567Z"}},
+    "ChangeSettingsBody": {"settings": {"payout_limit": "50000.00"}},
     "CreateApiKeyBody": {"name": "point of sale", "scopes": ["payments:write"]},
     "CreatePlanBody": {"meters": [{"name": "deliveries", "unit_price": "45.50"}]},
 }

@@ -22,6 +22,7 @@ from web.schemas import (
     ADVANCED,
     CLOSED,
     JOURNAL_BALANCES,
+    TENANT_SETTINGS,
     Schema,
     component_of,
     paged,
@@ -62,6 +63,7 @@ _SAYS: Mapping[str, Schema] = {
         {"journals": {"type": "array", "items": ref("Journal")}, "balances": JOURNAL_BALANCES}
     ),
     "period.close": CLOSED,
+    "settings.change": TENANT_SETTINGS,
     "clock.advance": ADVANCED,
 }
 

@@ -260,6 +260,39 @@ PAYEE = record(
         },
     }
 )
+_LIMIT: Schema = {"anyOf": [ref("Amount"), _NULL]}
+TENANT_SETTINGS = record(
+    {
+        **dict.fromkeys(("tenant_id", "name", "country", "currency", "time_zone"), _STRING),
+        "status": {"enum": ["active", "frozen", "suspended"]},
+        "mode": {"enum": ["live", "sandbox"]},
+        "closed_through": _STRING,
+        "version": _INTEGER,
+        "settings": record(
+            {
+                "tax_registered": _BOOLEAN,
+                "payment_terms_days": _INTEGER,
+                "taxes": {"type": "array", "items": _STRING},
+                "dunning_days": {"type": "array", "items": _INTEGER},
+                "payment_links": _BOOLEAN,
+                **dict.fromkeys(
+                    ("expense_limit", "payout_limit", "refund_limit", "journal_limit"), _LIMIT
+                ),
+                "tolerance_amount": _LIMIT,
+                "tolerance_percent": ref("Amount"),
+                "service_charge_percent": ref("Amount"),
+                "cut_off": _STRING,
+            }
+        ),
+    }
+)
+CONFIGURED = record(
+    {"name": _STRING, "state": {"enum": ["set", "unset"]}},
+    value={"type": "object"},
+    version=_INTEGER,
+    written_at=_MOMENT,
+    written_by=_STRING,
+)
 PROBLEM = record(
     {
         "type": {"type": "string", "format": "uri-reference"},

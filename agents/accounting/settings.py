@@ -8,7 +8,7 @@ import msgspec
 from agents.accounting.tax import LEVIES
 from agents.effects import Unfit
 from agents.words import Text
-from streams.money import Amount, parse_minor
+from streams.money import Amount, exponent_of, format_minor, parse_minor
 from tables.tenants import Settings, Tenant
 
 TERMS_MAX_DAYS = 366
@@ -50,6 +50,42 @@ def chosen(tenant: Tenant, given: SettingsGiven) -> Tenant:
     if terms is not None:
         changes["payment_terms_days"] = terms
     return tenant.replaced(**changes, settings=_settings(tenant, given))
+
+
+def told(tenant: Tenant) -> dict[str, Any]:
+    """The tenant and its choices as somebody would write them."""
+    kept, currency = tenant.settings, tenant.currency
+    return {
+        "tenant_id": tenant.tenant_id,
+        "name": tenant.name,
+        "country": tenant.country,
+        "currency": currency,
+        "time_zone": tenant.time_zone,
+        "status": tenant.status,
+        "mode": "sandbox" if tenant.sandbox else "live",
+        "closed_through": tenant.closed_through,
+        "version": tenant.version,
+        "settings": {
+            "tax_registered": tenant.tax_registered,
+            "payment_terms_days": tenant.payment_terms_days,
+            "taxes": kept.taxes,
+            "service_charge_percent": format_minor(kept.service_charge_bp, 2),
+            "dunning_days": list(kept.dunning_days),
+            "payment_links": kept.payment_links,
+            "expense_limit": _limit_text(kept.expense_limit, currency),
+            "payout_limit": _limit_text(kept.payout_limit, currency),
+            "refund_limit": _limit_text(kept.refund_limit, currency),
+            "journal_limit": _limit_text(kept.journal_limit, currency),
+            "tolerance_percent": format_minor(kept.tolerance_bp, 2),
+            "tolerance_amount": _limit_text(kept.tolerance_minor, currency),
+            "cut_off": "{:02d}:{:02d}".format(*divmod(kept.cut_off_minutes, 60)),
+        },
+    }
+
+
+def _limit_text(minor: int, currency: str) -> str | None:
+    """A limit as decimal text; None where there is none."""
+    return None if minor < 0 else format_minor(minor, exponent_of(currency))
 
 
 def _settings(tenant: Tenant, given: SettingsGiven) -> Settings:

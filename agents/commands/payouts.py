@@ -4,9 +4,10 @@ from typing import Literal
 
 from agents.accounting import chart, payouts
 from agents.commands.base import Command, answered, demand, found, same
-from agents.effects import Effects
+from agents.effects import DryRun, Effects
 from agents.logistics import GATEWAY
 from agents.registry import COMMANDS, Event, View, handles
+from agents.shown import shown
 from agents.words import Code, Id, OptionalId, Text
 from streams.money import Amount
 from tables.payables import Bill, Expense
@@ -21,7 +22,8 @@ RETURN = "treasury.command.payout.return"
 class CreatePayout(Command, frozen=True):
     """Pay a payee's earnings, an advance, a bill or an expense; without an amount, all of it.
 
-    `subject_id` is the payee, bill or expense. `reference` is the caller's own, unique for ever.
+    `subject_id` is the payee, bill or expense. `reference` is the caller's own, unique for ever. A
+    dry run answers what would be, and leaves nothing behind.
     """
 
     target: Literal["earnings", "advance", "bill", "expense"]
@@ -30,6 +32,7 @@ class CreatePayout(Command, frozen=True):
     currency: Code = ""
     destination: Text = ""
     reference: OptionalId = ""
+    dry_run: bool = False
 
 
 class OfPayout(Command, frozen=True):
@@ -57,6 +60,9 @@ def create(event: Event[CreatePayout], view: View) -> Effects:
         yield refusal
         return
     after = yield from payouts.request(event, view, tenant, payout)
+    if data.dry_run:
+        yield DryRun(shown(after))
+        return
     yield from answered(after, 201)
 
 

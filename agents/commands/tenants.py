@@ -1,6 +1,7 @@
 """What a tenant says of itself: closed books, thresholds, budgets, and a sandbox's clock."""
 
 from agents.accounting import budgets
+from agents.accounting.settings import SettingsGiven, chosen, told
 from agents.commands.base import Command, answered, not_below_zero, same
 from agents.effects import AdvanceClock, Answer, Effects, Put, Refuse
 from agents.posting import crossed_now
@@ -13,6 +14,7 @@ from tables.tenants import Tenant, Threshold
 
 CLOSE = "treasury.command.period.close"
 THRESHOLD = "treasury.command.threshold.set"
+CHANGE = "treasury.command.settings.change"
 BUDGET = "treasury.command.budget.set"
 ADVANCE = "treasury.command.clock.advance"
 DAY_MS = 24 * 3600 * 1000
@@ -49,6 +51,21 @@ class Advance(Command, frozen=True):
 
     to: Text = ""
     days: int | None = None
+
+
+class ChangeSettings(Command, frozen=True):
+    """Change the tenant's choices; what is not said stays."""
+
+    settings: SettingsGiven
+
+
+@handles(CHANGE, ChangeSettings, ingress=COMMANDS)
+def change(event: Event[ChangeSettings], view: View) -> Effects:
+    """They count for what is decided from now on."""
+    tenant = view.tenant(event.tenant_id)
+    after = chosen(tenant, event.data.settings).replaced(version=tenant.version + 1)
+    yield Put(after)
+    yield Answer(200, told(after))
 
 
 @handles(CLOSE, ClosePeriod, ingress=COMMANDS)
@@ -114,5 +131,5 @@ def advance(event: Event[Advance], view: View) -> Effects:
         return [Refuse("not_a_sandbox", "only a sandbox tenant's clock can be moved", 422)]
     if not event.now_ms < to_ms <= event.now_ms + YEAR_MS:
         return [Refuse("clock_out_of_bounds", f"it is {format_ms(event.now_ms)}", 422)]
-    told = {"now": format_ms(event.now_ms), "to": format_ms(to_ms)}
-    return [AdvanceClock(to_ms), Answer(202, told)]
+    said = {"now": format_ms(event.now_ms), "to": format_ms(to_ms)}
+    return [AdvanceClock(to_ms), Answer(202, said)]

@@ -88,7 +88,8 @@ async def resources(
     if wanted.due_to:
         where.add("body ->> 'due_date' <= ? AND body ->> 'due_date' <> ''", wanted.due_to)
     if wanted.subject_id:
-        where.add("body ->> 'subject_id' = ?", wanted.subject_id)
+        # Only calls have one; the literal is what their index knows.
+        where.add("kind = 'ca' AND body ->> 'subject_id' = ?", wanted.subject_id)
     if wanted.metadata is not None:
         where.add("body -> 'metadata' ->> ? = ?", *wanted.metadata)
     if after is not None:

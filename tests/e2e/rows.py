@@ -303,6 +303,8 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         found[path] = {"journal_id": await rows.journal("1000000.01")}
     path = "POST /webhook-endpoints/{endpoint_id}/deliveries/{event_id}/replay"
     found[path] = await rows.delivery()
+    for method in ("GET", "PUT", "DELETE"):
+        found[f"{method} /configuration/{{name}}"] = {"name": "tax"}
     found["DELETE /api-keys/{key_id}"] = {"key_id": await rows.api_key()}
     found["DELETE /webhook-endpoints/{endpoint_id}"] = {"endpoint_id": await rows.endpoint()}
     return found

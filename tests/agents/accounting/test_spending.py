@@ -194,6 +194,17 @@ class TestPayouts:
         assert books.balances["earnings:r"] == -60_000
         assert books.emitted("payout.completed")[0]["amount"] == 400.0
 
+    def test_can_be_tried(self, books):
+        funded(books)
+        earned(books, 1000)
+        before = books.balances
+        wish = {"target": "earnings", "subject_id": "r", "amount": "400", "reference": "f-1"}
+        answer = books.done("payout.create", **wish, dry_run=True)
+        assert (answer["status"], answer["amount"]) == ("submitted", "400.00")
+        assert books.refused("payout.create", **{**wish, "amount": "1001"}, dry_run=True)
+        assert (books.rows(Payout), books.balances) == ([], before)
+        books.done("payout.create", **wish)
+
     def test_failed_are_owed_again(self, books):
         assert self.paid(books, "failed", failure="closed").status == "failed"
         assert books.balances["earnings:r"] == -100_000
