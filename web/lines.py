@@ -95,7 +95,7 @@ def act(path: str, command: str, scope: str, summary: str, *, within: str = TENA
 
 def resource(path: str, kind: type[Row], member: str, scope: str, *filters: str) -> list[Route]:
     """GET of the list of a kind, and of one of it."""
-    name = path.strip("/").replace("-", " ")
+    name = path.rpartition("/")[2].replace("-", " ")
     return [
         collection(path, kind, scope, *filters),
         Route(
@@ -113,7 +113,7 @@ def collection(
     path: str, kind: type[Row], scope: str, *filters: str, within: str = TENANT
 ) -> Route:
     """GET of the list of a kind."""
-    name = path.strip("/").replace("-", " ")
+    name = path.rpartition("/")[2].replace("-", " ")
     return Route(
         "GET",
         within + path,

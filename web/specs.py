@@ -6,6 +6,7 @@ same bytes, and a test sees to that.
 
 import base64
 import hashlib
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -20,6 +21,7 @@ from web import openapi as paths
 from web.call import Call
 from web.catalogue import FAMILIES, OF_DECISIONS, OF_THE_API
 
+_code = re.compile(r"`([^`]+)`").sub
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a}
 code,pre{font:14px/1.4 ui-monospace,monospace;background:#f4f4f4;border-radius:3px}
@@ -98,7 +100,7 @@ def _page() -> str:
     messages = "".join(_message(each) for each in said["components"]["messages"].values())
     return _document(
         "Treasury API",
-        f"<p>{escape(api['info']['description'])}</p>"
+        f"<p>{_marked(api['info']['description'])}</p>"
         "<p>For programs: <a href=/openapi.json>openapi.json</a>,"
         " <a href=/asyncapi.json>asyncapi.json</a>."
         " <a href=/docs/errors>What each error means.</a></p>"
@@ -118,11 +120,16 @@ def _errors() -> str:
         ("Of decisions", {**OF_DECISIONS, **FAMILIES}),
     ):
         lines = "".join(
-            f'<dt id="{escape(code)}"><code>{escape(code)}</code></dt><dd>{escape(told)}</dd>'
+            f'<dt id="{escape(code)}"><code>{escape(code)}</code></dt><dd>{_marked(told)}</dd>'
             for code, told in sorted(codes.items())
         )
         parts.append(f"<h2>{title}</h2><dl>{lines}</dl>")
     return _document("Errors of the Treasury API", "".join(parts))
+
+
+def _marked(text: str) -> str:
+    """Text as HTML; what stands between backticks is code."""
+    return _code(r"<code>\1</code>", escape(text))
 
 
 def _document(title: str, body: str) -> str:
@@ -141,7 +148,9 @@ def _operation(
         for each in operation["parameters"]
     ]
     scopes = [scope for need in operation["security"] for scope in need["token"]]
-    lines = [f'curl -X {method} "$URL{path.replace("{tenant}", "$TENANT")}"']
+    goes_on = "text/event-stream" in operation["responses"]["200"].get("content", {})
+    verb = "-N" if goes_on else f"-X {method}"
+    lines = [f'curl {verb} "$URL{path.replace("{tenant}", "$TENANT")}"']
     if scopes:
         lines.append('-H "Authorization: Bearer $TOKEN"')
     queries = [each["name"] for each in parameters if each["in"] == "query"]
@@ -157,7 +166,7 @@ def _operation(
     shown = escape(" \\\n  ".join(lines))
     return (
         f"<details><summary><b>{method}</b><code>{escape(path)}</code> "
-        f"{escape(operation['summary'])}</summary>{''.join(told)}<pre>{shown}</pre></details>"
+        f"{_marked(operation['summary'])}</summary>{''.join(told)}<pre>{shown}</pre></details>"
     )
 
 
@@ -165,5 +174,5 @@ def _message(message: dict[str, Any]) -> str:
     example = _text(message["examples"][0]["payload"], indent=2)
     return (
         f"<details><summary><code>{escape(message['name'])}</code> "
-        f"{escape(message['summary'])}</summary><pre>{escape(example)}</pre></details>"
+        f"{_marked(message['summary'])}</summary><pre>{escape(example)}</pre></details>"
     )
