@@ -46,4 +46,8 @@ WEBHOOKS_WRITE = "webhooks:write"
 AUDIT_READ = "audit:read"
 SANDBOX_CLOCK = "sandbox:clock"
 
-ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper())
+OF_PEOPLE = frozenset({BOOKS_APPROVE, PAYOUTS_APPROVE, REFUNDS_APPROVE})
+"""Scopes of the second of two people. No key has them: its maker would be both."""
+ALL = tuple(
+    value for name, value in sorted(globals().items()) if type(value) is str and name.isupper()
+)

@@ -101,6 +101,9 @@ def capture(event: Event[CaptureHold], view: View) -> Effects:
     demand(amount <= abs(hold.minor), "more_than_held", http_status=422)
     demand(data.to_account != hold.account, "same_account", http_status=422)
     _not_controlled(data.to_account)
+    tenant = view.tenant(event.tenant_id)
+    alone = not tenant.needs_two(tenant.settings.journal_limit, hold.asset, amount)
+    demand(alone, "capture_above_limit", "post it as a journal, for another to approve", 422)
     minor = amount if hold.minor > 0 else -amount
     where = {"hold": hold.hold_id}
     yield EndHold(hold.hold_id, amount)

@@ -53,6 +53,11 @@ class TestAKey:
         assert (refused.status, refused.code) == (403, "scope-missing")
         assert "payouts:approve" in refused.json["detail"]
 
+    @pytest.mark.parametrize("scope", sorted(scopes.OF_PEOPLE))
+    async def test_is_never_the_second_of_two_people(self, listed, scope):
+        refused = await make(listed, scopes=["balances:read", scope])
+        assert (refused.status, refused.code) == (422, "people-only")
+
     async def test_is_named_in_the_audit_log_as_an_actor(self, listed):
         key = (await make(listed, scopes=[scopes.API_KEYS_WRITE])).json
         other = await make(listed, token=key["key"], scopes=[scopes.API_KEYS_WRITE])

@@ -52,6 +52,9 @@ async def create(call: Call) -> web.StreamResponse:
         raise Problem(
             403, "scope-missing", f"You lack scopes that the key shall have: {', '.join(beyond)}."
         )
+    if scopes.OF_PEOPLE.intersection(wanted):
+        people = ", ".join(sorted(scopes.OF_PEOPLE))
+        raise Problem(422, "people-only", f"Only people have {people}.")
     key = ApiKey.new(call.tenant_id, await _mode(call, model.mode))
     async with configuring(call) as change:
         expires_at = (

@@ -149,6 +149,16 @@ class TestJournals:
         assert refused == "journal_reversed"
 
 
+class TestHolds:
+    def test_are_no_way_around_it(self, books):
+        books.done("journal.post", legs=legs("500"))
+        books.done("journal.post", legs=legs("500"))
+        hold_id = books.done("hold.create", account="bank:kcb", amount="900")["hold_id"]
+        said = {"hold_id": hold_id, "to_account": "expense:rent"}
+        assert books.refused("hold.capture", **said) == "capture_above_limit"
+        books.done("hold.capture", amount="500", **said)
+
+
 class TestTheAudit:
     def test_sees_who_let_their_own_refund_go(self, books, paid):
         refund_id = books.done("payment.refund", payment_id=paid)["refund_id"]
