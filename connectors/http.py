@@ -3,7 +3,7 @@
 Tells apart what reached the provider for certain not (`NotSent`) from what may have (`Ambiguous`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider sent back, below status 500."""
+    """What the provider sent back."""
 
     status: int
     body: bytes
@@ -43,10 +43,12 @@ async def exchange(
     *,
     body: bytes | None = None,
     headers: Mapping[str, str],
+    speaks: Callable[[Answer], bool] = lambda _answer: False,
 ) -> Answer:
     """One request. Raises `NotSent` without a connection, `Ambiguous` without a usable answer.
 
-    A redirect is an answer like any other: it is never followed.
+    A redirect is an answer like any other: it is never followed. A server error is none, unless it
+    `speaks`: some providers say with it what became of the call.
     """
     try:
         async with session.request(
@@ -60,9 +62,10 @@ async def exchange(
         raise Ambiguous("timeout") from error
     except aiohttp.ClientError as error:
         raise Ambiguous(f"connection broke: {type(error).__name__}") from error
-    if status >= 500:
+    answer = Answer(status, content)
+    if status >= 500 and not speaks(answer):
         raise Ambiguous(f"status {status}")
-    return Answer(status, content)
+    return answer
 
 
 def require_safe(url: str, whose: str) -> None:

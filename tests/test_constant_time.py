@@ -24,12 +24,12 @@ _secret = re.compile(
 def _name(node: ast.AST) -> str:
     """The word by which a value is called: a name, a member, or what a call or index is of."""
     match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
         case ast.Call(func=func):
             return _name(func)
-        case ast.Subscript(slice=index):
-            return _name(index)
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
     return ""
 
 

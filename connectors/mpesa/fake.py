@@ -1,0 +1,405 @@
+"""Daraja itself, as a small server on loopback, with the telephones of its customers.
+
+Written from Safaricom's documentation and what is known of the wire, never from our own encoder: it
+recomputes passwords, decrypts security credentials with a key of its own, ends the old token when
+a new one is asked for, registers addresses once, and tells an STK push and its C2B confirmation
+under one receipt.
+
+Magic telephones, by the last two digits; all others pay:
+
+    …01  result 1, insufficient funds       …19  result 1019, expired
+    …17  result 17, same payment just made  …25  result 1025, the prompt was not sent
+    …32  result 1032, cancelled             …37  result 1037, not reached
+    …41  result 2001, wrong PIN             …98  paid, and told as 1037
+    …99  the payer never decides: a query says that it is being processed
+
+`faults` are taken by one request each; `callbacks` says how results are told. Ids and receipts
+follow from the seed and the order of requests. Nothing is kept beyond the process.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Literal, Self
+
+import aiohttp
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from connectors.mpesa.fake_book import RESULTS, WORDS, Book, Fault, Payout, Push, certificate_of
+
+EAST_AFRICA = timezone(timedelta(hours=3))
+WINDOW = timedelta(minutes=10)
+_Handler = Callable[[dict[str, Any]], Awaitable[web.Response]]
+Told = Literal["once", "never", "twice", "before"]
+
+
+class FakeDaraja:
+    """Start with `async with`."""
+
+    def __init__(
+        self,
+        *,
+        short_code: str = "600999",
+        consumer_key: str = "key",
+        consumer_secret: str = "secret",  # noqa: S107  of a fake
+        passkey: str = "testpasskey0001",
+        initiator: str = "apiop",
+        initiator_password: str = "Initiator-1",  # noqa: S107  of a fake
+        token_lives: str | int = "3599",  # noqa: S107  seconds, as text or number
+        seed: int = 1,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.short_code, self.passkey = short_code, passkey
+        self.consumer_key, self.consumer_secret = consumer_key, consumer_secret
+        self.initiator, self.initiator_password = initiator, initiator_password
+        self._token_lives, self._seed, self._now = token_lives, seed, now
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.certificate = certificate_of(self._key)
+        self.book = Book()
+        self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        """By path: what becomes of the next requests, in order."""
+        self.callbacks: Told = "once"
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.tokens = 0
+        """How many tokens were given out; only the last one is good."""
+        self.c2b_urls: dict[str, str] = {}
+        self.untold: list[str] = []
+        """Addresses that did not take what they were told."""
+        self.base_url = ""
+        self._numbers = 0
+        self._telling: set[asyncio.Task[None]] = set()
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """What a connector needs to call this server."""
+        return {
+            "base_url": self.base_url,
+            "short_code": self.short_code,
+            "consumer_key": self.consumer_key,
+            "consumer_secret": self.consumer_secret,
+            "passkey": self.passkey,
+            "initiator": self.initiator,
+            "initiator_password": self.initiator_password,
+            "certificate": self.certificate,
+        }
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/oauth/v1/generate", self._generate)
+        for path, handler in (
+            ("/mpesa/stkpush/v1/processrequest", self._push),
+            ("/mpesa/stkpushquery/v1/query", self._query),
+            ("/mpesa/b2c/v3/paymentrequest", self._pay_out),
+            ("/mpesa/c2b/v2/registerurl", self._register),
+        ):
+            app.router.add_post(path, self._guarded(path, handler))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.told()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    async def told(self) -> None:
+        """Return when everything that is to be told was told."""
+        while self._telling:
+            await asyncio.gather(*self._telling, return_exceptions=True)
+
+    # -- tokens -------------------------------------------------------------------------------
+
+    async def _generate(self, request: web.Request) -> web.Response:
+        given = f"{self.consumer_key}:{self.consumer_secret}".encode()
+        if request.headers.get("Authorization") != f"Basic {base64.b64encode(given).decode()}":
+            return web.Response(status=400)
+        if request.query.get("grant_type") != "client_credentials":
+            return _error(400, "400.008.02", "Invalid grant type passed")
+        self.tokens += 1
+        return web.json_response({"access_token": self._token, "expires_in": self._token_lives})
+
+    @property
+    def _token(self) -> str:
+        return f"token-{self._seed}-{self.tokens}"
+
+    def _guarded(self, path: str, handler: _Handler) -> Callable[..., Awaitable[web.Response]]:
+        async def serve(request: web.Request) -> web.Response:
+            if request.headers.get("Authorization") != f"Bearer {self._token}" or not self.tokens:
+                return _error(404, "404.001.03", "Invalid Access Token")
+            if request.content_type != "application/json":
+                return _error(400, "400.002.05", "Invalid Request Payload")
+            body = json.loads(await request.text(), parse_float=str)
+            self.requests.append((path, body))
+            faults = self.faults[path]
+            fault = faults.popleft() if faults else Fault()
+            if fault.delay_s:
+                await asyncio.sleep(fault.delay_s)
+            answer = None
+            if fault.after or not (fault.status or fault.drop):
+                answer = await handler(body)
+            if fault.drop and request.transport is not None:
+                request.transport.abort()
+            if fault.status or fault.drop:
+                answer = _error(fault.status or 500, fault.code, fault.message, fault.body)
+            assert answer is not None
+            return answer
+
+        return serve
+
+    # -- collecting ---------------------------------------------------------------------------
+
+    async def _push(self, body: dict[str, Any]) -> web.Response:
+        refused = self._refused(body)
+        if refused is not None:
+            return refused
+        phone, amount = str(body.get("PhoneNumber", "")), body.get("Amount")
+        if not (type(amount) is int and 1 <= amount <= 250_000):
+            return _error(400, "400.002.02", "Bad Request - Invalid Amount")
+        if not (len(phone) == 12 and phone.startswith("254") and phone.isdigit()):
+            return _error(400, "400.002.02", "Bad Request - Invalid PhoneNumber")
+        if body.get("PartyA") != body.get("PhoneNumber"):
+            return _error(400, "400.002.02", "Bad Request - Invalid PartyA")
+        if len(body["AccountReference"]) > 12 or len(body["TransactionDesc"]) > 13:
+            return _error(400, "400.002.02", "Bad Request - Invalid AccountReference")
+        number = self._next()
+        last = phone[-2:]
+        result = None if last == "99" else RESULTS.get(last, 0)
+        push = Push(
+            f"{number}-{self._seed}-1",
+            f"ws_CO_{number:08d}{phone[-9:]}",
+            phone,
+            amount,
+            body["AccountReference"],
+            body["CallBackURL"],
+            result,
+            self._receipt() if result == 0 or last == "98" else "",
+        )
+        self.book.pushes[push.checkout_id] = push
+        if push.receipt and self.c2b_urls:
+            said = self._confirmation(push.receipt, amount, push.reference, phone)
+            self._tell(self.c2b_urls["ConfirmationURL"], said)
+        telling = (
+            self._tell(push.callback_url, self._callback(push)) if result is not None else None
+        )
+        if telling is not None and self.callbacks == "before":
+            await telling
+        return web.json_response(
+            {
+                "MerchantRequestID": push.merchant_id,
+                "CheckoutRequestID": push.checkout_id,
+                "ResponseCode": "0",
+                "ResponseDescription": "Success. Request accepted for processing",
+                "CustomerMessage": "Success. Request accepted for processing",
+            }
+        )
+
+    async def _query(self, body: dict[str, Any]) -> web.Response:
+        refused = self._refused(body)
+        if refused is not None:
+            return refused
+        push = self.book.pushes.get(body.get("CheckoutRequestID", ""))
+        if push is None:
+            return _error(404, "404.001.01", "Resource not found")
+        if push.result is None:
+            return _error(500, "500.001.1001", "The transaction is being processed")
+        result = 0 if push.receipt else push.result
+        return web.json_response(
+            {
+                "ResponseCode": "0",
+                "ResponseDescription": "The service request has been accepted successfully",
+                "MerchantRequestID": push.merchant_id,
+                "CheckoutRequestID": push.checkout_id,
+                "ResultCode": str(result),
+                "ResultDesc": WORDS[result],
+            }
+        )
+
+    def _refused(self, body: dict[str, Any]) -> web.Response | None:
+        """Whether short code, password and timestamp are not what they must be."""
+        if str(body.get("BusinessShortCode")) != self.short_code:
+            return _error(500, "500.001.1001", "Merchant does not exist")
+        moment = str(body.get("Timestamp", ""))
+        wanted = base64.b64encode(f"{self.short_code}{self.passkey}{moment}".encode()).decode()
+        if body.get("Password") != wanted:
+            return _error(500, "500.001.1001", "Wrong credentials")
+        try:
+            at = datetime.strptime(moment, "%Y%m%d%H%M%S").replace(tzinfo=EAST_AFRICA)
+        except ValueError:
+            return _error(400, "400.002.02", "Bad Request - Invalid Timestamp")
+        if abs(at - self._now()) > WINDOW:
+            return _error(400, "400.002.02", "Bad Request - Invalid Timestamp")
+        return None
+
+    def _callback(self, push: Push) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "MerchantRequestID": push.merchant_id,
+            "CheckoutRequestID": push.checkout_id,
+            "ResultCode": push.result,
+            "ResultDesc": WORDS[push.result or 0],
+        }
+        if push.result == 0:
+            paid_at = self._now().astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S")
+            told["CallbackMetadata"] = {
+                "Item": [
+                    {"Name": "Amount", "Value": push.amount},
+                    {"Name": "MpesaReceiptNumber", "Value": push.receipt},
+                    {"Name": "Balance"},
+                    {"Name": "TransactionDate", "Value": int(paid_at)},
+                    {"Name": "PhoneNumber", "Value": int(push.phone)},
+                ]
+            }
+        return {"Body": {"stkCallback": told}}
+
+    # -- paybill ------------------------------------------------------------------------------
+
+    async def _register(self, body: dict[str, Any]) -> web.Response:
+        if self.c2b_urls:
+            return _error(500, "500.003.1001", "Urls are already registered")
+        words = ("mpesa", "safaricom", "exe", "cmd", "sql", "query")
+        urls = {name: str(body.get(name, "")) for name in ("ConfirmationURL", "ValidationURL")}
+        if any(word in url.lower() for url in urls.values() for word in words):
+            return _error(400, "400.003.02", "Bad Request - Invalid URL")
+        self.c2b_urls = urls
+        return web.json_response(
+            {
+                "OriginatorCoversationID": f"{self._next()}-{self._seed}-1",
+                "ResponseCode": "0",
+                "ResponseDescription": "Success",
+            }
+        )
+
+    async def pay(self, amount: int, bill_reference: str, phone: str = "254708374149") -> str:
+        """A customer pays to the paybill by hand; the receipt, once it was told."""
+        receipt = self._receipt()
+        said = self._confirmation(receipt, amount, bill_reference, phone)
+        await self._tell(self.c2b_urls["ConfirmationURL"], said)
+        return receipt
+
+    def _confirmation(
+        self, receipt: str, amount: int, bill_reference: str, phone: str
+    ) -> dict[str, Any]:
+        return {
+            "TransactionType": "Pay Bill",
+            "TransID": receipt,
+            "TransTime": self._now().astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S"),
+            "TransAmount": f"{amount}.00",
+            "BusinessShortCode": self.short_code,
+            "BillRefNumber": bill_reference,
+            "InvoiceNumber": "",
+            "OrgAccountBalance": "",
+            "ThirdPartyTransID": "",
+            "MSISDN": f"{phone[:4]} ***** {phone[-3:]}",
+            "FirstName": "A",
+            "MiddleName": "",
+            "LastName": "",
+        }
+
+    # -- paying out ---------------------------------------------------------------------------
+
+    async def _pay_out(self, body: dict[str, Any]) -> web.Response:
+        originator = str(body.get("OriginatorConversationID", ""))
+        known = [p for p in self.book.payouts.values() if p.originator_id == originator]
+        if known or not originator:
+            return _error(500, "500.002.1001", "Duplicate OriginatorConversationID")
+        phone = str(body["PartyB"])
+        allowed = self._knows(body.get("SecurityCredential", ""))
+        result = RESULTS.get(phone[-2:], 0) if allowed else 2001
+        payout = Payout(
+            f"AG_{self._next():08d}",
+            originator,
+            phone,
+            int(body["Amount"]),
+            body["ResultURL"],
+            result,
+            "" if result else self._receipt(),
+        )
+        self.book.payouts[payout.conversation_id] = payout
+        self._tell(payout.result_url, self._result(payout))
+        return web.json_response(
+            {
+                "ConversationID": payout.conversation_id,
+                "OriginatorConversationID": originator,
+                "ResponseCode": "0",
+                "ResponseDescription": "Accept the service request successfully.",
+            }
+        )
+
+    def _knows(self, credential: str) -> bool:
+        try:
+            sealed = base64.b64decode(credential, validate=True)
+            opened = self._key.decrypt(sealed, padding.PKCS1v15())
+        except ValueError:
+            return False
+        return opened == self.initiator_password.encode()
+
+    def _result(self, payout: Payout) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "ResultType": 0,
+            "ResultCode": payout.result,
+            "ResultDesc": WORDS[payout.result],
+            "OriginatorConversationID": payout.originator_id,
+            "ConversationID": payout.conversation_id,
+            "TransactionID": payout.receipt or self._receipt(),
+            "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": "…"}},
+        }
+        if not payout.result:
+            pairs = {
+                "TransactionAmount": payout.amount,
+                "TransactionReceipt": payout.receipt,
+                "ReceiverPartyPublicName": f"{payout.phone} - A B",
+                "B2CRecipientIsRegisteredCustomer": "Y",
+            }
+            told["ResultParameters"] = {
+                "ResultParameter": [{"Key": key, "Value": value} for key, value in pairs.items()]
+            }
+        return {"Result": told}
+
+    # -- telling ------------------------------------------------------------------------------
+
+    def _tell(self, url: str, said: dict[str, Any]) -> "asyncio.Task[None]":
+        times = {"never": 0, "twice": 2}.get(self.callbacks, 1)
+        task = asyncio.create_task(self._post(url, said, times))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+        return task
+
+    async def _post(self, url: str, said: dict[str, Any], times: int) -> None:
+        assert self._session is not None
+        for _ in range(times):
+            try:
+                async with self._session.post(url, json=said) as answer:
+                    if answer.status != 200:
+                        self.untold.append(url)
+            except aiohttp.ClientError:
+                self.untold.append(url)
+
+    def _next(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _receipt(self) -> str:
+        """Ten letters and digits that no other receipt of this seed has."""
+        seed = f"{self._seed}-{self._next()}".encode()
+        return "T" + base64.b32encode(hashlib.sha256(seed).digest()).decode()[:9]
+
+
+def _error(status: int, code: str, message: str, body: str = "") -> web.Response:
+    if body:
+        return web.Response(status=status, text=body)
+    said = {"requestId": "1234-567-1", "errorCode": code, "errorMessage": message}
+    return web.json_response(said, status=status)
