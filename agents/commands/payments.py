@@ -97,22 +97,27 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
         capture_method=data.capture_method,
     )
     return [
-        *_alone(view, payment),
+        *_alone(event, view, payment),
         Put(payment),
         Schedule(payment.expires_ms, "intent", payment.payment_id),
         Answer(201, shown(payment)),
     ]
 
 
-def _alone(view: View, payment: Payment) -> list[Put]:
-    """What keeps the intent the only one for its order. Raises Unfit if another one is open."""
+def _alone(event: Event[CreateIntent], view: View, payment: Payment) -> list[Put]:
+    """What keeps the intent the only one for its order. Raises Unfit if another one is open.
+
+    One whose gateway has not said for a day how it ended keeps nobody from paying in another way:
+    its money, should it come, has a home.
+    """
     marks: list[Put] = []
     about = payment.order_id, "" if payment.order_id else payment.invoice_id
     if any(about):
         mark = view.row(OpenIntent, payment.tenant_id, *about)
         newest = view.row(Payment, payment.tenant_id, mark.payment_id) if mark else None
         if newest is not None:
-            is_over = newest.status in OVER
+            given_up = newest.status == "processing" and event.now_ms >= newest.expires_ms
+            is_over = given_up or newest.status in OVER
             demand(is_over, "intent_open", f"pay or cancel {newest.payment_id} first")
         marks.append(Put(OpenIntent(payment.tenant_id, *about, payment.payment_id)))
     if payment.reference:

@@ -68,6 +68,20 @@ class TestOneAtATime:
         assert books.row(Payment, first).status == "succeeded"
 
 
+    def test_one_that_never_ended_blocks_its_order_for_a_day(self, books, order):
+        first = books.intent(order_id=order)
+        books.done("payment.confirm", payment_id=first, method="instant")
+        books.gateway(books.call_of(first), "unknown")
+        books.until("2026-03-03T05:00:00Z")
+        assert books.refused(CREATE, order_id=order) == "intent_open"
+        books.until("2026-03-03T07:00:00Z")
+        second = books.intent(order_id=order)
+        books.done("payment.confirm", payment_id=second, method="cash", outlet_id="w")
+        books.answer(books.call_of(first))
+        assert books.row(Payment, first).status == "succeeded"
+        assert books.balances["customer:credit"] == -116_000
+
+
 class TestReference:
     def test_is_of_one_intent_for_ever(self, books):
         first = books.intent(amount="500", reference="till-7")

@@ -1,0 +1,1 @@
+"""Stripe: cards and their like."""

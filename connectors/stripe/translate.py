@@ -1,0 +1,204 @@
+"""Between our payments and Stripe's objects, both ways. Pure: no IO, no clock.
+
+Only an explicit final status is success or failure; one that is not known here is pending (API
+reference, "PaymentIntents", "Refunds", "Payouts", "Events", "Errors").
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from connectors.base import Outcome, Result
+from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
+from streams.money import exponent_of, parse_minor, plain
+
+Kind = Literal["payment_intent", "refund", "payout", "charge", "dispute", "other"]
+_DETAIL_CHARS = 200
+_STATUSES: Mapping[str, Mapping[str, Outcome]] = {
+    "payment_intent": {
+        "succeeded": "succeeded",
+        "canceled": "failed",
+        "requires_payment_method": "failed",
+    },
+    "refund": {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"},
+    "payout": {"paid": "succeeded", "failed": "failed", "canceled": "failed"},
+}
+_OF_EVENTS: Mapping[str, Kind] = {
+    "payment_intent": "payment_intent",
+    "refund": "refund",
+    "payout": "payout",
+}
+
+
+class Unreadable(ValueError):
+    """Bytes that are nothing Stripe sends."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a journaled call says; `amount` is decimal text."""
+
+    amount: str
+    currency: str
+    payment_id: str = ""
+    refund_id: str = ""
+    payout_id: str = ""
+    provider_reference: str = ""
+    authorization: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event of a webhook: its id, what it is about, and how that stands."""
+
+    event_id: str
+    event_type: str
+    live: bool
+    kind: Kind
+    subject: str
+    """Stripe's id of the object."""
+    call_id: str
+    """Ours, from the object's metadata; empty if it is none of ours."""
+    result: Result
+
+
+# -- to Stripe ------------------------------------------------------------------------------------
+
+
+def payment_intent(wish: Wish, call_id: str, *, held: bool = False) -> dict[str, Any]:
+    """The members of a payment intent; `held` only holds the money. Raises as `sent`."""
+    return {
+        "amount": sent(wish),
+        "currency": wish.currency.lower(),
+        "automatic_payment_methods": {"enabled": True},
+        "capture_method": "manual" if held else "automatic",
+        "metadata": {"call_id": call_id, "payment_id": wish.payment_id},
+    }
+
+
+def capture(wish: Wish) -> dict[str, Any]:
+    """The members of a capture of so much of what is held."""
+    return {"amount_to_capture": sent(wish)}
+
+
+def refund(wish: Wish, call_id: str) -> dict[str, Any]:
+    """The members of a refund."""
+    return {
+        "payment_intent": wish.provider_reference,
+        "amount": sent(wish),
+        "metadata": {"call_id": call_id, "refund_id": wish.refund_id},
+    }
+
+
+def payout(wish: Wish, call_id: str) -> dict[str, Any]:
+    """The members of a payout to the account's own bank."""
+    return {
+        "amount": sent(wish, payout=True),
+        "currency": wish.currency.lower(),
+        "metadata": {"call_id": call_id, "payout_id": wish.payout_id},
+    }
+
+
+def sent(wish: Wish, *, payout: bool = False) -> int:
+    """Stripe's integer of the amount. Raises `Unfit`, BadAmount or LookupError."""
+    minor = parse_minor(wish.amount, exponent_of(wish.currency))
+    return to_stripe(minor, wish.currency, payout=payout)
+
+
+# -- from Stripe ----------------------------------------------------------------------------------
+
+
+def result_of(body: bytes) -> Result:
+    """What an object says of its call. Raises `Unreadable`."""
+    return _result(_object(body))
+
+
+def _result(said: Mapping[str, Any]) -> Result:
+    kind, status = str(said.get("object")), _text(said, "status")
+    if kind == "payment_intent" and status == "requires_payment_method":
+        # So it begins as well; only an error says that somebody tried.
+        tried = isinstance(said.get("last_payment_error"), Mapping)
+        outcome: Outcome = "failed" if tried else "pending"
+    else:
+        outcome = _STATUSES.get(kind, {}).get(status, "pending")
+    handle = _text(said, "id")
+    if outcome == "failed":
+        failure, detail = _failure(said)
+        return Result("failed", handle, failure=failure or status, detail=detail)
+    minor, asset = _amount(said, received=kind == "payment_intent")
+    if outcome == "succeeded" and (minor is None or not handle):
+        return Result("pending", handle, detail="success without an amount")
+    return Result(outcome, handle, minor, asset, detail=status)
+
+
+def _amount(said: Mapping[str, Any], *, received: bool) -> tuple[int | None, str]:
+    asset, value = (
+        _text(said, "currency").upper(),
+        said.get("amount_received" if received else "amount"),
+    )
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None, ""
+    try:
+        return from_stripe(value, asset), asset
+    except Unfit:
+        return None, ""
+
+
+def _failure(said: Mapping[str, Any]) -> tuple[str, str]:
+    """(a word, words for people) of an object's own error."""
+    error = said.get("last_payment_error")
+    if isinstance(error, Mapping):
+        return _text(error, "decline_code") or _text(error, "code"), _text(error, "message")
+    return (
+        _text(said, "failure_code") or _text(said, "failure_reason"),
+        _text(said, "failure_message"),
+    )
+
+
+def error_of(body: bytes) -> tuple[str, str, str]:
+    """(type, code, message) of an error; empty where there is none."""
+    try:
+        error = _object(body).get("error")
+    except Unreadable:
+        return "", "", ""
+    if not isinstance(error, Mapping):
+        return "", "", ""
+    code = _text(error, "decline_code") or _text(error, "code")
+    return _text(error, "type"), code, _text(error, "message")
+
+
+def event_of(body: bytes) -> Told:
+    """An event of a webhook. Raises `Unreadable` for none, and for events of the other version."""
+    said = _object(body)
+    data = said.get("data")
+    about = data.get("object") if isinstance(data, Mapping) else None
+    if said.get("object") != "event" or not isinstance(about, Mapping):
+        raise Unreadable("no event with an object")
+    event_id, event_type = _text(said, "id"), _text(said, "type")
+    if not event_id or not event_type or not isinstance(said.get("livemode"), bool):
+        raise Unreadable("no id, type or livemode")
+    metadata = about.get("metadata")
+    kind = _OF_EVENTS.get(str(about.get("object")), "other")
+    return Told(
+        event_id,
+        event_type,
+        said["livemode"],
+        kind,
+        _text(about, "id"),
+        _text(metadata, "call_id") if isinstance(metadata, Mapping) else "",
+        _result(about) if kind != "other" else Result("pending"),
+    )
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        said = plain(body)
+    except ValueError as error:
+        raise Unreadable("not JSON") from error
+    if not isinstance(said, Mapping):
+        raise Unreadable("no object")
+    return said
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said.get(name)
+    return value[:_DETAIL_CHARS] if isinstance(value, str) else ""
