@@ -67,7 +67,6 @@ class TestOneAtATime:
         books.gateway(books.call_of(first))
         assert books.row(Payment, first).status == "succeeded"
 
-
     def test_one_that_never_ended_blocks_its_order_for_a_day(self, books, order):
         first = books.intent(order_id=order)
         books.done("payment.confirm", payment_id=first, method="instant")
