@@ -1,0 +1,1 @@
+"""PayPal: orders, refunds and payouts, in the currencies it has."""

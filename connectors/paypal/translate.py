@@ -1,0 +1,245 @@
+"""Between our payments and PayPal's objects, both ways. Pure: no IO, no clock.
+
+An order that is completed is no money yet: its capture has a status of its own, and only that one
+counts (PayPal documentation, "Orders v2", "Payments v2", "Payouts v1", "Webhook event names").
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from connectors.base import Outcome, Result
+from connectors.paypal.amounts import Unfit, minor_of, value_of
+from streams.money import Amount, exponent_of, parse_minor, plain
+
+Kind = Literal["order", "capture", "refund", "payout_item", "other"]
+_CHARS_MAX = 200
+_CAPTURES: Mapping[str, Outcome] = {
+    "COMPLETED": "succeeded",
+    "PARTIALLY_REFUNDED": "succeeded",
+    "REFUNDED": "succeeded",
+    "DECLINED": "failed",
+    "FAILED": "failed",
+}
+_REFUNDS: Mapping[str, Outcome] = {
+    "COMPLETED": "succeeded",
+    "CANCELLED": "failed",
+    "FAILED": "failed",
+}
+_ITEMS: Mapping[str, Outcome] = {
+    "SUCCESS": "succeeded",
+    "FAILED": "failed",
+    "RETURNED": "failed",
+    "BLOCKED": "failed",
+    "REFUNDED": "failed",
+    "REVERSED": "failed",
+    "CANCELED": "failed",
+}
+_KINDS: Mapping[str, Kind] = {
+    "checkout-order": "order",
+    "capture": "capture",
+    "refund": "refund",
+    "payouts_item": "payout_item",
+}
+
+
+class Unreadable(ValueError):
+    """Bytes that are nothing PayPal sends."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a journaled call says; `amount` is decimal text."""
+
+    amount: str
+    currency: str
+    destination: str = ""
+    reference: str = ""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event of a webhook: what it is about, and how that stands."""
+
+    event_id: str
+    event_type: str
+    kind: Kind
+    subject: str
+    """PayPal's id of the object."""
+    call_id: str
+    """Ours, which PayPal repeats; empty if it is none of ours."""
+    result: Result
+
+
+# -- to PayPal ------------------------------------------------------------------------------------
+
+
+def order(wish: Wish, call_id: str, return_url: str, cancel_url: str) -> dict[str, Any]:
+    """The body of an order that is captured once its payer has approved. Raises as `money`."""
+    unit = {"reference_id": "1", "custom_id": call_id, "amount": money(wish)}
+    context = {"return_url": return_url, "cancel_url": cancel_url}
+    return {
+        "intent": "CAPTURE",
+        "purchase_units": [unit],
+        "payment_source": {"paypal": {"experience_context": context}},
+    }
+
+
+def refund(wish: Wish, call_id: str) -> dict[str, Any]:
+    """The body of a refund of a capture."""
+    return {"amount": money(wish), "custom_id": call_id}
+
+
+def payout(wish: Wish, call_id: str) -> dict[str, Any]:
+    """The body of a batch of one: one bad receiver must not stop the others.
+
+    The batch bears our id, which PayPal takes once in thirty days.
+    """
+    named = money(wish)
+    return {
+        "sender_batch_header": {"sender_batch_id": call_id, "email_subject": "Payment"},
+        "items": [
+            {
+                "recipient_type": "EMAIL",
+                "receiver": wish.destination,
+                "sender_item_id": call_id,
+                "amount": {"currency": named["currency_code"], "value": named["value"]},
+            }
+        ],
+    }
+
+
+def money(wish: Wish) -> dict[str, str]:
+    """PayPal's amount. Raises `Unfit`, BadAmount or LookupError."""
+    minor = parse_minor(wish.amount, exponent_of(wish.currency))
+    return {"currency_code": wish.currency, "value": value_of(minor, wish.currency)}
+
+
+# -- from PayPal ----------------------------------------------------------------------------------
+
+
+def order_result(body: bytes) -> Result:
+    """How an order's money stands: by its captures alone. Raises `Unreadable`."""
+    said = _object(body)
+    results = [_result("capture", capture) for capture in _captures(said)]
+    for outcome in ("succeeded", "failed"):
+        found = next((result for result in results if result.outcome == outcome), None)
+        if found is not None:
+            return found
+    if _text(said, "status") == "VOIDED":
+        return Result("failed", _text(said, "id"), failure="voided")
+    return Result("pending", _text(said, "id"), detail=_text(said, "status"))
+
+
+def _captures(said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    units = said.get("purchase_units")
+    for unit in units if isinstance(units, list) else []:
+        payments = unit.get("payments") if isinstance(unit, Mapping) else None
+        listed = payments.get("captures") if isinstance(payments, Mapping) else None
+        yield from (each for each in listed or [] if isinstance(each, Mapping))
+
+
+def refund_result(body: bytes) -> Result:
+    """How a refund stands. Raises `Unreadable`."""
+    return _result("refund", _object(body))
+
+
+def item_result(body: bytes) -> Result:
+    """How an item of a payout stands; the batch's own status says nothing of it."""
+    return _result("payout_item", _object(body))
+
+
+def _result(kind: Kind, said: Mapping[str, Any]) -> Result:
+    if kind == "payout_item":
+        handle, status = _text(said, "payout_item_id"), _text(said, "transaction_status")
+        item = said.get("payout_item")
+        priced = item.get("amount") if isinstance(item, Mapping) else None
+        outcome = _ITEMS.get(status, "pending")
+    else:
+        handle, status, priced = _text(said, "id"), _text(said, "status"), said.get("amount")
+        outcome = (_CAPTURES if kind == "capture" else _REFUNDS).get(status, "pending")
+    if outcome == "failed":
+        return Result("failed", handle, failure=status.lower(), detail=_reason(said))
+    minor, asset = _priced(priced)
+    if outcome == "succeeded" and (minor is None or not handle):
+        return Result("pending", handle, detail="success without an amount")
+    return Result(outcome, handle, minor, asset, detail=_reason(said) or status)
+
+
+def _priced(priced: object) -> tuple[int | None, str]:
+    if not isinstance(priced, Mapping):
+        return None, ""
+    asset = _text(priced, "currency_code") or _text(priced, "currency")
+    value = priced.get("value")
+    text = value.text if isinstance(value, Amount) else value
+    if not isinstance(text, str):
+        return None, ""
+    try:
+        return minor_of(text, asset), asset
+    except Unfit:
+        return None, ""
+
+
+def _reason(said: Mapping[str, Any]) -> str:
+    for name in ("status_details", "errors"):
+        details = said.get(name)
+        if isinstance(details, Mapping):
+            return _text(details, "reason") or _text(details, "name")
+    return ""
+
+
+def issues_of(body: bytes) -> tuple[str, ...]:
+    """The issues of an error, its own name first; none for what is no error."""
+    try:
+        said = _object(body)
+    except Unreadable:
+        return ()
+    listed = said.get("details")
+    details = listed if isinstance(listed, list) else []
+    names = [_text(said, "name"), *(_text(d, "issue") for d in details if isinstance(d, Mapping))]
+    return tuple(name for name in names if name)
+
+
+def event_of(body: bytes) -> Told:
+    """An event of a webhook. Raises `Unreadable`."""
+    said = _object(body)
+    about = said.get("resource")
+    event_id, event_type = _text(said, "id"), _text(said, "event_type")
+    if not event_id or not event_type or not isinstance(about, Mapping):
+        raise Unreadable("no event about a resource")
+    kind = _KINDS.get(_text(said, "resource_type"), "other")
+    settled = kind in {"capture", "refund", "payout_item"}
+    result = _result(kind, about) if settled else Result("pending")
+    return Told(
+        event_id,
+        event_type,
+        kind,
+        _text(about, "payout_item_id") or _text(about, "id"),
+        _call_id(kind, about),
+        result,
+    )
+
+
+def _call_id(kind: Kind, about: Mapping[str, Any]) -> str:
+    if kind == "payout_item":
+        item = about.get("payout_item")
+        return _text(item, "sender_item_id") if isinstance(item, Mapping) else ""
+    if kind == "order":
+        units = about.get("purchase_units")
+        first = units[0] if isinstance(units, list) and units else None
+        return _text(first, "custom_id") if isinstance(first, Mapping) else ""
+    return _text(about, "custom_id")
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        said = plain(body)
+    except ValueError as error:
+        raise Unreadable("not JSON") from error
+    if not isinstance(said, Mapping):
+        raise Unreadable("no object")
+    return said
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said.get(name)
+    return value[:_CHARS_MAX] if isinstance(value, str) else ""
