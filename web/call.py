@@ -90,7 +90,7 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Route:
-    """One line of the table in web/routes.py.
+    """One line of the table in web/routes.
 
     `scope` None is open to all. `model` reads a JSON body. `idempotent` demands Idempotency-Key.
     `filters` are the query parameters a list takes, beside `limit` and `cursor` if `paged`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import agents.services  # noqa: F401  fills the registry, which has the bodies of commands
 from agents.registry import HANDLED
 from tables.accounts import AccountRule
 from tables.balances import Hold

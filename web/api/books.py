@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 
 from agents.accounting import chart
-from agents.registry import View
 from agents.shown import shown
 from streams.money import exponent_of, format_minor, plain
 from streams.timestamps import format_ms
@@ -25,11 +24,11 @@ from tables.postgres.lists import (
     trial_balance,
 )
 from tables.row import restored
-from tables.tenants import Tenant
 from web.call import Call
 from web.lists import bad_parameter, format_of, json_response, parameters, reading
 from web.problems import Problem, not_found
 from web.tables import csv_response
+from web.tenants import tenant_of
 
 ACCOUNTS_MAX = LINES_MAX = 10_000
 PERIODS_MAX, PAYOUTS_MAX = 1_000, 1_000
@@ -193,14 +192,6 @@ def _csv(
         sent = (f"-{row['amount']}", row["currency"], row["status"], row["provider_reference"])
         rows.append((payee_id, "", "payout", *sent))
     return csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
-
-
-def tenant_of(view: View, call: Call) -> Tenant:
-    """The tenant's row. Raises 404: its token may be good before we have heard of it."""
-    tenant = view.row(Tenant, call.tenant_id)
-    if tenant is None:
-        raise Problem(404, "tenant-unknown", "The treasury has not heard of this tenant yet.")
-    return tenant
 
 
 async def get_clock(call: Call) -> web.StreamResponse:

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from agents.accounting.settings import told
 from tables.postgres import configuration
-from web.api.books import tenant_of
 from web.bodies import Body, validated
 from web.call import Call
 from web.configuring import configuring
 from web.lists import json_response, reading
 from web.problems import not_found
 from web.shapes import instant
+from web.tenants import tenant_of
 from web.tier_two import VALUES
 
 

@@ -10,7 +10,6 @@ from pydantic import Field
 from tables.postgres import api_keys
 from tables.postgres.api_keys import NewKey
 from web import scopes
-from web.api.books import tenant_of
 from web.api_keys import ApiKey, Mode
 from web.bodies import Body, NoControls
 from web.call import Call
@@ -18,6 +17,7 @@ from web.configuring import configuring
 from web.lists import json_response, keyset_response, read_page, reading
 from web.problems import Problem, not_found
 from web.shapes import instant
+from web.tenants import tenant_of
 
 OVERLAP_MAX_S = 30 * 24 * 3600
 DAYS_MAX = 3_650

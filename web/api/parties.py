@@ -9,10 +9,10 @@ from aiohttp import web
 from streams.money import exponent_of, format_minor
 from streams.timestamps import local_date
 from tables.postgres.parties import AMOUNTS, is_known, parties
-from web.api.books import tenant_of
 from web.call import Call
 from web.lists import json_response, page_response, parameters, read_page, reading
 from web.problems import not_found
+from web.tenants import tenant_of
 
 CURRENCIES_MAX = 1_000
 

@@ -1,4 +1,4 @@
-"""Lines of the route table (web/routes.py) for who may do what, and how a tenant is configured.
+"""Lines of the route table for who may do what, and how a tenant is configured.
 
 None of these moves money. But for settings, which decisions depend on, none enters the log: they
 change rows of PostgreSQL, with a line of the audit log in the same transaction.

@@ -1,0 +1,22 @@
+"""The one table of everything this service answers: routing, authorisation and the specification
+follow from it. Adding a route is one line in the file of its subject and one handler in web/api/.
+"""
+
+from web.routes.access import ACCESS
+from web.routes.books import BOOKS
+from web.routes.invoices import INVOICES
+from web.routes.ledger import LEDGER
+from web.routes.payments import PAYMENTS
+from web.routes.service import OPEN
+from web.routes.spending import PAYOUTS, SPENDING
+
+ROUTES = (
+    *PAYMENTS,
+    *INVOICES,
+    *SPENDING,
+    *PAYOUTS,
+    *BOOKS,
+    *LEDGER,
+    *ACCESS,
+    *OPEN,
+)

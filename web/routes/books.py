@@ -1,0 +1,101 @@
+"""Lines of the route table for the books: settlements, plans, journals, parties, the clock."""
+
+from tables.drawers import DrawerSession
+from tables.journals import Conversion, Journal
+from tables.settlements import Settlement
+from tables.subscriptions import Plan, Subscription
+from tables.tenants import Threshold
+from web import schemas, scopes
+from web.api import books, parties
+from web.call import Route
+from web.lines import API, TENANT, act, collection, resource
+from web.schemas import paged
+
+BOOKS: tuple[Route, ...] = (
+    collection("/settlements", Settlement, scopes.SETTLEMENTS_READ, within=API),
+    *resource("/settlements", Settlement, "settlement_id", scopes.SETTLEMENTS_READ),
+    collection("/drawer-sessions", DrawerSession, scopes.SETTLEMENTS_READ),
+    Route(
+        "GET",
+        f"{TENANT}/parties",
+        parties.list_parties,
+        scopes.PARTIES_READ,
+        summary="List what parties owe and are owed, by age and currency; by party.",
+        shows=paged(schemas.PARTY_LINE),
+        paged=True,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/parties/{{party_id}}",
+        parties.get_party,
+        scopes.PARTIES_READ,
+        summary="What one party owes and is owed, by age and currency.",
+        shows=schemas.PARTY,
+    ),
+    act("/plans", "plan.create", scopes.SUBSCRIPTIONS_WRITE, "Create a plan."),
+    *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ),
+    act("/subscriptions", "subscription.create", scopes.SUBSCRIPTIONS_WRITE, "Subscribe."),
+    *resource("/subscriptions", Subscription, "subscription_id", scopes.SUBSCRIPTIONS_READ),
+    act(
+        "/subscriptions/{subscription_id}/cancel",
+        "subscription.cancel",
+        scopes.SUBSCRIPTIONS_WRITE,
+        "Cancel a subscription.",
+    ),
+    act("/journals", "journal.post", scopes.BOOKS_WRITE, "Post a journal, or try one."),
+    act("/journals:batch", "journal.batch", scopes.BOOKS_WRITE, "Post journals, all or none."),
+    *resource("/journals", Journal, "journal_id", scopes.BOOKS_READ),
+    act(
+        "/journals/{journal_id}/reverse",
+        "journal.reverse",
+        scopes.BOOKS_WRITE,
+        "Reverse a journal.",
+    ),
+    act(
+        "/journals/{journal_id}/approve",
+        "journal.approve",
+        scopes.BOOKS_APPROVE,
+        "Post a journal that somebody else asked for.",
+    ),
+    act(
+        "/journals/{journal_id}/reject",
+        "journal.reject",
+        scopes.BOOKS_APPROVE,
+        "Do not post a journal that waits.",
+    ),
+    act("/conversions", "conversion.create", scopes.BOOKS_WRITE, "Quote a conversion."),
+    *resource("/conversions", Conversion, "conversion_id", scopes.BOOKS_READ),
+    *(
+        act(
+            f"/conversions/{{conversion_id}}/{verb}",
+            f"conversion.{verb}",
+            scopes.BOOKS_WRITE,
+            words,
+        )
+        for verb, words in (
+            ("complete", "Note at what rate money was converted."),
+            ("cancel", "Do not take a quote."),
+        )
+    ),
+    act("/thresholds", "threshold.set", scopes.BOOKS_WRITE, "Watch an account's balance."),
+    collection("/thresholds", Threshold, scopes.BOOKS_READ),
+    act("/periods/close", "period.close", scopes.BOOKS_CLOSE, "Close the books through a day."),
+    Route(
+        "GET",
+        f"{TENANT}/trial-balance",
+        books.get_trial_balance,
+        scopes.BALANCES_READ,
+        summary="All accounts' debits and credits, now or through a day.",
+        shows=schemas.TRIAL_BALANCE,
+        filters=("through",),
+    ),
+    act("/clock/advance", "clock.advance", scopes.SANDBOX_CLOCK, "Put a sandbox's clock forward."),
+    Route(
+        "GET",
+        f"{TENANT}/clock",
+        books.get_clock,
+        scopes.BALANCES_READ,
+        summary="The clock.",
+        shows=schemas.CLOCK,
+    ),
+)
