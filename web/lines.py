@@ -15,21 +15,12 @@ from tables.payouts import Payout
 from tables.row import Row
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
+from web.answers import ADVANCED, CLOSED, JOURNAL_BALANCES, TENANT_SETTINGS
 from web.api.resources import FILTERS, getting, listing
 from web.bodies import body_of
 from web.call import Route
 from web.commands import commanding
-from web.schemas import (
-    ADVANCED,
-    CLOSED,
-    JOURNAL_BALANCES,
-    TENANT_SETTINGS,
-    Schema,
-    component_of,
-    paged,
-    record,
-    ref,
-)
+from web.schemas import Schema, component_of, paged, record, ref
 
 API = "/api/v1"
 TENANT = f"{API}/{{tenant}}"

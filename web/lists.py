@@ -17,10 +17,10 @@ from streams.timestamps import parse_ms
 from tables.postgres.lists import EntryKey, microseconds_of, moment
 from tables.postgres.lookups import projected_seq
 from tables.postgres.pool import tenant_transaction
+from web.answers import columns_of
 from web.call import Call
 from web.cursors import Cursors
 from web.problems import Problem, unavailable
-from web.schemas import columns_of
 from web.tables import csv_response
 
 LIMIT_DEFAULT, LIMIT_MAX = 25, 100

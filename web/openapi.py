@@ -10,10 +10,11 @@ from typing import Any
 
 from agents.roles.explode import RESOURCES
 from agents.shown import AMOUNTS
+from web.answers import COMMON
 from web.call import Route
 from web.examples import PARAMETERS, example_of
 from web.lists import OF_LISTS
-from web.schemas import COMMON, Schema, component_of, of_row, record, ref
+from web.schemas import Schema, component_of, of_row, record, ref
 
 VERSION = "1.0.0"
 _INFO = {

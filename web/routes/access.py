@@ -4,7 +4,7 @@ None of these moves money. But for settings, which decisions depend on, none ent
 change rows of PostgreSQL, with a line of the audit log in the same transaction.
 """
 
-from web import schemas, scopes
+from web import answers, schemas, scopes
 from web.api import audit, configuration, keys, secrets, webhooks
 from web.call import Route
 from web.lines import API, TENANT, act
@@ -18,7 +18,7 @@ _SECRETS: tuple[Route, ...] = tuple(
         scope,
         model=secrets.PutSecretBody if method == "PUT" else None,
         summary=f"{words}{whose}",
-        shows=schemas.SECRET if rest else schemas.listed(schemas.SECRET),
+        shows=answers.SECRET if rest else schemas.listed(answers.SECRET),
         tier=tier,
     )
     for within, tier, whose in (
@@ -41,7 +41,7 @@ _OF_KEYS: tuple[Route, ...] = (
         scopes.API_KEYS_WRITE,
         model=keys.CreateApiKeyBody,
         summary="Make an API key for a service; its secret is shown this once.",
-        shows=schemas.NEW_API_KEY,
+        shows=answers.NEW_API_KEY,
     ),
     Route(
         "GET",
@@ -49,7 +49,7 @@ _OF_KEYS: tuple[Route, ...] = (
         keys.list_all,
         scopes.API_KEYS_READ,
         summary="List API keys, newest first.",
-        shows=paged(schemas.API_KEY),
+        shows=paged(answers.API_KEY),
         paged=True,
     ),
     Route(
@@ -58,7 +58,7 @@ _OF_KEYS: tuple[Route, ...] = (
         keys.get,
         scopes.API_KEYS_READ,
         summary="Get an API key, without its secret.",
-        shows=schemas.API_KEY,
+        shows=answers.API_KEY,
     ),
     Route(
         "POST",
@@ -67,7 +67,7 @@ _OF_KEYS: tuple[Route, ...] = (
         scopes.API_KEYS_WRITE,
         model=keys.RotateApiKeyBody,
         summary="Give an API key a new secret; the one before stays good for `overlap_s` seconds.",
-        shows=schemas.NEW_API_KEY,
+        shows=answers.NEW_API_KEY,
     ),
     Route(
         "DELETE",
@@ -75,7 +75,7 @@ _OF_KEYS: tuple[Route, ...] = (
         keys.revoke,
         scopes.API_KEYS_WRITE,
         summary="Revoke an API key.",
-        shows=schemas.API_KEY,
+        shows=answers.API_KEY,
     ),
     Route(
         "GET",
@@ -83,7 +83,7 @@ _OF_KEYS: tuple[Route, ...] = (
         audit.list_lines,
         scopes.AUDIT_READ,
         summary="List who changed the configuration or asked for a command, newest first.",
-        shows=paged(schemas.AUDIT_LINE),
+        shows=paged(answers.AUDIT_LINE),
         filters=("actor", "action", "from", "to"),
         paged=True,
     ),
@@ -102,7 +102,7 @@ _CONFIGURATION: tuple[Route, ...] = (
         configuration.get_settings,
         scopes.SETTINGS_READ,
         summary="The tenant and its choices.",
-        shows=schemas.TENANT_SETTINGS,
+        shows=answers.TENANT_SETTINGS,
     ),
     *(
         Route(
@@ -112,7 +112,7 @@ _CONFIGURATION: tuple[Route, ...] = (
             scope,
             model=configuration.PutValueBody if method == "PUT" else None,
             summary=summary,
-            shows=schemas.CONFIGURED if rest else schemas.listed(schemas.CONFIGURED),
+            shows=answers.CONFIGURED if rest else schemas.listed(answers.CONFIGURED),
         )
         for method, rest, handler, scope, summary in (
             ("GET", "", configuration.list_all, scopes.SETTINGS_READ, "List plain configuration."),
@@ -132,7 +132,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         scopes.WEBHOOKS_WRITE,
         model=webhooks.EndpointBody,
         summary="Register an endpoint for our events; its secret is shown this once.",
-        shows=schemas.NEW_ENDPOINT,
+        shows=answers.NEW_ENDPOINT,
     ),
     Route(
         "GET",
@@ -140,7 +140,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         webhooks.list_all,
         scopes.WEBHOOKS_READ,
         summary="List webhook endpoints, newest first.",
-        shows=paged(schemas.ENDPOINT),
+        shows=paged(answers.ENDPOINT),
         paged=True,
     ),
     Route(
@@ -149,7 +149,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         webhooks.get,
         scopes.WEBHOOKS_READ,
         summary="Get a webhook endpoint, without its secret.",
-        shows=schemas.ENDPOINT,
+        shows=answers.ENDPOINT,
     ),
     Route(
         "PUT",
@@ -158,7 +158,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         scopes.WEBHOOKS_WRITE,
         model=webhooks.EndpointBody,
         summary="Change where events go, and which.",
-        shows=schemas.ENDPOINT,
+        shows=answers.ENDPOINT,
     ),
     Route(
         "DELETE",
@@ -166,7 +166,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         webhooks.delete,
         scopes.WEBHOOKS_WRITE,
         summary="Forget a webhook endpoint.",
-        shows=schemas.ENDPOINT,
+        shows=answers.ENDPOINT,
     ),
     *(
         Route(
@@ -184,30 +184,30 @@ _WEBHOOKS: tuple[Route, ...] = (
                 webhooks.enable,
                 None,
                 "Send events again; those said meanwhile can be replayed.",
-                schemas.ENDPOINT,
+                answers.ENDPOINT,
             ),
-            ("disable", webhooks.disable, None, "Send no more events.", schemas.ENDPOINT),
+            ("disable", webhooks.disable, None, "Send no more events.", answers.ENDPOINT),
             (
                 "rotate",
                 webhooks.rotate,
                 webhooks.RotateSecretBody,
                 "Give an endpoint a new secret; both sign for `overlap_s` seconds.",
-                schemas.NEW_ENDPOINT,
+                answers.NEW_ENDPOINT,
             ),
-            ("test", webhooks.test, None, "Send an event that means nothing.", schemas.TESTED),
+            ("test", webhooks.test, None, "Send an event that means nothing.", answers.TESTED),
             (
                 "replay",
                 webhooks.replay_range,
                 webhooks.ReplayBody,
                 "Send the events of a range of time again.",
-                schemas.REPLAYED,
+                answers.REPLAYED,
             ),
             (
                 "deliveries/{event_id}/replay",
                 webhooks.replay_one,
                 None,
                 "Send one event again.",
-                schemas.REPLAYED,
+                answers.REPLAYED,
             ),
         )
     ),
@@ -217,7 +217,7 @@ _WEBHOOKS: tuple[Route, ...] = (
         webhooks.list_deliveries,
         scopes.WEBHOOKS_READ,
         summary="List events on their way to an endpoint, or there, newest first.",
-        shows=paged(schemas.DELIVERY),
+        shows=paged(answers.DELIVERY),
         filters=("state", "event_type", "from", "to"),
         paged=True,
     ),

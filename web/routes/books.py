@@ -5,7 +5,7 @@ from tables.journals import Conversion, Journal
 from tables.settlements import Settlement
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
-from web import schemas, scopes
+from web import answers, scopes
 from web.api import books, parties
 from web.call import Route
 from web.lines import API, TENANT, act, collection, resource
@@ -21,7 +21,7 @@ BOOKS: tuple[Route, ...] = (
         parties.list_parties,
         scopes.PARTIES_READ,
         summary="List what parties owe and are owed, by age and currency; by party.",
-        shows=paged(schemas.PARTY_LINE),
+        shows=paged(answers.PARTY_LINE),
         paged=True,
     ),
     Route(
@@ -30,7 +30,7 @@ BOOKS: tuple[Route, ...] = (
         parties.get_party,
         scopes.PARTIES_READ,
         summary="What one party owes and is owed, by age and currency.",
-        shows=schemas.PARTY,
+        shows=answers.PARTY,
     ),
     act("/plans", "plan.create", scopes.SUBSCRIPTIONS_WRITE, "Create a plan."),
     *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ),
@@ -86,7 +86,7 @@ BOOKS: tuple[Route, ...] = (
         books.get_trial_balance,
         scopes.BALANCES_READ,
         summary="All accounts' debits and credits, now or through a day.",
-        shows=schemas.TRIAL_BALANCE,
+        shows=answers.TRIAL_BALANCE,
         filters=("through",),
     ),
     act("/clock/advance", "clock.advance", scopes.SANDBOX_CLOCK, "Put a sandbox's clock forward."),
@@ -96,6 +96,6 @@ BOOKS: tuple[Route, ...] = (
         books.get_clock,
         scopes.BALANCES_READ,
         summary="The clock.",
-        shows=schemas.CLOCK,
+        shows=answers.CLOCK,
     ),
 )

@@ -2,7 +2,7 @@
 
 from tables.accounts import AccountRule
 from tables.balances import Hold
-from web import schemas, scopes
+from web import answers, schemas, scopes
 from web.api import balances, books, entries, events, live
 from web.call import Route
 from web.lines import TENANT, act, collection, resource
@@ -21,9 +21,7 @@ LEDGER: tuple[Route, ...] = (
         balances.list_balances,
         scopes.BALANCES_READ,
         summary="List balances by account and currency, as committed now or decided `at` a moment.",
-        shows=schemas.listed(
-            ref("BalanceShown"), has_more={"type": "boolean"}, position=schemas.POSITION
-        ),
+        shows=answers.BALANCES,
         filters=("account", "currency", "at"),
     ),
     Route(
@@ -41,9 +39,7 @@ LEDGER: tuple[Route, ...] = (
         balances.list_accounts,
         scopes.BALANCES_READ,
         summary="List accounts with their balances.",
-        shows=schemas.listed(
-            ref("AccountShown"), has_more={"type": "boolean"}, position=schemas.POSITION
-        ),
+        shows=answers.ACCOUNTS,
         filters=("account",),
     ),
     Route(
@@ -52,7 +48,7 @@ LEDGER: tuple[Route, ...] = (
         balances.get_account,
         scopes.BALANCES_READ,
         summary="Get an account with its balances.",
-        shows={"allOf": [ref("AccountShown"), schemas.record({"position": schemas.POSITION})]},
+        shows={"allOf": [ref("AccountShown"), schemas.record({"position": answers.POSITION})]},
     ),
     Route(
         "GET",
@@ -60,7 +56,7 @@ LEDGER: tuple[Route, ...] = (
         books.get_account_statement,
         scopes.BALANCES_READ,
         summary="An account's statement with running balance (format=json or csv).",
-        shows=schemas.STATEMENT,
+        shows=answers.STATEMENT,
         filters=("currency", "from", "to", "format"),
     ),
     Route(
@@ -87,7 +83,7 @@ LEDGER: tuple[Route, ...] = (
         events.get_event,
         scopes.EVENTS_READ,
         summary="Get the life story of one event.",
-        shows=schemas.LIFE,
+        shows=answers.LIFE,
     ),
     Route(
         "POST",
@@ -95,7 +91,7 @@ LEDGER: tuple[Route, ...] = (
         events.post_events,
         scopes.EVENTS_WRITE,
         summary="Hand in events, one JSON envelope a line.",
-        shows=schemas.listed(schemas.LINE),
+        shows=schemas.listed(answers.LINE),
         media_type="application/x-ndjson",
     ),
 )

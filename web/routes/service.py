@@ -1,6 +1,6 @@
 """Lines of the route table that are open to all: health, metrics, specifications."""
 
-from web import ops, schemas, specs
+from web import answers, ops, specs
 from web.call import Route
 
 OPEN: tuple[Route, ...] = (
@@ -10,7 +10,7 @@ OPEN: tuple[Route, ...] = (
         ops.healthz,
         None,
         summary="Whether the process answers.",
-        shows=schemas.ANY,
+        shows=answers.ANY,
     ),
     Route(
         "GET",
@@ -18,7 +18,7 @@ OPEN: tuple[Route, ...] = (
         ops.readyz,
         None,
         summary="Whether its partitions serve.",
-        shows=schemas.ANY,
+        shows=answers.ANY,
     ),
     Route("GET", "/metrics", ops.metrics, None, summary="Metrics for Prometheus."),
     Route(
@@ -27,7 +27,7 @@ OPEN: tuple[Route, ...] = (
         ops.key_set,
         None,
         summary="Public keys of the local issuer.",
-        shows=schemas.ANY,
+        shows=answers.ANY,
     ),
     Route("GET", "/openapi.json", specs.openapi, None, summary="This API, as OpenAPI 3.1."),
     Route("GET", "/asyncapi.json", specs.asyncapi, None, summary="The events, as AsyncAPI 3.0."),

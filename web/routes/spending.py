@@ -5,7 +5,7 @@ from tables.earnings import Earnings
 from tables.payables import Bill, Expense
 from tables.payouts import Payout
 from tables.purchases import Purchase
-from web import schemas, scopes
+from web import answers, scopes
 from web.api import books
 from web.call import Route
 from web.lines import TENANT, act, collection, resource
@@ -54,7 +54,7 @@ PAYOUTS: tuple[Route, ...] = (
         books.get_statement,
         scopes.PAYOUTS_READ,
         summary="A payee's statement: gross, deductions, paid, balance (format=json or csv).",
-        shows=schemas.PAYEE,
+        shows=answers.PAYEE,
         filters=("format",),
     ),
 )
