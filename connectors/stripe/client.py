@@ -1,0 +1,65 @@
+"""Stripe's requests: forms, keys, versions. Knows nothing of what answers mean for money.
+
+Every POST bears an idempotency key, so that a repeat is the same request for a day; what was
+refused before it was begun may be repeated too (Stripe documentation, "Idempotent requests",
+"Error handling", "Versioning").
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from connectors.base import Ambiguous
+from connectors.http import Answer, exchange
+from connectors.stripe.config import Config
+from connectors.stripe.form import encoded
+
+VERSION = "2026-10-28.endive"
+KEY_LIFETIME_S = 24 * 3600.0
+INTENTS, REFUNDS, PAYOUTS = "/v1/payment_intents", "/v1/refunds", "/v1/payouts"
+_AGAIN = frozenset({409, 429})
+"""Another request under this key is at work, or there are too many: this one did nothing."""
+
+
+class Client:
+    """Speaks to Stripe for one account."""
+
+    def __init__(self, session: aiohttp.ClientSession, config: Config) -> None:
+        self._session, self._config = session, config
+
+    async def post(self, path: str, members: Mapping[str, Any], key: str) -> Answer:
+        """POST a form under an idempotency key. Raises `NotSent` or `Ambiguous`."""
+        headers = {
+            **self._headers(),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Idempotency-Key": key,
+        }
+        url = f"{self._config.base_url}{path}"
+        answer = await exchange(self._session, "POST", url, body=encoded(members), headers=headers)
+        if answer.status in _AGAIN:
+            raise Ambiguous(f"status {answer.status}")
+        return answer
+
+    async def get(self, path: str, object_id: str) -> Answer:
+        """GET an object. Raises `NotSent` or `Ambiguous`."""
+        url = f"{self._config.base_url}{path}/{quote(object_id, safe='')}"
+        answer = await exchange(self._session, "GET", url, headers=self._headers())
+        if answer.status in _AGAIN:
+            raise Ambiguous(f"status {answer.status}")
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        headers = {
+            "Authorization": f"Bearer {self._config.secret_key}",
+            "Stripe-Version": VERSION,
+        }
+        if self._config.account:
+            headers["Stripe-Account"] = self._config.account
+        return headers
+
+
+def action(path: str, object_id: str, verb: str) -> str:
+    """The path of a verb on an object: confirm, capture, cancel."""
+    return f"{path}/{quote(object_id, safe='')}/{verb}"
