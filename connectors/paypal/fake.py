@@ -1,0 +1,362 @@
+"""PayPal itself, as a small server on loopback, with a certificate authority of its own.
+
+Written from its documentation, never from our own encoder: it answers a request id as it did the
+first time, tells an order's status apart from its capture's, refuses a batch of payouts that it has
+taken, and signs its webhooks with a certificate under its own root.
+
+Magic amounts, by their cents: `.13` is declined at the capture, `.17` leaves it pending. Magic
+receivers: `unclaimed@…` leaves an item UNCLAIMED, `failed@…` fails it, and anything without an @
+has the whole batch refused. `faults` are taken by one request each.
+"""
+
+import asyncio
+import base64
+import json
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NAME = "messageverificationcerts.paypal.com"
+Object = dict[str, Any]
+
+
+@dataclass
+class Fault:
+    """What becomes of one request: this status, before the work or after it; or no answer."""
+
+    status: int = 0
+    after: bool = False
+    delay_s: float = 0.0
+    drop: bool = False
+
+
+class FakePayPal:
+    """Start with `async with`. `orders` and `items` are its book, by id."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str = "client",
+        client_secret: str = "secret",  # noqa: S107  of a fake
+        webhook_id: str = "8PT597110X687430LKGECATA",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.client_id, self.client_secret = client_id, client_secret
+        self.webhook_id, self._now = webhook_id, now
+        self.orders: dict[str, Object] = {}
+        self.refunds: dict[str, Object] = {}
+        self.items: dict[str, Object] = {}
+        self.batches: set[str] = set()
+        self.faults: deque[Fault] = deque()
+        self.tokens = 0
+        self.base_url = ""
+        self._answers: dict[str, tuple[int, Object]] = {}
+        self._numbers = 0
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.root, self.certificate = _certificates(self._key, self._now())
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """What a connector needs to call this server."""
+        return {
+            "base_url": self.base_url,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "webhook_id": self.webhook_id,
+        }
+
+    @property
+    def captured(self) -> list[Object]:
+        """Captures whose money is here."""
+        found = [capture for order in self.orders.values() for capture in _captures(order)]
+        return [capture for capture in found if capture["status"] == "COMPLETED"]
+
+    def approve(self, order_id: str) -> None:
+        """Its payer approves an order."""
+        self.orders[order_id]["status"] = "APPROVED"
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_post("/v1/oauth2/token", self._give_token)
+        for path in (
+            "/v2/checkout/{kind:orders}",
+            "/v2/payments/{kind:captures}",
+            "/v1/payments/{kind:payouts}",
+            "/v1/payments/{kind:payouts-item}",
+        ):
+            for rest in ("", "/{id}", "/{id}/{verb}"):
+                app.router.add_route("*", path + rest, self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # -- requests -----------------------------------------------------------------------------
+
+    async def _give_token(self, request: web.Request) -> web.Response:
+        given = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        form = await request.post()
+        if request.headers.get("Authorization") != f"Basic {given}":
+            return web.json_response({"error": "invalid_client"}, status=401)
+        if form.get("grant_type") != "client_credentials":
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+        self.tokens += 1
+        said = {"access_token": f"A{self.tokens}", "token_type": "Bearer", "expires_in": 32_400}
+        return web.json_response(said)
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        if not self.tokens or request.headers.get("Authorization") != f"Bearer A{self.tokens}":
+            return web.json_response({"error": "invalid_token"}, status=401)
+        body = (
+            json.loads(await request.text() or "{}", parse_float=str)
+            if request.method == "POST"
+            else {}
+        )
+        fault = self.faults.popleft() if self.faults else Fault()
+        await asyncio.sleep(fault.delay_s)
+        if fault.status and not fault.after:
+            return web.json_response({"name": "INTERNAL_SERVER_ERROR"}, status=fault.status)
+        status, said = self._once(request, body)
+        if fault.drop and request.transport is not None:
+            request.transport.abort()
+        if fault.status:
+            return web.json_response({"name": "INTERNAL_SERVER_ERROR"}, status=fault.status)
+        return web.json_response(said, status=status)
+
+    def _once(self, request: web.Request, body: Object) -> tuple[int, Object]:
+        """What it was answered the first time, under its request id; payouts do not look at it."""
+        kind, object_id = request.match_info["kind"], request.match_info.get("id", "")
+        verb = request.match_info.get("verb", "")
+        if request.method == "GET":
+            return self._got(kind, object_id)
+        key = f"{request.path} {request.headers.get('PayPal-Request-Id', '')}"
+        if kind != "payouts" and request.headers.get("PayPal-Request-Id") and key in self._answers:
+            return 200, self._answers[key][1]
+        answer = self._done(kind, object_id, verb, body)
+        if answer[0] < 400:
+            self._answers[key] = answer
+        return answer
+
+    def _got(self, kind: str, object_id: str) -> tuple[int, Object]:
+        book = {"orders": self.orders, "payouts-item": self.items}.get(kind, {})
+        found = book.get(object_id)
+        return (200, found) if found is not None else _error(404, "RESOURCE_NOT_FOUND")
+
+    def _done(self, kind: str, object_id: str, verb: str, body: Object) -> tuple[int, Object]:
+        match kind, verb:
+            case "orders", "":
+                return self._order(body)
+            case "orders", "capture":
+                return self._capture(object_id)
+            case "captures", "refund":
+                return self._refund(object_id, body)
+            case "payouts", "":
+                return self._payout(body)
+            case "payouts-item", "cancel":
+                return self._cancel(object_id)
+        return _error(404, "RESOURCE_NOT_FOUND")
+
+    # -- objects ------------------------------------------------------------------------------
+
+    def _id(self, prefix: str) -> str:
+        self._numbers += 1
+        return f"{prefix}{self._numbers:08d}"
+
+    def _order(self, body: Object) -> tuple[int, Object]:
+        [unit] = body["purchase_units"]
+        if unit["amount"]["currency_code"] == "KES":
+            return _error(422, "CURRENCY_NOT_SUPPORTED")
+        made: Object = {
+            "id": self._id("5O"),
+            "status": "PAYER_ACTION_REQUIRED",
+            "purchase_units": [{**unit, "payments": {"captures": []}}],
+            "links": [{"rel": "payer-action", "href": f"{self.base_url}/pay", "method": "GET"}],
+        }
+        self.orders[made["id"]] = made
+        return 201, made
+
+    def _capture(self, order_id: str) -> tuple[int, Object]:
+        order = self.orders.get(order_id)
+        if order is None:
+            return _error(404, "RESOURCE_NOT_FOUND")
+        if order["status"] == "COMPLETED":
+            return _error(422, "ORDER_ALREADY_CAPTURED")
+        if order["status"] != "APPROVED":
+            return _error(422, "ORDER_NOT_APPROVED")
+        [unit] = order["purchase_units"]
+        cents = unit["amount"]["value"].rpartition(".")[2]
+        if cents == "13":
+            return _error(422, "INSTRUMENT_DECLINED")
+        capture = {
+            "id": self._id("3C"),
+            "status": "PENDING" if cents == "17" else "COMPLETED",
+            "amount": unit["amount"],
+            "custom_id": unit.get("custom_id", ""),
+            "final_capture": True,
+        }
+        unit["payments"]["captures"].append(capture)
+        order["status"] = "COMPLETED"
+        return 201, order
+
+    def _refund(self, capture_id: str, body: Object) -> tuple[int, Object]:
+        capture = next((c for c in self.captured if c["id"] == capture_id), None)
+        if capture is None:
+            return _error(404, "RESOURCE_NOT_FOUND")
+        amount = body["amount"] if "amount" in body else capture["amount"]
+        back = [r for r in self.refunds.values() if r["capture"] == capture_id]
+        given = sum(_cents(refund["amount"]) for refund in back)
+        if given + _cents(amount) > _cents(capture["amount"]):
+            return _error(422, "REFUND_AMOUNT_EXCEEDED")
+        made = {
+            "id": self._id("1R"),
+            "status": "COMPLETED",
+            "amount": amount,
+            "custom_id": body.get("custom_id", ""),
+            "capture": capture_id,
+        }
+        self.refunds[made["id"]] = made
+        return 201, made
+
+    def _payout(self, body: Object) -> tuple[int, Object]:
+        batch_id = body["sender_batch_header"]["sender_batch_id"]
+        if batch_id in self.batches:
+            return _error(400, "USER_BUSINESS_ERROR", "DUPLICATE_SENDER_BATCH_ID")
+        if any("@" not in item["receiver"] for item in body["items"]):
+            return _error(400, "VALIDATION_ERROR", "INVALID_RECEIVER")
+        self.batches.add(batch_id)
+        for item in body["items"]:
+            who = item["receiver"].partition("@")[0]
+            status = {"unclaimed": "UNCLAIMED", "failed": "FAILED"}.get(who, "SUCCESS")
+            item_id = self._id("I")
+            self.items[item_id] = {
+                "payout_item_id": item_id,
+                "transaction_status": status,
+                "payout_item": item,
+            }
+        header = {"payout_batch_id": self._id("P"), "batch_status": "PENDING"}
+        return 201, {"batch_header": header}
+
+    def _cancel(self, item_id: str) -> tuple[int, Object]:
+        item = self.items.get(item_id)
+        if item is None or item["transaction_status"] != "UNCLAIMED":
+            return _error(400, "ITEM_NOT_CANCELLABLE")
+        item["transaction_status"] = "RETURNED"
+        return 200, item
+
+    # -- webhooks -----------------------------------------------------------------------------
+
+    def event(
+        self, event_type: str, resource_type: str, about: Object
+    ) -> tuple[bytes, dict[str, str]]:
+        """An event about an object as it is now: its bytes, and the headers that prove them."""
+        at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = {
+            "id": self._id("WH-"),
+            "create_time": at,
+            "resource_type": resource_type,
+            "event_type": event_type,
+            "resource": about,
+            "links": [],
+        }
+        body = json.dumps(said).encode()
+        transmission = self._id("tr-")
+        message = f"{transmission}|{at}|{self.webhook_id}|{zlib.crc32(body)}".encode()
+        signature = self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        return body, {
+            "PAYPAL-TRANSMISSION-ID": transmission,
+            "PAYPAL-TRANSMISSION-TIME": at,
+            "PAYPAL-TRANSMISSION-SIG": base64.b64encode(signature).decode(),
+            "PAYPAL-CERT-URL": "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1",
+            "PAYPAL-AUTH-ALGO": "SHA256withRSA",
+            "PAYPAL-AUTH-VERSION": "v2",
+        }
+
+
+def _captures(order: Object) -> list[Object]:
+    [unit] = order["purchase_units"]
+    found: list[Object] = unit["payments"]["captures"]
+    return found
+
+
+def _cents(amount: Object) -> int:
+    """Of currencies with two decimals."""
+    whole, _, cents = amount["value"].partition(".")
+    return int(whole) * 100 + int(cents.ljust(2, "0") or "0")
+
+
+def _error(status: int, *issues: str) -> tuple[int, Object]:
+    name = {404: "RESOURCE_NOT_FOUND", 422: "UNPROCESSABLE_ENTITY"}.get(status, issues[0])
+    details = [{"issue": issue, "description": "…"} for issue in issues]
+    return status, {"name": name, "message": "…", "debug_id": "d1", "details": details}
+
+
+def _certificates(key: rsa.RSAPrivateKey, now: datetime) -> tuple[x509.Certificate, bytes]:
+    """(a root of our own, the certificate of this key under it as PEM)."""
+    root_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake root")])
+
+    def begun(name: x509.Name, public: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(authority)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=90))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()),
+                critical=False,
+            )
+        )
+
+    usage = x509.KeyUsage(
+        **dict.fromkeys(
+            (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        ),
+        key_cert_sign=True,
+        crl_sign=True,
+    )
+    root = (
+        begun(authority, root_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(root_key, hashes.SHA256())
+    )
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    leaf = (
+        begun(name, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return root, leaf.public_bytes(serialization.Encoding.PEM)

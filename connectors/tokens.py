@@ -1,0 +1,74 @@
+"""Bearer tokens of providers (RFC 6749, client credentials): one for all requests of a process.
+
+Fetched by one of them while the others wait, renewed a minute before its end, and once more when
+it is refused before that.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Awaitable, Callable
+
+from connectors.base import Ambiguous, NotSent, Refused
+from connectors.http import Answer
+from streams.money import plain
+
+RENEW_BEFORE_S = 60
+Fetch = Callable[[], Awaitable[Answer]]
+
+
+class Tokens:
+    """The tokens of one app; `fetch` asks its provider for another."""
+
+    def __init__(self, fetch: Fetch, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._fetch, self._monotonic_s = fetch, monotonic_s
+        self._token, self._count, self._good_until_s = "", 0, 0.0
+        self._fetching = asyncio.Lock()
+
+    async def bearer(self, *, after: int = 0) -> tuple[str, int]:
+        """A token and its number, which is beyond `after`: the one that was refused.
+
+        Raises `NotSent` while none is to be had, `Refused` when our credentials are not taken:
+        either way nothing of a payment was sent.
+        """
+        async with self._fetching:
+            began_s = self._monotonic_s()
+            if self._count <= after or began_s >= self._good_until_s:
+                self._token, lives_s = await self._asked()
+                self._good_until_s = began_s + max(lives_s - RENEW_BEFORE_S, 0)
+                self._count += 1
+            return self._token, self._count
+
+    async def _asked(self) -> tuple[str, int]:
+        try:
+            answer = await self._fetch()
+        except Ambiguous as error:
+            raise NotSent(f"no token: {error.reason}") from error
+        if answer.status == 429:
+            raise NotSent("no token: throttled")
+        if answer.status != 200:
+            raise Refused(f"no token: status {answer.status}")
+        return _read(answer.body)
+
+
+def _read(body: bytes) -> tuple[str, int]:
+    """The token and its life in seconds, which comes as text or as a number."""
+    try:
+        said = plain(body)
+        token, lives_s = said["access_token"], int(said["expires_in"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise NotSent("no token: unreadable") from error
+    if not isinstance(token, str) or not token or not token.isprintable():
+        raise NotSent("no token: unreadable")
+    return token, lives_s
+
+
+def bearing(token: str) -> dict[str, str]:
+    """The header that bears a token (RFC 6750)."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    """The header that bears an app's own credentials (RFC 7617)."""
+    given = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {given}"}
