@@ -16,7 +16,9 @@ class Result:
     """What the provider says of one call; `amount_minor` in minor units of `asset`, if it says.
 
     `failure` is a short stable word for callers, `detail` is for people. A provider status that
-    is not known here is `pending`: only its explicit word is success or failure.
+    is not known here is `pending`: only its explicit word is success or failure. `handle` is the
+    provider's own name of a call that is not over, to ask by; `payer_action` is what its payer
+    needs to go on: an address, or a client's secret.
     """
 
     outcome: Outcome
@@ -25,14 +27,34 @@ class Result:
     asset: str = ""
     failure: str = ""
     detail: str = ""
+    handle: str = ""
+    payer_action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One journaled call: `key` is its idempotency key, `request` its JSON.
+
+    `told_at` is an address where the provider may tell how it ended, for this call alone, to which
+    a kind is appended; `handle` is the provider's name of it, as far as one is known.
+    """
+
+    operation: str
+    key: str
+    request: bytes
+    told_at: str = ""
+    handle: str = ""
 
 
 class CallError(Exception):
-    """A call that has no result; `reason` is a short word, never the request or a secret."""
+    """A call that has no result; `reason` is a short word, never the request or a secret.
 
-    def __init__(self, reason: str) -> None:
+    `retry_after_s` is how long the provider asks not to be asked again.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.retry_after_s = reason, retry_after_s
 
 
 class NotSent(CallError):
@@ -43,11 +65,20 @@ class Ambiguous(CallError):
     """The provider may have done it: no answer in time, a broken connection, a server error."""
 
 
+class TurnedAway(CallError):
+    """The provider is busy and would not begin. It did not do it, this time."""
+
+
 class Refused(CallError):
     """The provider would not hear this request. It did not do it, this time.
 
-    Says nothing of an earlier attempt with the same key.
+    Says nothing of an earlier attempt with the same key; neither does `TurnedAway`. That is why a
+    refusal is raised and only an outcome is returned. `failure` is a stable word for callers.
     """
+
+    def __init__(self, reason: str, *, failure: str = "refused") -> None:
+        super().__init__(reason)
+        self.failure = failure
 
 
 class Connector(Protocol):
@@ -58,11 +89,14 @@ class Connector(Protocol):
         """The gateway's name in calls."""
 
     @property
-    def key_lifetime_s(self) -> float:
+    def operations(self) -> frozenset[str]:
+        """What it can do; nothing else is ever asked of it."""
+
+    def key_lifetime_s(self, operation: str) -> float:
         """How long the provider treats a repeat with the same key as the same call; 0: never."""
 
-    async def perform(self, operation: str, key: str, request: bytes) -> Result:
-        """Do it; `key` is the idempotency key, `request` the JSON of the journaled call."""
+    async def perform(self, asked: Asked) -> Result:
+        """Do it."""
 
-    async def query(self, operation: str, key: str, request: bytes) -> Result:
-        """What became of the call with this key; unknown with `NOT_FOUND` if there is none."""
+    async def query(self, asked: Asked) -> Result:
+        """What became of the call; unknown with `NOT_FOUND` if the provider has no such call."""

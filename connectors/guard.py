@@ -11,7 +11,16 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from connectors.base import Ambiguous, CallError, Connector, NotSent, Refused, Result
+from connectors.base import (
+    Ambiguous,
+    Asked,
+    CallError,
+    Connector,
+    NotSent,
+    Refused,
+    Result,
+    TurnedAway,
+)
 from connectors.breaker import Breaker
 
 TIMEOUT_S = 5.0
@@ -25,14 +34,19 @@ class CircuitOpen(NotSent):
     """The breaker let nothing out."""
 
 
-_FAILURES = {CircuitOpen: "circuit_open", NotSent: "not_reached", Refused: "refused"}
+UNSUPPORTED = Result("failed", failure="capability_unsupported")
+_FAILURES = {
+    CircuitOpen: "circuit_open",
+    NotSent: "not_reached",
+    TurnedAway: "provider_busy",
+}
 
 
 class Guard:
     """A connector that always has a result: what cannot be known is `unknown`, never raised.
 
-    `failed` without the provider's word is said only when nothing was ever sent, or every
-    attempt was refused.
+    `failed` without the provider's word is said only when no attempt can have done it. A provider
+    that asks for more patience than a retry has is not asked again.
     """
 
     def __init__(
@@ -52,18 +66,22 @@ class Guard:
         """The gateway's name."""
         return self._connector.name
 
-    @property
-    def key_lifetime_s(self) -> float:
-        """How long a repeat with the same key is the same call."""
-        return self._connector.key_lifetime_s
-
     async def perform(
-        self, operation: str, key: str, request: bytes, *, until_s: float = math.inf
+        self,
+        operation: str,
+        key: str,
+        request: bytes,
+        *,
+        told_at: str = "",
+        until_s: float = math.inf,
     ) -> Result:
         """Do it; nothing is sent after `until_s` of the monotonic clock."""
-        repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s
+        if operation not in self._connector.operations:
+            return UNSUPPORTED
+        asked = Asked(operation, key, request, told_at)
+        repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s(operation)
         error, sent = await self._attempts(
-            lambda: self._connector.perform(operation, key, request),
+            lambda: self._connector.perform(asked),
             until_s=until_s,
             repeatable_until_s=repeatable_until_s,
         )
@@ -71,12 +89,18 @@ class Guard:
             return error
         if sent:
             return Result("unknown", detail=error.reason)
-        return Result("failed", failure=_FAILURES[type(error)], detail=error.reason)
+        failure = error.failure if isinstance(error, Refused) else _FAILURES[type(error)]
+        return Result("failed", failure=failure, detail=error.reason)
 
-    async def query(self, operation: str, key: str, request: bytes) -> Result:
+    async def query(
+        self, operation: str, key: str, request: bytes, *, told_at: str = "", handle: str = ""
+    ) -> Result:
         """What became of it; unknown as long as the provider cannot be asked."""
+        if operation not in self._connector.operations:
+            return Result("unknown", detail=UNSUPPORTED.failure)
+        asked = Asked(operation, key, request, told_at, handle)
         result, _sent = await self._attempts(
-            lambda: self._connector.query(operation, key, request),
+            lambda: self._connector.query(asked),
             until_s=math.inf,
             repeatable_until_s=math.inf,
         )
@@ -98,13 +122,13 @@ class Guard:
             except CallError as error:
                 sent = sent or isinstance(error, Ambiguous)
                 last: CallError = error
-            now_s = self._monotonic_s() + delay_s
+            wait_s = max(delay_s, last.retry_after_s)
             allowed = until_s if not sent else min(until_s, repeatable_until_s)
-            final = isinstance(last, CircuitOpen | Refused)
-            if attempt == RETRIES or now_s >= allowed or final:
+            late = wait_s > LONGEST_DELAY_S or self._monotonic_s() + wait_s >= allowed
+            if attempt == RETRIES or late or isinstance(last, CircuitOpen | Refused):
                 break
             log.info("provider call repeated", gateway=self.name, reason=last.reason)
-            await self._sleep(delay_s)
+            await self._sleep(wait_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
         return last, sent
 

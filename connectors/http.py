@@ -5,6 +5,8 @@ Tells apart what reached the provider for certain not (`NotSent`) from what may 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,6 +25,8 @@ class Answer:
 
     status: int
     body: bytes
+    retry_after_s: float = 0.0
+    """How long the provider asks not to be asked again."""
 
 
 def open_session(*, total_s: float = TOTAL_S) -> aiohttp.ClientSession:
@@ -55,17 +59,28 @@ async def exchange(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:
             content = await _bounded(response)
-            status = response.status
+            answer = Answer(response.status, content, _patience_s(response))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise NotSent(f"no connection: {type(error).__name__}") from error
     except TimeoutError as error:
         raise Ambiguous("timeout") from error
     except aiohttp.ClientError as error:
         raise Ambiguous(f"connection broke: {type(error).__name__}") from error
-    answer = Answer(status, content)
-    if status >= 500 and not speaks(answer):
-        raise Ambiguous(f"status {status}")
+    if answer.status >= 500 and not speaks(answer):
+        raise Ambiguous(f"status {answer.status}", retry_after_s=answer.retry_after_s)
     return answer
+
+
+def _patience_s(response: aiohttp.ClientResponse) -> float:
+    """Seconds of a Retry-After, which may be a number or a date (RFC 9110, 10.2.3)."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at.tzinfo else 0.0
 
 
 def require_safe(url: str, whose: str) -> None:

@@ -45,7 +45,7 @@ class Tokens:
         except Ambiguous as error:
             raise NotSent(f"no token: {error.reason}") from error
         if answer.status == 429:
-            raise NotSent("no token: throttled")
+            raise NotSent("no token: throttled", retry_after_s=answer.retry_after_s)
         if answer.status != 200:
             raise Refused(f"no token: status {answer.status}")
         return _read(answer.body)

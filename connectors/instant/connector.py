@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from connectors.base import Connector, Result
+from connectors.base import Asked, Connector, Result
 from connectors.instant.client import Client
 from connectors.instant.config import Config
 from connectors.instant.translate import to_gateway, to_result
@@ -16,22 +16,26 @@ class Instant:
     """Money moves, or is declined, by the time the call returns."""
 
     name = "instant"
-    key_lifetime_s = KEY_LIFETIME_S
+    operations = frozenset({"collect", "authorize", "capture", "void", "payout", "refund"})
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def perform(self, operation: str, key: str, request: bytes) -> Result:
+    def key_lifetime_s(self, operation: str) -> float:  # noqa: ARG002
+        """A day, whatever it is."""
+        return KEY_LIFETIME_S
+
+    async def perform(self, asked: Asked) -> Result:
         """Do it; a request without a readable amount fails here, unsent."""
         try:
-            body = to_gateway(operation, request)
+            body = to_gateway(asked.operation, asked.request)
         except (ValueError, LookupError) as error:
             return Result("failed", failure="bad_request", detail=type(error).__name__)
-        return to_result(await self._client.post(key, body), "perform")
+        return to_result(await self._client.post(asked.key, body), "perform")
 
-    async def query(self, operation: str, key: str, request: bytes) -> Result:  # noqa: ARG002
+    async def query(self, asked: Asked) -> Result:
         """What became of the operation with this key."""
-        return to_result(await self._client.get(key), "query")
+        return to_result(await self._client.get(asked.key), "query")
 
 
 def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:

@@ -62,23 +62,26 @@ PAYOUT_RESULTS: Mapping[str, Meaning] = {
 PENDING = "4999"
 """Seen as the result of a query while the payer decides."""
 
-Refusal = Literal["permanent", "transient", "token", "pending", "accepted"]
+Refusal = Literal[
+    "permanent", "not_configured", "busy", "locked", "unclear", "token", "pending", "accepted"
+]
 
 _REFUSALS: Mapping[str, Refusal] = {
     "404.001.03": "token",
     "401.002.01": "token",
     "400.003.01": "token",
     "500.002.1001": "accepted",
-    "500.003.02": "transient",
-    "500.003.03": "transient",
-    "00.002.1001": "transient",
+    "500.003.02": "busy",
+    "500.003.03": "busy",
+    "00.002.1001": "busy",
 }
 _BY_WORDS = frozenset({"500.001.1001", "500.003.1001"})
 _SAID: Mapping[str, Refusal] = {
     "being processed": "pending",
     "already registered": "accepted",
-    "merchant does not exist": "permanent",
-    "wrong credentials": "permanent",
+    "unable to lock": "locked",
+    "merchant does not exist": "not_configured",
+    "wrong credentials": "not_configured",
 }
 
 
@@ -91,12 +94,15 @@ def refusal_of(status: int, code: str, words: str) -> Refusal:
     """What an error envelope means for the call: `code` is errorCode, `words` errorMessage.
 
     `pending` and `accepted` are no failures: the payer is still asked, or M-Pesa has the request
-    already (a repeated OriginatorConversationID).
+    already (a repeated OriginatorConversationID). `busy` was not begun and can be repeated at once,
+    `locked` (another request asks the same telephone) in a minute; `unclear` may have been done.
     """
     known = _REFUSALS.get(code)
     if known is not None:
         return known
     if code in _BY_WORDS:
         said = words.lower()
-        return next((kind for phrase, kind in _SAID.items() if phrase in said), "transient")
-    return "transient" if status == 429 or status >= 500 else "permanent"
+        return next((kind for phrase, kind in _SAID.items() if phrase in said), "unclear")
+    if status >= 500:
+        return "unclear"
+    return "busy" if status == 429 else "not_configured" if status == 403 else "permanent"

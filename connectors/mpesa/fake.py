@@ -30,7 +30,16 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from connectors.mpesa.fake_book import RESULTS, WORDS, Book, Fault, Payout, Push, certificate_of
+from connectors.mpesa.fake_book import (
+    RESULTS,
+    WORDS,
+    Book,
+    Fault,
+    Payout,
+    Push,
+    Reversal,
+    certificate_of,
+)
 
 EAST_AFRICA = timezone(timedelta(hours=3))
 WINDOW = timedelta(minutes=10)
@@ -99,6 +108,8 @@ class FakeDaraja:
             ("/mpesa/stkpush/v1/processrequest", self._push),
             ("/mpesa/stkpushquery/v1/query", self._query),
             ("/mpesa/b2c/v3/paymentrequest", self._pay_out),
+            ("/mpesa/reversal/v1/request", self._reverse),
+            ("/mpesa/transactionstatus/v1/query", self._status),
             ("/mpesa/c2b/v2/registerurl", self._register),
         ):
             app.router.add_post(path, self._guarded(path, handler))
@@ -112,10 +123,14 @@ class FakeDaraja:
 
     async def __aexit__(self, *_: object) -> None:
         await self.told()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self.stop()
         if self._session is not None:
             await self._session.close()
+
+    async def stop(self) -> None:
+        """Hear nobody any more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def told(self) -> None:
         """Return when everything that is to be told was told."""
@@ -147,11 +162,13 @@ class FakeDaraja:
             self.requests.append((path, body))
             faults = self.faults[path]
             fault = faults.popleft() if faults else Fault()
-            if fault.delay_s:
+            if not fault.after:
                 await asyncio.sleep(fault.delay_s)
             answer = None
             if fault.after or not (fault.status or fault.drop):
                 answer = await handler(body)
+            if fault.after:
+                await asyncio.sleep(fault.delay_s)
             if fault.drop and request.transport is not None:
                 request.transport.abort()
             if fault.status or fault.drop:
@@ -330,14 +347,7 @@ class FakeDaraja:
         )
         self.book.payouts[payout.conversation_id] = payout
         self._tell(payout.result_url, self._result(payout))
-        return web.json_response(
-            {
-                "ConversationID": payout.conversation_id,
-                "OriginatorConversationID": originator,
-                "ResponseCode": "0",
-                "ResponseDescription": "Accept the service request successfully.",
-            }
-        )
+        return self._accepted(payout.conversation_id, originator)
 
     def _knows(self, credential: str) -> bool:
         try:
@@ -348,26 +358,91 @@ class FakeDaraja:
         return opened == self.initiator_password.encode()
 
     def _result(self, payout: Payout) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "ResultType": 0,
-            "ResultCode": payout.result,
-            "ResultDesc": WORDS[payout.result],
-            "OriginatorConversationID": payout.originator_id,
-            "ConversationID": payout.conversation_id,
-            "TransactionID": payout.receipt or self._receipt(),
-            "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": "…"}},
+        pairs = {
+            "TransactionAmount": payout.amount,
+            "TransactionReceipt": payout.receipt,
+            "ReceiverPartyPublicName": f"{payout.phone} - A B",
+            "B2CRecipientIsRegisteredCustomer": "Y",
         }
-        if not payout.result:
-            pairs = {
-                "TransactionAmount": payout.amount,
-                "TransactionReceipt": payout.receipt,
-                "ReceiverPartyPublicName": f"{payout.phone} - A B",
-                "B2CRecipientIsRegisteredCustomer": "Y",
+        return _envelope(
+            payout.result,
+            payout.originator_id,
+            payout.conversation_id,
+            payout.receipt or self._receipt(),
+            {} if payout.result else pairs,
+        )
+
+    # -- giving back, and being asked ----------------------------------------------------------
+
+    async def _reverse(self, body: dict[str, Any]) -> web.Response:
+        receipt, amount = str(body["TransactionID"]), int(body["Amount"])
+        number = self._next()
+        reversal = Reversal(
+            f"AG_{number:08d}", receipt, amount, body["ResultURL"], self._reversed(body)
+        )
+        reversal.receipt = "" if reversal.result else self._receipt()
+        self.book.reversals.append(reversal)
+        said = _envelope(
+            reversal.result,
+            f"{number}-{self._seed}-1",
+            reversal.conversation_id,
+            reversal.receipt or self._receipt(),
+            {"Amount": f"{amount}.00", "OriginalTransactionID": receipt}
+            if reversal.receipt
+            else {},
+        )
+        self._tell(reversal.result_url, said)
+        return self._accepted(reversal.conversation_id, f"{number}-{self._seed}-1")
+
+    def _reversed(self, body: dict[str, Any]) -> int | str:
+        """The result of a reversal: once, of what was received, and of all of it."""
+        receipt = str(body["TransactionID"])
+        if not self._knows(body.get("SecurityCredential", "")):
+            return 2001
+        if any(r.receipt and r.receipt_reversed == receipt for r in self.book.reversals):
+            return "R000001"
+        known = self.book.amount_of(receipt)
+        return "R000002" if known is None or known != int(body["Amount"]) else 0
+
+    async def _status(self, body: dict[str, Any]) -> web.Response:
+        asked = str(body.get("OriginalConversationID", ""))
+        number = self._next()
+        conversation_id, originator_id = f"AG_{number:08d}", f"{number}-{self._seed}-1"
+        found = next(
+            (
+                payout
+                for payout in self.book.payouts.values()
+                if asked in {payout.conversation_id, payout.originator_id}
+            ),
+            None,
+        )
+        pairs = {} if found is None else self._state(found)
+        result: int | str = 0 if found is not None else "R000002"
+        said = _envelope(result, originator_id, conversation_id, self._receipt(), pairs)
+        self._tell(body["ResultURL"], said)
+        return self._accepted(conversation_id, originator_id)
+
+    @staticmethod
+    def _state(payout: Payout) -> dict[str, Any]:
+        """The documented members, one of them without a value and one of them twice."""
+        return {
+            "DebitPartyName": "600999 - A Shop",
+            "TransactionReason": None,
+            "TransactionStatus": "Completed" if payout.receipt else "Failed",
+            "Amount": payout.amount,
+            "ReceiptNo": payout.receipt,
+        }
+
+    @staticmethod
+    def _accepted(conversation_id: str, originator_id: str) -> web.Response:
+        return web.json_response(
+            {
+                "ConversationID": conversation_id,
+                "OriginatorConversationID": originator_id,
+                "ResponseCode": "0",
+                "ResponseDescription": "Accept the service request successfully.",
             }
-            told["ResultParameters"] = {
-                "ResultParameter": [{"Key": key, "Value": value} for key, value in pairs.items()]
-            }
-        return {"Result": told}
+        )
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -396,6 +471,29 @@ class FakeDaraja:
         """Ten letters and digits that no other receipt of this seed has."""
         seed = f"{self._seed}-{self._next()}".encode()
         return "T" + base64.b32encode(hashlib.sha256(seed).digest()).decode()[:9]
+
+
+def _envelope(
+    result: int | str, originator_id: str, conversation_id: str, receipt: str, pairs: dict[str, Any]
+) -> dict[str, Any]:
+    """What is told of a payout, a reversal or a query; a failure has no parameters."""
+    told: dict[str, Any] = {
+        "ResultType": 0,
+        "ResultCode": result,
+        "ResultDesc": WORDS[result],
+        "OriginatorConversationID": originator_id,
+        "ConversationID": conversation_id,
+        "TransactionID": receipt,
+        "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": "…"}},
+    }
+    if pairs:
+        told["ResultParameters"] = {
+            "ResultParameter": [
+                {"Key": key} if value is None else {"Key": key, "Value": value}
+                for key, value in pairs.items()
+            ]
+        }
+    return {"Result": told}
 
 
 def _error(status: int, code: str, message: str, body: str = "") -> web.Response:

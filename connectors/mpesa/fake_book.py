@@ -18,7 +18,7 @@ RESULTS = {
     "41": 2001,
     "98": 1037,
 }
-WORDS = {
+WORDS: dict[int | str, str] = {
     0: "The service request is processed successfully.",
     1: "The balance is insufficient for the transaction.",
     17: "System internal error: rule limited.",
@@ -27,6 +27,8 @@ WORDS = {
     1032: "Request cancelled by user.",
     1037: "DS timeout user cannot be reached.",
     2001: "The initiator information is invalid.",
+    "R000001": "The transaction has already been reversed.",
+    "R000002": "The original transaction is not found.",
 }
 
 
@@ -71,16 +73,39 @@ class Payout:
 
 
 @dataclass
+class Reversal:
+    """A reversal as M-Pesa keeps it."""
+
+    conversation_id: str
+    receipt_reversed: str
+    amount: int
+    result_url: str
+    result: int | str
+    receipt: str = ""
+
+
+@dataclass
 class Book:
     """What truly happened: whoever calls is held against this."""
 
     pushes: dict[str, Push] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
+    reversals: list[Reversal] = field(default_factory=list)
 
     @property
     def received(self) -> int:
         """Shillings that payers paid."""
         return sum(push.amount for push in self.pushes.values() if push.receipt)
+
+    def amount_of(self, receipt: str) -> int | None:
+        """Shillings that were received under a receipt; None if there is none such."""
+        found = (push.amount for push in self.pushes.values() if push.receipt == receipt)
+        return next(found, None)
+
+    @property
+    def given_back(self) -> int:
+        """Shillings that were reversed."""
+        return sum(reversal.amount for reversal in self.reversals if reversal.receipt)
 
     @property
     def paid_out(self) -> int:

@@ -49,6 +49,7 @@ class Wish(msgspec.Struct, frozen=True):
     phone: str = ""
     destination: str = ""
     reference: str = ""
+    provider_reference: str = ""
 
 
 class Ack(msgspec.Struct, frozen=True):
@@ -152,6 +153,41 @@ def b2c_payment(
         "QueueTimeOutURL": told_at.timeout_url,
         "ResultURL": told_at.result_url,
         "Occassion": "",
+    }
+
+
+def reversal(config: Config, wish: Wish, credential: str, told_at: ToldAt) -> dict[str, Any]:
+    """The body of a reversal of what was received under a receipt. Raises as `stk_push`."""
+    if not wish.provider_reference:
+        raise Unfit("receipt_unknown")
+    return {
+        "Initiator": config.initiator,
+        "SecurityCredential": credential,
+        "CommandID": "TransactionReversal",
+        "TransactionID": wish.provider_reference,
+        "Amount": _whole(wish),
+        "ReceiverParty": int(config.short_code),
+        "RecieverIdentifierType": "11",
+        "ResultURL": told_at.result_url,
+        "QueueTimeOutURL": told_at.timeout_url,
+        "Remarks": (_words(wish.reference, REMARKS_CHARS) or "refund").ljust(2, "."),
+        "Occasion": "",
+    }
+
+
+def status_query(config: Config, handle: str, credential: str, told_at: ToldAt) -> dict[str, Any]:
+    """The body of a question about a payout or a reversal, by its conversation; told later."""
+    return {
+        "Initiator": config.initiator,
+        "SecurityCredential": credential,
+        "CommandID": "TransactionStatusQuery",
+        "OriginalConversationID": handle,
+        "PartyA": int(config.short_code),
+        "IdentifierType": "4",
+        "ResultURL": told_at.result_url,
+        "QueueTimeOutURL": told_at.timeout_url,
+        "Remarks": "status",
+        "Occasion": "",
     }
 
 
@@ -302,6 +338,35 @@ def payout_result(told: AsyncResult) -> Result:
     minor = _minor(told.parameters.get("TransactionAmount"))
     asset = CURRENCY if minor is not None else ""
     return Result("succeeded", receipt, minor, asset, detail=told.detail)
+
+
+def reversal_result(told: AsyncResult) -> Result:
+    """What the result of a reversal means."""
+    if told.code != PAID:
+        return failed(meaning_of(PAYOUT_RESULTS, told.code), told.code, told.detail)
+    if not told.receipt:
+        return Result("pending", detail="success without a receipt")
+    minor = _minor(told.parameters.get("Amount"))
+    asset = CURRENCY if minor is not None else ""
+    return Result("succeeded", told.receipt, minor, asset, detail=told.detail)
+
+
+def status_result(told: AsyncResult) -> Result:
+    """What the answer to a status query says of the transaction that was asked about.
+
+    Code 0 says that the query worked; the transaction's state is a member of its own. States that
+    are not documented are pending.
+    """
+    state = told.parameters.get("TransactionStatus", "")
+    if told.code != PAID or state not in {"Completed", "Failed"}:
+        return Result("pending", detail=f"{told.code}: {state or told.detail}"[:_TEXT_MAX])
+    if state == "Failed":
+        return Result("failed", failure="failed", detail=state)
+    receipt = told.parameters.get("ReceiptNo", "")
+    minor = _minor(told.parameters.get("Amount"))
+    if not receipt or minor is None:
+        return Result("pending", detail="completed without a receipt or an amount")
+    return Result("succeeded", receipt, minor, CURRENCY, detail=state)
 
 
 # -- reading --------------------------------------------------------------------------------------

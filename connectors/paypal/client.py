@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from connectors.base import Ambiguous, Refused
+from connectors.base import Refused, TurnedAway
 from connectors.http import Answer, exchange
 from connectors.paypal.config import Config
 from connectors.tokens import Tokens, basic, bearing
@@ -36,7 +36,7 @@ class Client:
         self._tokens = Tokens(self._fetch, monotonic_s=monotonic_s)
 
     async def post(self, path: str, body: Mapping[str, Any], key: str) -> Answer:
-        """POST as JSON under a request id. Raises `NotSent`, `Ambiguous` or `Refused`."""
+        """POST as JSON under a request id. Raises any `CallError`."""
         headers = {
             "Content-Type": "application/json",
             "PayPal-Request-Id": key,
@@ -59,7 +59,7 @@ class Client:
         if answer.status == 401:
             raise Refused("the app's token is refused here")
         if answer.status == 429:
-            raise Ambiguous("status 429")
+            raise TurnedAway("status 429", retry_after_s=answer.retry_after_s)
         return answer
 
     async def _exchange(

@@ -1,13 +1,17 @@
-"""What every connector must do against its fake. Subclass `ConnectorContract`, give `harness`."""
+"""What every connector must do against its fake. Subclass `ConnectorContract`, give `harness`; add
+`Keyed` and `Refusing` where they hold.
+
+Each operation that a connector claims has a harness of its own: the contract is held for all.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from connectors.base import NOT_FOUND, Ambiguous, Connector, NotSent
+from connectors.base import Ambiguous, Asked, Connector, NotSent, Result
 from connectors.breaker import Breaker
 from connectors.guard import Guard
 
@@ -16,14 +20,35 @@ Kind = Literal["succeeds", "declined", "hangs", "breaks"]
 
 @dataclass
 class Harness:
-    """A connector whose fake gives up on a caller quickly, and how to look behind the fake."""
+    """A connector whose fake gives up on a caller quickly, and how to look behind the fake.
+
+    `arrange` prepares the fake for one call; `settle` lets the provider and its payer go on, and
+    returns the last word on the call.
+    """
 
     connector: Connector
     operation: str
     request: Callable[[Kind], bytes]
     effects: Callable[[str], int]
     minor: Callable[[Kind], int]
-    stop: Callable
+    stop: Callable[[], Awaitable[Any]]
+    arrange: Callable[[Kind], None] = lambda _kind: None
+    settle: Callable[[Asked, Result | None], Awaitable[Result]] | None = None
+    refuse: Callable[[], None] = lambda: None
+    """Let the provider refuse the request after the next one."""
+    told_at: str = ""
+
+    def asked(self, kind: Kind, key: str = "key-1") -> Asked:
+        return Asked(self.operation, key, self.request(kind), f"{self.told_at}/{key}")
+
+    async def perform(self, kind: Kind, key: str = "key-1") -> Result:
+        self.arrange(kind)
+        return await self.connector.perform(self.asked(kind, key))
+
+    async def settled(self, kind: Kind, key: str = "key-1", performed: Result | None = None):
+        if self.settle is None:
+            return await self.connector.query(self.asked(kind, key))
+        return await self.settle(self.asked(kind, key), performed)
 
 
 async def no_sleep(_delay_s: float) -> None:
@@ -34,66 +59,101 @@ async def no_sleep(_delay_s: float) -> None:
 class ConnectorContract:
     """One behaviour each; `hangs` and `breaks` do the work and then give no usable answer."""
 
-    async def perform(self, harness: Harness, kind: Kind, key: str = "key-1"):
-        return await harness.connector.perform(harness.operation, key, harness.request(kind))
-
-    async def query(self, harness: Harness, kind: Kind, key: str = "key-1"):
-        return await harness.connector.query(harness.operation, key, harness.request(kind))
+    def test_it_claims_what_it_is_held_to(self, harness):
+        assert harness.operation in harness.connector.operations
 
     async def test_success_names_reference_and_amount(self, harness):
-        result = await self.perform(harness, "succeeds")
+        performed = await harness.perform("succeeds")
+        assert performed.outcome in {"succeeded", "pending"}
+        result = await harness.settled("succeeds", performed=performed)
         assert result.outcome == "succeeded"
         assert result.provider_reference
         assert result.amount_minor == harness.minor("succeeds")
         assert harness.effects("key-1") == 1
 
-    async def test_repeat_with_the_same_key_has_one_effect_and_the_same_reference(self, harness):
-        if not harness.connector.key_lifetime_s:
-            pytest.skip("the provider knows no idempotency keys")
-        first = await self.perform(harness, "succeeds")
-        again = await self.perform(harness, "succeeds")
-        assert first == again
-        assert harness.effects("key-1") == 1
-
     async def test_other_keys_are_other_calls(self, harness):
-        first = await self.perform(harness, "succeeds", "key-1")
-        second = await self.perform(harness, "succeeds", "key-2")
+        first = await harness.settled(
+            "succeeds", "key-1", await harness.perform("succeeds", "key-1")
+        )
+        second = await harness.settled(
+            "succeeds", "key-2", await harness.perform("succeeds", "key-2")
+        )
         assert first.provider_reference != second.provider_reference
         assert harness.effects("key-2") == 1
 
     async def test_decline_is_a_failure_with_a_word_and_no_effect(self, harness):
-        result = await self.perform(harness, "declined")
+        guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
+        harness.arrange("declined")
+        asked = harness.asked("declined")
+        result = await guard.perform(
+            asked.operation, asked.key, asked.request, told_at=asked.told_at
+        )
+        if result.outcome == "pending":
+            result = await harness.settled("declined", performed=result)
         assert result.outcome == "failed"
         assert result.failure
         assert harness.effects("key-1") == 0
 
-    async def test_query_agrees_with_perform(self, harness):
-        for kind, key in (("succeeds", "key-1"), ("declined", "key-2")):
-            performed = await self.perform(harness, kind, key)
-            assert await self.query(harness, kind, key) == performed
-
-    async def test_query_of_a_key_never_used_is_not_found(self, harness):
-        result = await self.query(harness, "succeeds", "never")
-        assert (result.outcome, result.detail) == ("unknown", NOT_FOUND)
+    async def test_query_of_a_key_never_used_is_no_success(self, harness):
+        result = await harness.connector.query(harness.asked("succeeds", "never"))
+        assert result.outcome != "succeeded"
+        assert harness.effects("never") == 0
 
     @pytest.mark.parametrize("kind", ["hangs", "breaks"])
-    async def test_no_answer_is_ambiguous_and_a_query_resolves_it(self, harness, kind):
+    async def test_no_answer_is_ambiguous_and_is_resolved_later(self, harness, kind):
         with pytest.raises(Ambiguous):
-            await self.perform(harness, kind)
-        assert harness.effects("key-1") == 1
-        result = await self.query(harness, kind)
+            await harness.perform(kind)
+        result = await harness.settled(kind)
         assert result.outcome == "succeeded"
         assert harness.effects("key-1") == 1
 
     async def test_guarded_call_without_an_answer_has_one_effect(self, harness):
         guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
-        request = harness.request("hangs")
-        result = await guard.perform(harness.operation, "key-1", request)
-        assert result.outcome in {"succeeded", "unknown"}
-        assert (await guard.query(harness.operation, "key-1", request)).outcome == "succeeded"
+        harness.arrange("hangs")
+        asked = harness.asked("hangs")
+        performed = await guard.perform(
+            asked.operation, asked.key, asked.request, told_at=asked.told_at
+        )
+        assert performed.outcome != "failed"
+        result = await harness.settled("hangs", performed=performed)
+        assert result.outcome == "succeeded"
         assert harness.effects("key-1") == 1
+
+    async def test_request_that_cannot_be_read_fails_unsent(self, harness):
+        asked = Asked(harness.operation, "key-1", b'{"amount":1}', harness.told_at)
+        result = await harness.connector.perform(asked)
+        assert (result.outcome, result.failure) == ("failed", "bad_request")
+        assert harness.effects("key-1") == 0
 
     async def test_closed_port_is_not_sent(self, harness):
         await harness.stop()
         with pytest.raises(NotSent):
-            await self.perform(harness, "succeeds")
+            await harness.perform("succeeds")
+
+
+class Keyed:
+    """What holds besides where the provider knows our keys: a repeat is safe."""
+
+    async def test_repeat_with_the_same_key_has_one_effect(self, harness):
+        assert harness.connector.key_lifetime_s(harness.operation) > 0
+        first = await harness.perform("succeeds")
+        again = await harness.perform("succeeds")
+        assert again.outcome in {first.outcome, "pending"}
+        assert again.handle in {first.handle, ""}
+        result = await harness.settled("succeeds", performed=first)
+        assert result.outcome == "succeeded"
+        assert harness.effects("key-1") == 1
+
+
+class Refusing:
+    """What holds besides where it is known how to have a repeat refused."""
+
+    async def test_refusal_of_a_repeat_says_nothing_of_the_first(self, harness):
+        guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
+        harness.arrange("breaks")
+        harness.refuse()
+        asked = harness.asked("breaks")
+        performed = await guard.perform(
+            asked.operation, asked.key, asked.request, told_at=asked.told_at
+        )
+        assert performed.outcome == "unknown"

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from connectors.base import Ambiguous, NotSent, Refused, Result
+from connectors.base import Ambiguous, NotSent, Refused, Result, TurnedAway
 from connectors.breaker import Breaker
 from connectors.guard import Guard
 
@@ -13,17 +13,21 @@ class Scripted:
     """A connector that gives what it was told, in order; exceptions are raised."""
 
     name = "scripted"
+    operations = frozenset({"collect"})
 
     def __init__(self, *script, key_lifetime_s: float = 3_600.0) -> None:
         self.script = list(script)
-        self.key_lifetime_s = key_lifetime_s
+        self._key_lifetime_s = key_lifetime_s
         self.calls: list[tuple[str, str]] = []
 
-    async def perform(self, _operation, key, _request):
-        return await self._next("perform", key)
+    def key_lifetime_s(self, _operation):
+        return self._key_lifetime_s
 
-    async def query(self, _operation, key, _request):
-        return await self._next("query", key)
+    async def perform(self, asked):
+        return await self._next("perform", asked.key)
+
+    async def query(self, asked):
+        return await self._next("query", asked.key)
 
     async def _next(self, verb, key):
         self.calls.append((verb, key))
@@ -101,12 +105,45 @@ class TestRetries:
         connector = Scripted(Ambiguous("timeout"), DONE, key_lifetime_s=0.0)
         assert await guarded(connector, clock).query("collect", "key-1", b"{}") == DONE
 
+    async def test_a_provider_that_asks_for_patience_gets_it(self, clock):
+        connector = Scripted(TurnedAway("status 429", retry_after_s=7.0), DONE)
+        assert await perform(guarded(connector, clock)) == DONE
+        assert clock.slept == [7.0]
+
+    async def test_a_provider_that_asks_for_more_than_a_retry_has_is_left_alone(self, clock):
+        connector = Scripted(TurnedAway("status 429", retry_after_s=31.0), DONE)
+        result = await perform(guarded(connector, clock))
+        assert result == Result("failed", failure="provider_busy", detail="status 429")
+        assert clock.slept == []
+
+    async def test_to_be_turned_away_is_repeated_without_keys_too(self, clock):
+        connector = Scripted(TurnedAway("status 429"), DONE, key_lifetime_s=0.0)
+        assert await perform(guarded(connector, clock)) == DONE
+
 
 class TestWhatIsKnown:
+    async def test_what_is_not_claimed_fails_unsent(self, clock):
+        connector = Scripted()
+        result = await guarded(connector, clock).perform("void", "key-1", b"{}")
+        assert result == Result("failed", failure="capability_unsupported")
+        assert connector.calls == []
+
+    async def test_what_is_claimed_no_longer_stays_unknown(self, clock):
+        result = await guarded(Scripted(), clock).query("void", "key-1", b"{}")
+        assert result == Result("unknown", detail="capability_unsupported")
+
+    async def test_turned_away_after_an_ambiguous_attempt_stays_unknown(self, clock):
+        connector = Scripted(Ambiguous("timeout"), *[TurnedAway("status 429")] * 3)
+        assert (await perform(guarded(connector, clock))).outcome == "unknown"
+
     async def test_refusal_alone_is_a_failure_and_is_not_repeated(self, clock):
         connector = Scripted(Refused("status 422"))
         result = await perform(guarded(connector, clock))
         assert result == Result("failed", failure="refused", detail="status 422")
+
+    async def test_refusal_says_why(self, clock):
+        connector = Scripted(Refused("status 403", failure="not_configured"))
+        assert (await perform(guarded(connector, clock))).failure == "not_configured"
 
     async def test_refusal_after_an_ambiguous_attempt_stays_unknown(self, clock):
         connector = Scripted(Ambiguous("timeout"), Refused("status 401"))

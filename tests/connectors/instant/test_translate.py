@@ -1,6 +1,6 @@
 import pytest
 
-from connectors.base import NOT_FOUND, Ambiguous, Refused, Result
+from connectors.base import NOT_FOUND, Ambiguous, Asked, Refused, Result
 from connectors.http import Answer
 from connectors.instant.config import Config
 from connectors.instant.connector import Instant
@@ -25,7 +25,7 @@ class TestToGateway:
 
     async def test_unreadable_request_fails_without_being_sent(self):
         connector = Instant(client=None)
-        result = await connector.perform("collect", "key", b'{"amount":1}')
+        result = await connector.perform(Asked("collect", "key", b'{"amount":1}'))
         assert (result.outcome, result.failure) == ("failed", "bad_request")
 
 

@@ -218,7 +218,7 @@ class TestWhatCannotBe:
     async def test_a_wrong_passkey_is_an_error_of_configuration(self, session, fake, receiver):
         wrong = Config.read({**fake.configuration, "passkey": "dGVzdHBhc3NrZXkwMDAx"})
         answer = await push(Client(session, wrong), wrong, receiver)
-        assert meaning(answer) == "permanent"
+        assert meaning(answer) == "not_configured"
 
     async def test_a_clock_that_is_hours_off_is_refused(self, client, config, receiver, fake):
         at = datetime.now(UTC) + timedelta(hours=3)
@@ -250,7 +250,7 @@ class TestWhatCannotBe:
         self, client, config, receiver, fake
     ):
         fake.faults[daraja.STK_PUSH].append(Fault(500, "500.003.02", "System is busy"))
-        assert meaning(await push(client, config, receiver)) == "transient"
+        assert meaning(await push(client, config, receiver)) == "busy"
 
 
 class TestPayingOut:

@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from connectors.base import Ambiguous, NotSent
+from connectors.base import Ambiguous, NotSent, TurnedAway
 from connectors.http import open_session
 from connectors.stripe import client as stripe
 from connectors.stripe import translate
@@ -71,7 +71,6 @@ class TestCollecting:
             (Fault(drop=True, after=True), 1),
             (Fault(delay_s=1.5), 1),
             (Fault(status=409), 0),
-            (Fault(status=429), 0),
         ],
     )
     async def test_an_answer_that_is_none_leaves_it_open(self, client, fake, fault, done):
@@ -80,6 +79,12 @@ class TestCollecting:
             await collect(client)
         if not fault.delay_s:
             assert len(fake.objects) == done
+
+    async def test_to_ask_too_often_is_to_be_turned_away(self, client, fake):
+        fake.faults.append(Fault(status=429))
+        with pytest.raises(TurnedAway):
+            await collect(client)
+        assert fake.objects == {}
 
     async def test_a_stored_server_error_is_told_again_and_does_nothing_twice(self, client, fake):
         fake.faults.append(Fault(status=500, after=True))

@@ -1,0 +1,158 @@
+"""M-Pesa: STK pushes collect, B2C pays out, reversals give back. All are told later.
+
+An answer only says that a request was taken. How it ended comes to an address of the call's own
+(`told_at` and a kind: stk, result, reversal, status, timeout), or by a query where M-Pesa has one.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from connectors.base import Ambiguous, Asked, Connector, Refused, Result, TurnedAway
+from connectors.http import Answer
+from connectors.mpesa import translate
+from connectors.mpesa.client import B2C, REVERSAL, STATUS, STK_PUSH, STK_QUERY, Client
+from connectors.mpesa.codes import refusal_of
+from connectors.mpesa.config import Config
+from connectors.mpesa.credential import security_credential
+from connectors.mpesa.translate import ToldAt, Unreadable, Wish
+from connectors.mpesa.words import Unfit
+
+B2C_KEY_LIFETIME_S = 24 * 3600.0
+_FAILURES: Mapping[str, str] = {
+    "permanent": "refused",
+    "not_configured": "not_configured",
+    "locked": "payer_busy",
+}
+_read_wish = msgspec.json.Decoder(Wish).decode
+
+
+class Mpesa:
+    """One short code. A shop without an initiator only collects."""
+
+    name = "mpesa"
+
+    def __init__(
+        self,
+        client: Client,
+        config: Config,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client, self._config, self._now = client, config, now
+        collecting = {"collect"} if config.passkey else set()
+        paying = {"payout", "refund"} if config.initiator else set()
+        self.operations = frozenset(collecting | paying)
+
+    def key_lifetime_s(self, operation: str) -> float:
+        """Only a payout bears an id of ours; a second push would ring a second time."""
+        return B2C_KEY_LIFETIME_S if operation == "payout" else 0.0
+
+    async def perform(self, asked: Asked) -> Result:
+        """Ask for it; what cannot be asked fails here, unsent."""
+        try:
+            path, body = self._request(asked)
+        except Unfit as error:
+            return Result("failed", failure=error.reason)
+        except (ValueError, LookupError) as error:
+            return Result("failed", failure="bad_request", detail=type(error).__name__)
+        return _taken(await self._client.post(path, body))
+
+    def _request(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        wish = _read_wish(asked.request)
+        if not asked.told_at:
+            raise Unfit("not_configured")
+        match asked.operation:
+            case "collect":
+                callback_url = f"{asked.told_at}/stk"
+                return STK_PUSH, translate.stk_push(self._config, wish, self._now(), callback_url)
+            case "payout":
+                told_at = _told_at(asked, "result")
+                sealed = self._credential()
+                return B2C, translate.b2c_payment(self._config, wish, asked.key, sealed, told_at)
+            case "refund":
+                told_at = _told_at(asked, "reversal")
+                return REVERSAL, translate.reversal(self._config, wish, self._credential(), told_at)
+        raise Unfit("capability_unsupported")
+
+    async def query(self, asked: Asked) -> Result:
+        """How a push ended; a payout or reversal is asked about here and told of later."""
+        if asked.operation == "collect":
+            return await self._query_push(asked)
+        handle = asked.handle or (asked.key if asked.operation == "payout" else "")
+        if not handle:
+            return Result("unknown", detail="no answer named it")
+        told_at = _told_at(asked, "status")
+        body = translate.status_query(self._config, handle, self._credential(), told_at)
+        _taken(await self._client.post(STATUS, body))
+        return Result("pending", handle=handle)
+
+    async def _query_push(self, asked: Asked) -> Result:
+        if not asked.handle:
+            return Result("unknown", detail="no answer named it")
+        body = translate.stk_query(self._config, asked.handle, self._now())
+        answer = await self._client.post(STK_QUERY, body)
+        if answer.status == 200:
+            return _read(lambda: translate.query_result(answer.body))
+        kind, said = _refusal(answer)
+        if kind == "pending":
+            return Result("pending", detail=said, handle=asked.handle)
+        _raise_if_not_heard(kind, answer)
+        return Result("unknown", detail=said)
+
+    def _credential(self) -> str:
+        return security_credential(self._config.initiator_password, self._config.certificate)
+
+
+def _told_at(asked: Asked, kind: str) -> ToldAt:
+    return ToldAt(f"{asked.told_at}/{kind}", f"{asked.told_at}/timeout")
+
+
+def _taken(answer: Answer) -> Result:
+    """A request that was taken is pending. Raises `Refused` for one that was not, this time."""
+    if answer.status == 200:
+        return _read(lambda: _acknowledged(answer.body))
+    kind, said = _refusal(answer)
+    if kind in {"accepted", "pending"}:
+        return Result("pending", detail=said)
+    _raise_if_not_heard(kind, answer)
+    raise Refused(said, failure=_FAILURES[kind])
+
+
+def _acknowledged(body: bytes) -> Result:
+    ack = translate.ack_of(body)
+    if not ack.accepted:
+        raise Refused(ack.detail)
+    return Result("pending", handle=ack.handle)
+
+
+def _refusal(answer: Answer) -> tuple[str, str]:
+    code, words = translate.error_of(answer.body)
+    return refusal_of(answer.status, code, words), f"{code or answer.status}: {words}"[:200]
+
+
+def _raise_if_not_heard(kind: str, answer: Answer) -> None:
+    if kind == "busy":
+        raise TurnedAway(f"status {answer.status}", retry_after_s=answer.retry_after_s)
+    if kind == "unclear":
+        raise Ambiguous(f"status {answer.status}", retry_after_s=answer.retry_after_s)
+    if kind == "token":
+        raise Refused("the app's token is refused here")
+
+
+def _read(read: Callable[[], Result]) -> Result:
+    try:
+        return read()
+    except Unreadable as error:
+        raise Ambiguous("unreadable answer") from error
+
+
+def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+    """The connector for this configuration; ValueError when that is incomplete."""
+    config = Config.read(configuration)
+    if config.initiator:
+        security_credential(config.initiator_password, config.certificate)
+    return Mpesa(Client(session, config), config)
