@@ -75,7 +75,7 @@ def _patience_s(response: aiohttp.ClientResponse) -> float:
     """Seconds of a Retry-After, which may be a number or a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return int(text[:9])
     try:
         at = parsedate_to_datetime(text)
     except ValueError:

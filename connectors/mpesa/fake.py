@@ -382,14 +382,13 @@ class FakeDaraja:
         )
         reversal.receipt = "" if reversal.result else self._receipt()
         self.book.reversals.append(reversal)
+        pairs = {"Amount": f"{amount}.00", "OriginalTransactionID": receipt}
         said = _envelope(
             reversal.result,
             f"{number}-{self._seed}-1",
             reversal.conversation_id,
             reversal.receipt or self._receipt(),
-            {"Amount": f"{amount}.00", "OriginalTransactionID": receipt}
-            if reversal.receipt
-            else {},
+            pairs if reversal.receipt else {},
         )
         self._tell(reversal.result_url, said)
         return self._accepted(reversal.conversation_id, f"{number}-{self._seed}-1")

@@ -95,9 +95,13 @@ class FakeStripe:
         self.base_url = f"http://{host}:{port}"
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
+        """Hear nobody any more."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
         if self._session is not None:
             await self._session.close()
 
@@ -108,20 +112,15 @@ class FakeStripe:
         if request.headers.get("Authorization") != f"Bearer {self.secret_key}":
             return self._said(request, *_error(401, "invalid_request_error", "api_key"))
         if request.method == "GET":
-            found = self.objects.get(request.match_info.get("id", ""))
-            if found is None:
-                return self._said(
-                    request, *_error(404, "invalid_request_error", "resource_missing")
-                )
-            return self._said(request, 200, found)
+            return self._said(request, *self._got(request))
         if request.content_type != "application/x-www-form-urlencoded":
             return self._said(request, *_error(400, "invalid_request_error", "parameter_unknown"))
         body = await request.read()
         fault = self.faults.popleft() if self.faults else Fault()
-        await asyncio.sleep(fault.delay_s)
         if fault.status and not fault.after:
             return self._said(request, *_error(fault.status, "api_error", ""))
         answer = self._once(request, body, fault)
+        await asyncio.sleep(fault.delay_s)
         if fault.drop and request.transport is not None:
             request.transport.abort()
         return answer
@@ -146,6 +145,35 @@ class FakeStripe:
             encoded = json.dumps(said).encode()
             self._answers[key] = (request.path, body, status, encoded)
         return self._said(request, status, said)
+
+    def _got(self, request: web.Request) -> tuple[int, Object]:
+        if "id" not in request.match_info:
+            return 200, self._listed(request)
+        found = self.objects.get(request.match_info["id"])
+        if found is None:
+            return _error(404, "invalid_request_error", "resource_missing")
+        return 200, found
+
+    def _listed(self, request: web.Request) -> Object:
+        """The newest objects of a kind, first; refunds of one intent if that is asked for."""
+        kind, wanted = request.match_info["kind"].removesuffix("s"), request.query
+        found = [
+            each
+            for each in reversed(self.objects.values())
+            if each["object"] == kind
+            and wanted.get("payment_intent", each.get("payment_intent"))
+            == each.get("payment_intent")
+        ]
+        limit = int(wanted.get("limit", "10"))
+        return {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
+
+    def pay(self, intent_id: str, method: str = PAYS) -> None:
+        """Its payer confirms an intent on a page."""
+        self._confirm(self.objects[intent_id], {"payment_method": method})
+
+    def arrive(self, payout_id: str) -> None:
+        """A payout comes to its bank."""
+        self.objects[payout_id]["status"] = "paid"
 
     def _said(self, request: web.Request, status: int, said: Object) -> web.Response:
         version = request.headers.get("Stripe-Version", "")

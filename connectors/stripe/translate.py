@@ -9,21 +9,28 @@ from typing import Any, Literal
 
 import msgspec
 
-from connectors.base import Outcome, Result
+from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
 from streams.money import exponent_of, parse_minor, plain
 
 Kind = Literal["payment_intent", "refund", "payout", "charge", "dispute", "other"]
 _DETAIL_CHARS = 200
 _STATUSES: Mapping[str, Mapping[str, Outcome]] = {
-    "payment_intent": {
-        "succeeded": "succeeded",
-        "canceled": "failed",
-        "requires_payment_method": "failed",
-    },
+    "collect": {"succeeded": "succeeded", "canceled": "failed"},
+    "authorize": {"requires_capture": "succeeded", "canceled": "failed"},
+    "capture": {"succeeded": "succeeded", "canceled": "failed"},
+    "void": {"canceled": "succeeded", "succeeded": "failed"},
     "refund": {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"},
     "payout": {"paid": "succeeded", "failed": "failed", "canceled": "failed"},
 }
+"""By operation: what a status of the object that it is about says of it."""
+_OBJECTS: Mapping[str, str] = {"refund": "refund", "payout": "payout"}
+_AMOUNTS: Mapping[str, str] = {
+    "collect": "amount_received",
+    "authorize": "amount_capturable",
+    "capture": "amount_received",
+}
+_ABOUT: Mapping[Kind, str] = {"payment_intent": "collect", "refund": "refund", "payout": "payout"}
 _OF_EVENTS: Mapping[str, Kind] = {
     "payment_intent": "payment_intent",
     "refund": "refund",
@@ -48,7 +55,10 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event of a webhook: its id, what it is about, and how that stands."""
+    """An event of a webhook: its id, what it is about, and how that stands.
+
+    An intent is judged as one that collects: of what was only held it is pending.
+    """
 
     event_id: str
     event_type: str
@@ -107,34 +117,45 @@ def sent(wish: Wish, *, payout: bool = False) -> int:
 # -- from Stripe ----------------------------------------------------------------------------------
 
 
-def result_of(body: bytes) -> Result:
-    """What an object says of its call. Raises `Unreadable`."""
-    return _result(_object(body))
+def result_of(body: bytes, operation: str) -> Result:
+    """What an object says of the operation that it is about. Raises `Unreadable`."""
+    return _result(_object(body), operation)
 
 
-def _result(said: Mapping[str, Any]) -> Result:
-    kind, status = str(said.get("object")), _text(said, "status")
-    if kind == "payment_intent" and status == "requires_payment_method":
+def found_in(body: bytes, call_id: str, operation: str) -> Result:
+    """What the object of a list says that bears our call's id. Raises `Unreadable`.
+
+    Unknown with `NOT_FOUND` if none does.
+    """
+    listed = _object(body).get("data")
+    for each in listed if isinstance(listed, list) else []:
+        metadata = each.get("metadata") if isinstance(each, Mapping) else None
+        if isinstance(metadata, Mapping) and metadata.get("call_id") == call_id:
+            return _result(each, operation)
+    return Result("unknown", detail=NOT_FOUND)
+
+
+def _result(said: Mapping[str, Any], operation: str) -> Result:
+    status, handle = _text(said, "status"), _text(said, "id")
+    if _text(said, "object") != _OBJECTS.get(operation, "payment_intent"):
+        return Result("pending", detail="another kind of object")
+    outcome = _STATUSES.get(operation, {}).get(status, "pending")
+    if status == "requires_payment_method" and operation in {"collect", "authorize"}:
         # So it begins as well; only an error says that somebody tried.
         tried = isinstance(said.get("last_payment_error"), Mapping)
-        outcome: Outcome = "failed" if tried else "pending"
-    else:
-        outcome = _STATUSES.get(kind, {}).get(status, "pending")
-    handle = _text(said, "id")
+        outcome = "failed" if tried else "pending"
     if outcome == "failed":
         failure, detail = _failure(said)
         return Result("failed", handle, failure=failure or status, detail=detail)
-    minor, asset = _amount(said, received=kind == "payment_intent")
-    if outcome == "succeeded" and (minor is None or not handle):
-        return Result("pending", handle, detail="success without an amount")
-    return Result(outcome, handle, minor, asset, detail=status)
+    minor, asset = _amount(said, _AMOUNTS.get(operation, "amount"))
+    if outcome == "pending" or minor is None or not handle:
+        secret = _text(said, "client_secret")
+        return Result("pending", detail=status, handle=handle, payer_action=secret)
+    return Result("succeeded", handle, minor, asset, detail=status)
 
 
-def _amount(said: Mapping[str, Any], *, received: bool) -> tuple[int | None, str]:
-    asset, value = (
-        _text(said, "currency").upper(),
-        said.get("amount_received" if received else "amount"),
-    )
+def _amount(said: Mapping[str, Any], name: str) -> tuple[int | None, str]:
+    asset, value = _text(said, "currency").upper(), said.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         return None, ""
     try:
@@ -185,7 +206,7 @@ def event_of(body: bytes) -> Told:
         kind,
         _text(about, "id"),
         _text(metadata, "call_id") if isinstance(metadata, Mapping) else "",
-        _result(about) if kind != "other" else Result("pending"),
+        _result(about, _ABOUT[kind]) if kind in _ABOUT else Result("pending"),
     )
 
 

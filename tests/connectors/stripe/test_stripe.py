@@ -191,6 +191,7 @@ def intent(status="succeeded", **more) -> bytes:
         "object": "payment_intent",
         "amount": 150_000,
         "amount_received": 150_000,
+        "amount_capturable": 150_000,
         "currency": "kes",
         "status": status,
         "livemode": False,
@@ -202,7 +203,7 @@ def intent(status="succeeded", **more) -> bytes:
 
 class TestObjects:
     def test_an_intent_that_succeeded_is_paid_with_what_was_received(self):
-        result = translate.result_of(intent(amount_received=100_000))
+        result = translate.result_of(intent(amount_received=100_000), "collect")
         assert (result.outcome, result.provider_reference) == ("succeeded", "pi_1")
         assert (result.amount_minor, result.asset) == (100_000, "KES")
 
@@ -211,18 +212,22 @@ class TestObjects:
         ["requires_action", "processing", "requires_capture", "requires_confirmation", "new"],
     )
     def test_any_other_status_is_pending(self, status):
-        assert translate.result_of(intent(status)).outcome == "pending"
+        assert translate.result_of(intent(status), "collect").outcome == "pending"
 
     def test_one_that_nobody_tried_is_pending_and_one_that_failed_has_a_word(self):
-        assert translate.result_of(intent("requires_payment_method")).outcome == "pending"
+        assert (
+            translate.result_of(intent("requires_payment_method"), "collect").outcome == "pending"
+        )
         error = {"code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
-        result = translate.result_of(intent("requires_payment_method", last_payment_error=error))
+        result = translate.result_of(
+            intent("requires_payment_method", last_payment_error=error), "collect"
+        )
         assert result.outcome == "failed"
         assert (result.failure, result.detail) == ("insufficient_funds", "No.")
 
     @pytest.mark.parametrize("amount", [None, "150000", 1.5, True])
     def test_success_without_an_amount_proves_nothing(self, amount):
-        assert translate.result_of(intent(amount_received=amount)).outcome == "pending"
+        assert translate.result_of(intent(amount_received=amount), "collect").outcome == "pending"
 
     @pytest.mark.parametrize(
         ("said", "outcome", "failure"),
@@ -238,8 +243,35 @@ class TestObjects:
     )
     def test_of_other_kinds_are_judged_by_their_own_statuses(self, said, outcome, failure):
         body = json.dumps({"id": "x_1", "currency": "kes", **said}).encode()
-        result = translate.result_of(body)
+        operation = {"refund": "refund", "payout": "payout"}.get(said["object"], "collect")
+        result = translate.result_of(body, operation)
         assert (result.outcome, result.failure) == (outcome, failure)
+
+    @pytest.mark.parametrize(
+        ("operation", "status", "outcome"),
+        [
+            ("authorize", "requires_capture", "succeeded"),
+            ("authorize", "requires_action", "pending"),
+            ("authorize", "succeeded", "pending"),
+            ("capture", "succeeded", "succeeded"),
+            ("capture", "requires_capture", "pending"),
+            ("capture", "canceled", "failed"),
+            ("void", "canceled", "succeeded"),
+            ("void", "requires_capture", "pending"),
+            ("void", "succeeded", "failed"),
+            ("refund", "succeeded", "pending"),
+        ],
+    )
+    def test_a_status_says_another_thing_of_each_operation(self, operation, status, outcome):
+        assert translate.result_of(intent(status), operation).outcome == outcome
+
+    def test_that_wait_have_a_handle_and_what_the_payer_needs(self):
+        result = translate.result_of(intent("requires_action", client_secret="pi_s"), "collect")
+        assert (result.handle, result.payer_action, result.provider_reference) == (
+            "pi_1",
+            "pi_s",
+            "",
+        )
 
     def test_errors_have_type_and_code(self):
         body = b'{"error":{"type":"card_error","code":"card_declined","decline_code":"lost_card"}}'

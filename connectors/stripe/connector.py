@@ -1,0 +1,112 @@
+"""Stripe: payment intents collect and hold, refunds give back, payouts go to the account's bank.
+
+The payer ends an intent on a page, with the client's secret (`payer_action`). A repeat under one
+key is the same request for a day; what no answer named is found by our call's id in its metadata.
+"""
+
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import msgspec
+
+from connectors.base import NOT_FOUND, Ambiguous, Asked, Connector, Refused, Result
+from connectors.http import Answer
+from connectors.stripe import translate
+from connectors.stripe.amounts import Unfit
+from connectors.stripe.client import INTENTS, KEY_LIFETIME_S, PAYOUTS, REFUNDS, Client, action
+from connectors.stripe.config import Config
+from connectors.stripe.translate import Unreadable, Wish
+
+_NOT_CONFIGURED = frozenset({401, 403})
+_PATHS: Mapping[str, str] = {"refund": REFUNDS, "payout": PAYOUTS}
+_read_wish = msgspec.json.Decoder(Wish).decode
+
+
+class Stripe:
+    """One account."""
+
+    name = "stripe"
+    operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def key_lifetime_s(self, operation: str) -> float:  # noqa: ARG002
+        """A day, whatever it is."""
+        return KEY_LIFETIME_S
+
+    async def perform(self, asked: Asked) -> Result:
+        """Ask for it; what cannot be asked fails here, unsent."""
+        try:
+            path, members = _request(asked)
+        except Unfit as error:
+            return Result("failed", failure=error.reason)
+        except (ValueError, LookupError) as error:
+            return Result("failed", failure="bad_request", detail=type(error).__name__)
+        return _outcome(await self._client.post(path, members, asked.key), asked.operation)
+
+    async def query(self, asked: Asked) -> Result:
+        """How the object stands that the call made, or is about."""
+        wish = _read_wish(asked.request)
+        path = _PATHS.get(asked.operation, INTENTS)
+        handle = asked.handle or wish.authorization
+        if not handle:
+            return await self._found(asked, path, wish)
+        answer = await self._client.get(path, handle)
+        if answer.status == 404:
+            return Result("unknown", detail=NOT_FOUND)
+        return _outcome(answer, asked.operation)
+
+    async def _found(self, asked: Asked, path: str, wish: Wish) -> Result:
+        about = {"payment_intent": wish.provider_reference} if asked.operation == "refund" else {}
+        answer = await self._client.list(path, **about)
+        if answer.status != 200:
+            raise Refused(f"status {answer.status}")
+        return _read(lambda: translate.found_in(answer.body, asked.key, asked.operation))
+
+
+def _request(asked: Asked) -> tuple[str, Mapping[str, object]]:
+    """(path, members) of a call. Raises `Unfit`, ValueError or LookupError."""
+    wish = _read_wish(asked.request)
+    match asked.operation:
+        case "collect" | "authorize":
+            held = asked.operation == "authorize"
+            return INTENTS, translate.payment_intent(wish, asked.key, held=held)
+        case "capture":
+            return action(INTENTS, wish.authorization, "capture"), translate.capture(wish)
+        case "void":
+            translate.sent(wish)
+            return action(INTENTS, wish.authorization, "cancel"), {}
+        case "refund":
+            return REFUNDS, translate.refund(wish, asked.key)
+        case "payout":
+            return PAYOUTS, translate.payout(wish, asked.key)
+    raise Unfit("capability_unsupported")
+
+
+def _outcome(answer: Answer, operation: str) -> Result:
+    """What an answer says. Raises `Refused` for a request that was not heard, this time.
+
+    A declined card is an outcome: Stripe keeps it under the key.
+    """
+    if answer.status == 200:
+        return _read(lambda: translate.result_of(answer.body, operation))
+    kind, code, message = translate.error_of(answer.body)
+    if kind == "card_error":
+        return Result("failed", failure=code or "declined", detail=message)
+    if kind == "idempotency_error":
+        raise Ambiguous("the key was used for another request")
+    failure = "not_configured" if answer.status in _NOT_CONFIGURED else code or "refused"
+    raise Refused(f"status {answer.status}: {message}"[:200], failure=failure)
+
+
+def _read(read: Callable[[], Result]) -> Result:
+    try:
+        return read()
+    except Unreadable as error:
+        raise Ambiguous("unreadable answer") from error
+
+
+def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+    """The connector for this configuration; ValueError when that is incomplete."""
+    return Stripe(Client(session, Config.read(configuration)))
