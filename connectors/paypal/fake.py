@@ -55,7 +55,7 @@ class FakePayPal:
         self.orders: dict[str, Object] = {}
         self.refunds: dict[str, Object] = {}
         self.items: dict[str, Object] = {}
-        self.batches: set[str] = set()
+        self.batches: dict[str, Object] = {}
         self.faults: deque[Fault] = deque()
         self.tokens = 0
         self.base_url = ""
@@ -93,6 +93,7 @@ class FakePayPal:
         for path in (
             "/v2/checkout/{kind:orders}",
             "/v2/payments/{kind:captures}",
+            "/v2/payments/{kind:refunds}",
             "/v1/payments/{kind:payouts}",
             "/v1/payments/{kind:payouts-item}",
         ):
@@ -106,6 +107,10 @@ class FakePayPal:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Hear nobody any more."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -131,10 +136,10 @@ class FakePayPal:
             else {}
         )
         fault = self.faults.popleft() if self.faults else Fault()
-        await asyncio.sleep(fault.delay_s)
         if fault.status and not fault.after:
             return web.json_response({"name": "INTERNAL_SERVER_ERROR"}, status=fault.status)
         status, said = self._once(request, body)
+        await asyncio.sleep(fault.delay_s)
         if fault.drop and request.transport is not None:
             request.transport.abort()
         if fault.status:
@@ -156,7 +161,13 @@ class FakePayPal:
         return answer
 
     def _got(self, kind: str, object_id: str) -> tuple[int, Object]:
-        book = {"orders": self.orders, "payouts-item": self.items}.get(kind, {})
+        book = {
+            "orders": self.orders,
+            "captures": {capture["id"]: capture for capture in self.captured},
+            "refunds": self.refunds,
+            "payouts": self.batches,
+            "payouts-item": self.items,
+        }[kind]
         found = book.get(object_id)
         return (200, found) if found is not None else _error(404, "RESOURCE_NOT_FOUND")
 
@@ -187,7 +198,7 @@ class FakePayPal:
         made: Object = {
             "id": self._id("5O"),
             "status": "PAYER_ACTION_REQUIRED",
-            "purchase_units": [{**unit, "payments": {"captures": []}}],
+            "purchase_units": [{**unit, "payments": {"captures": [], "refunds": []}}],
             "links": [{"rel": "payer-action", "href": f"{self.base_url}/pay", "method": "GET"}],
         }
         self.orders[made["id"]] = made
@@ -211,6 +222,7 @@ class FakePayPal:
             "amount": unit["amount"],
             "custom_id": unit.get("custom_id", ""),
             "final_capture": True,
+            "supplementary_data": {"related_ids": {"order_id": order_id}},
         }
         unit["payments"]["captures"].append(capture)
         order["status"] = "COMPLETED"
@@ -233,15 +245,30 @@ class FakePayPal:
             "capture": capture_id,
         }
         self.refunds[made["id"]] = made
+        [unit] = self.orders[_order_id(capture)]["purchase_units"]
+        unit["payments"]["refunds"].append(made)
         return 201, made
 
     def _payout(self, body: Object) -> tuple[int, Object]:
-        batch_id = body["sender_batch_header"]["sender_batch_id"]
-        if batch_id in self.batches:
-            return _error(400, "USER_BUSINESS_ERROR", "DUPLICATE_SENDER_BATCH_ID")
+        header = body["sender_batch_header"]
+        for batch_id, known in self.batches.items():
+            before = known["batch_header"]["sender_batch_header"]
+            if before["sender_batch_id"] == header["sender_batch_id"]:
+                code, said = _error(400, "USER_BUSINESS_ERROR", "DUPLICATE_SENDER_BATCH_ID")
+                href = f"{self.base_url}/v1/payments/payouts/{batch_id}"
+                return code, said | {"links": [{"rel": "self", "href": href, "method": "GET"}]}
         if any("@" not in item["receiver"] for item in body["items"]):
             return _error(400, "VALIDATION_ERROR", "INVALID_RECEIVER")
-        self.batches.add(batch_id)
+        batch_id = self._id("P")
+        batch: Object = {
+            "batch_header": {
+                "payout_batch_id": batch_id,
+                "batch_status": "PENDING",
+                "sender_batch_header": header,
+            },
+            "items": [],
+        }
+        self.batches[batch_id] = batch
         for item in body["items"]:
             who = item["receiver"].partition("@")[0]
             status = {"unclaimed": "UNCLAIMED", "failed": "FAILED"}.get(who, "SUCCESS")
@@ -251,8 +278,8 @@ class FakePayPal:
                 "transaction_status": status,
                 "payout_item": item,
             }
-        header = {"payout_batch_id": self._id("P"), "batch_status": "PENDING"}
-        return 201, {"batch_header": header}
+            batch["items"].append(self.items[item_id])
+        return 201, {"batch_header": dict(batch["batch_header"])}
 
     def _cancel(self, item_id: str) -> tuple[int, Object]:
         item = self.items.get(item_id)
@@ -293,6 +320,11 @@ class FakePayPal:
 def _captures(order: Object) -> list[Object]:
     [unit] = order["purchase_units"]
     found: list[Object] = unit["payments"]["captures"]
+    return found
+
+
+def _order_id(capture: Object) -> str:
+    found: str = capture["supplementary_data"]["related_ids"]["order_id"]
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from connectors.base import Outcome, Result
+from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.paypal.amounts import Unfit, minor_of, value_of
 from streams.money import Amount, exponent_of, parse_minor, plain
 
@@ -55,6 +55,7 @@ class Wish(msgspec.Struct, frozen=True):
     currency: str
     destination: str = ""
     reference: str = ""
+    provider_reference: str = ""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -120,27 +121,92 @@ def money(wish: Wish) -> dict[str, str]:
 def order_result(body: bytes) -> Result:
     """How an order's money stands: by its captures alone. Raises `Unreadable`."""
     said = _object(body)
-    results = [_result("capture", capture) for capture in _captures(said)]
+    results = [_result("capture", capture) for capture in _payments(said, "captures")]
     for outcome in ("succeeded", "failed"):
         found = next((result for result in results if result.outcome == outcome), None)
         if found is not None:
             return found
     if _text(said, "status") == "VOIDED":
         return Result("failed", _text(said, "id"), failure="voided")
-    return Result("pending", _text(said, "id"), detail=_text(said, "status"))
+    return Result(
+        "pending",
+        detail=_text(said, "status"),
+        handle=_text(said, "id"),
+        payer_action=_link(said, "payer-action") or _link(said, "approve"),
+    )
 
 
-def _captures(said: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def is_approved(body: bytes) -> bool:
+    """Whether an order waits for its capture. Raises `Unreadable`."""
+    return _text(_object(body), "status") == "APPROVED"
+
+
+def _link(said: Mapping[str, Any], rel: str) -> str:
+    links = said.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, Mapping) and link.get("rel") == rel:
+            return _text(link, "href")
+    return ""
+
+
+def _payments(said: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
     units = said.get("purchase_units")
     for unit in units if isinstance(units, list) else []:
         payments = unit.get("payments") if isinstance(unit, Mapping) else None
-        listed = payments.get("captures") if isinstance(payments, Mapping) else None
+        listed = payments.get(kind) if isinstance(payments, Mapping) else None
         yield from (each for each in listed or [] if isinstance(each, Mapping))
 
 
 def refund_result(body: bytes) -> Result:
     """How a refund stands. Raises `Unreadable`."""
     return _result("refund", _object(body))
+
+
+def refund_in_order(body: bytes, call_id: str) -> Result:
+    """How the refund of an order stands that bears our call's id. Raises `Unreadable`.
+
+    Unknown with `NOT_FOUND` if none does.
+    """
+    for refund in _payments(_object(body), "refunds"):
+        if refund.get("custom_id") == call_id:
+            return _result("refund", refund)
+    return Result("unknown", detail=NOT_FOUND)
+
+
+def order_of_capture(body: bytes) -> str:
+    """The order that a capture belongs to; empty if it names none. Raises `Unreadable`."""
+    extra = _object(body).get("supplementary_data")
+    related = extra.get("related_ids") if isinstance(extra, Mapping) else None
+    return _text(related, "order_id") if isinstance(related, Mapping) else ""
+
+
+def batch_of(body: bytes) -> str:
+    """PayPal's id of a batch that was taken: now, or before, which a link names.
+
+    Raises `Unreadable`.
+    """
+    said = _object(body)
+    header = said.get("batch_header")
+    if isinstance(header, Mapping):
+        return _text(header, "payout_batch_id")
+    return _link(said, "self").rpartition("/")[2]
+
+
+def batch_result(body: bytes) -> Result:
+    """How the one item of a batch stands. Raises `Unreadable`."""
+    said = _object(body)
+    header, items = said.get("batch_header"), said.get("items")
+    batch_id = _text(header, "payout_batch_id") if isinstance(header, Mapping) else ""
+    first = items[0] if isinstance(items, list) and items else None
+    if not isinstance(first, Mapping):
+        denied = isinstance(header, Mapping) and header.get("batch_status") == "DENIED"
+        return Result("failed", batch_id, failure="denied") if denied else _waiting(batch_id)
+    result = _result("payout_item", first)
+    return _waiting(batch_id, result.detail) if result.outcome == "pending" else result
+
+
+def _waiting(batch_id: str, detail: str = "") -> Result:
+    return Result("pending", detail=detail, handle=batch_id)
 
 
 def item_result(body: bytes) -> Result:
@@ -160,9 +226,9 @@ def _result(kind: Kind, said: Mapping[str, Any]) -> Result:
     if outcome == "failed":
         return Result("failed", handle, failure=status.lower(), detail=_reason(said))
     minor, asset = _priced(priced)
-    if outcome == "succeeded" and (minor is None or not handle):
-        return Result("pending", handle, detail="success without an amount")
-    return Result(outcome, handle, minor, asset, detail=_reason(said) or status)
+    if outcome == "pending" or minor is None or not handle:
+        return Result("pending", detail=_reason(said) or status, handle=handle)
+    return Result("succeeded", handle, minor, asset, detail=_reason(said) or status)
 
 
 def _priced(priced: object) -> tuple[int | None, str]:

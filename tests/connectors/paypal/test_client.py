@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
-from connectors.base import Ambiguous, NotSent, Refused
+from connectors.base import Ambiguous, NotSent, Refused, TurnedAway
 from connectors.http import open_session
 from connectors.paypal import client as paypal
 from connectors.paypal import translate
@@ -41,7 +41,7 @@ async def ordered(client, amount="10.00", key="call-1") -> str:
     body = translate.order(Wish(amount, "USD"), key, *URLS)
     answer = await client.post(paypal.ORDERS, body, key)
     assert answer.status in {200, 201}
-    return translate.order_result(answer.body).provider_reference
+    return translate.order_result(answer.body).handle
 
 
 async def captured(client, order_id, key="call-1-capture"):
@@ -113,7 +113,6 @@ class TestOrders:
             (Fault(status=500, after=True), 1),
             (Fault(status=503), 0),
             (Fault(drop=True, after=True), 1),
-            (Fault(status=429), 0),
         ],
     )
     async def test_an_answer_that_is_none_leaves_it_open_and_a_repeat_is_the_same(
@@ -125,6 +124,12 @@ class TestOrders:
         assert len(fake.orders) == done
         await ordered(client)
         assert len(fake.orders) == 1
+
+    async def test_to_ask_too_often_is_to_be_turned_away(self, client, fake):
+        fake.faults.append(Fault(status=429))
+        with pytest.raises(TurnedAway):
+            await ordered(client)
+        assert fake.orders == {}
 
     async def test_refunds_are_never_more_than_came(self, client, fake):
         order_id = await ordered(client)
