@@ -4,7 +4,10 @@ A connector speaks to one provider and decides nothing: no retries, no money, no
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from connectors.callbacks import Callback, Heard
 
 Outcome = Literal["succeeded", "failed", "pending", "unknown"]
 NOT_FOUND = "not_found"
@@ -100,3 +103,10 @@ class Connector(Protocol):
 
     async def query(self, asked: Asked) -> Result:
         """What became of the call; unknown with `NOT_FOUND` if the provider has no such call."""
+
+    async def hear(self, callback: "Callback") -> "Heard | None":
+        """What the provider tells by itself; None for what is of no concern here.
+
+        Raises `NotBelieved` (connectors/callbacks.py), or a `CallError` while it cannot be
+        verified.
+        """

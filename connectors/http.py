@@ -86,13 +86,17 @@ def _patience_s(response: aiohttp.ClientResponse) -> float:
 def require_safe(url: str, whose: str) -> None:
     """Raise `Misconfigured` unless a secret may be sent there: https, or http on this machine."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        near = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        near = False
+    near = is_near(parts.hostname or "")
     if parts.scheme != "https" and not (parts.scheme == "http" and near):
         raise Misconfigured(f"the address of {whose} must be https, or http on this machine")
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is this machine by its name."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from connectors.base import Asked, Connector, Result
+from connectors.callbacks import Callback, Heard, NotBelieved
 from connectors.instant.client import Client
 from connectors.instant.config import Config
 from connectors.instant.translate import to_gateway, to_result
@@ -36,6 +37,10 @@ class Instant:
     async def query(self, asked: Asked) -> Result:
         """What became of the operation with this key."""
         return to_result(await self._client.get(asked.key), "query")
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """It says all that it has to say in its answers."""
+        raise NotBelieved(f"{callback.kind}: this gateway tells nothing")
 
 
 def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:

@@ -12,12 +12,14 @@ import aiohttp
 import msgspec
 
 from connectors.base import Ambiguous, Asked, Connector, Refused, Result, TurnedAway
+from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.mpesa import translate
 from connectors.mpesa.client import B2C, REVERSAL, STATUS, STK_PUSH, STK_QUERY, Client
 from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
+from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Unreadable, Wish
 from connectors.mpesa.words import Unfit
 
@@ -102,6 +104,10 @@ class Mpesa:
             return Result("pending", detail=said, handle=asked.handle)
         _raise_if_not_heard(kind, answer)
         return Result("unknown", detail=said)
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """What M-Pesa tells at an address of ours."""
+        return heard(self._config, callback)
 
     def _credential(self) -> str:
         return security_credential(self._config.initiator_password, self._config.certificate)

@@ -12,12 +12,16 @@ SECRETS = ("client_secret",)
 
 @dataclass(frozen=True)
 class Config:
-    """One app. `webhook_id` is PayPal's name of our listener, not of an event."""
+    """One app. `webhook_id` is PayPal's name of our listener, not of an event.
+
+    `webhook_roots` are whose word on PayPal's certificate is taken (PEM); empty for the machine's.
+    """
 
     base_url: str
     client_id: str
     client_secret: str = field(repr=False)
     webhook_id: str = ""
+    webhook_roots: str = ""
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Self:
@@ -30,5 +34,9 @@ class Config:
             if not values.get(name):
                 raise ValueError(f"paypal: {name} is missing")
         return cls(
-            base_url, values["client_id"], values["client_secret"], values.get("webhook_id", "")
+            base_url,
+            values["client_id"],
+            values["client_secret"],
+            values.get("webhook_id", ""),
+            values.get("webhook_roots", ""),
         )

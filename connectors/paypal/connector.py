@@ -12,11 +12,13 @@ import aiohttp
 import msgspec
 
 from connectors.base import Ambiguous, Asked, Connector, Refused, Result
+from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.paypal import translate
 from connectors.paypal.amounts import Unfit
 from connectors.paypal.client import CAPTURES, ORDERS, PAYOUTS, REFUNDS, Client, action
 from connectors.paypal.config import Config
+from connectors.paypal.hearing import Hearing
 from connectors.paypal.translate import Unreadable, Wish
 
 ORDER_KEY_LIFETIME_S = 6 * 3600.0
@@ -39,8 +41,8 @@ class PayPal:
     name = "paypal"
     operations = frozenset(_LIFETIMES_S)
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, hearing: Hearing) -> None:
+        self._client, self._hearing = client, hearing
 
     def key_lifetime_s(self, operation: str) -> float:
         """How long PayPal knows a request id, or a batch's own id."""
@@ -76,6 +78,10 @@ class PayPal:
                 return Result("unknown", detail="no answer named it")
         answer = _heard(await self._client.get(PAYOUTS, asked.handle))
         return _read(translate.batch_result, answer)
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """An event of a webhook that PayPal has signed for our listener."""
+        return await self._hearing.heard(callback)
 
     async def _collected(self, asked: Asked, order_id: str) -> Result:
         found = _heard(await self._client.get(ORDERS, order_id))
@@ -143,4 +149,5 @@ def _read(read: Callable[[bytes], Result], answer: Answer) -> Result:
 
 def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
-    return PayPal(Client(session, Config.read(configuration)))
+    config = Config.read(configuration)
+    return PayPal(Client(session, config), Hearing(session, config))

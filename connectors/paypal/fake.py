@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NAME = "messageverificationcerts.paypal.com"
+CERTIFICATE = "/v1/notifications/certs/CERT-1"
 Object = dict[str, Any]
 
 
@@ -58,6 +59,7 @@ class FakePayPal:
         self.batches: dict[str, Object] = {}
         self.faults: deque[Fault] = deque()
         self.tokens = 0
+        self.certificates_given = 0
         self.base_url = ""
         self._answers: dict[str, tuple[int, Object]] = {}
         self._numbers = 0
@@ -73,6 +75,7 @@ class FakePayPal:
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "webhook_id": self.webhook_id,
+            "webhook_roots": self.root.public_bytes(serialization.Encoding.PEM).decode(),
         }
 
     @property
@@ -90,6 +93,7 @@ class FakePayPal:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/oauth2/token", self._give_token)
+        app.router.add_get(CERTIFICATE, self._give_certificate)
         for path in (
             "/v2/checkout/{kind:orders}",
             "/v2/payments/{kind:captures}",
@@ -115,6 +119,10 @@ class FakePayPal:
             await self._runner.cleanup()
 
     # -- requests -----------------------------------------------------------------------------
+
+    async def _give_certificate(self, _request: web.Request) -> web.Response:
+        self.certificates_given += 1
+        return web.Response(body=self.certificate, content_type="application/x-pem-file")
 
     async def _give_token(self, request: web.Request) -> web.Response:
         given = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
@@ -311,7 +319,7 @@ class FakePayPal:
             "PAYPAL-TRANSMISSION-ID": transmission,
             "PAYPAL-TRANSMISSION-TIME": at,
             "PAYPAL-TRANSMISSION-SIG": base64.b64encode(signature).decode(),
-            "PAYPAL-CERT-URL": "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1",
+            "PAYPAL-CERT-URL": f"{self.base_url}{CERTIFICATE}",
             "PAYPAL-AUTH-ALGO": "SHA256withRSA",
             "PAYPAL-AUTH-VERSION": "v2",
         }

@@ -62,8 +62,11 @@ def is_paypals(url: str) -> bool:
     return is_plain and is_alone and host.endswith(".paypal.com")
 
 
-def transmission_of(headers: Mapping[str, str]) -> Transmission:
-    """What the headers say. Raises `BadSignature` for what is missing, or of another algorithm."""
+def transmission_of(headers: Mapping[str, str], *, near: str = "") -> Transmission:
+    """What the headers say. Raises `BadSignature` for what is missing, or of another algorithm.
+
+    `near` is the address of a fake on this machine, whose certificate may come from there.
+    """
     said = {name.lower().removeprefix(_PREFIX): value for name, value in headers.items()}
     wanted = ("transmission-id", "transmission-time", "transmission-sig", "cert-url", "auth-algo")
     values = [said.get(name, "") for name in wanted]
@@ -72,7 +75,7 @@ def transmission_of(headers: Mapping[str, str]) -> Transmission:
     transmission_id, time, signature, certificate_url, algorithm = values
     if algorithm != ALGORITHM:
         raise BadSignature("another algorithm")
-    if not is_paypals(certificate_url):
+    if not (is_paypals(certificate_url) or (near and certificate_url.startswith(f"{near}/"))):
         raise BadSignature("a certificate from elsewhere")
     try:
         return Transmission(

@@ -10,11 +10,13 @@ import aiohttp
 import msgspec
 
 from connectors.base import NOT_FOUND, Ambiguous, Asked, Connector, Refused, Result
+from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.stripe import translate
 from connectors.stripe.amounts import Unfit
 from connectors.stripe.client import INTENTS, KEY_LIFETIME_S, PAYOUTS, REFUNDS, Client, action
 from connectors.stripe.config import Config
+from connectors.stripe.hearing import heard
 from connectors.stripe.translate import Unreadable, Wish
 
 _NOT_CONFIGURED = frozenset({401, 403})
@@ -28,8 +30,8 @@ class Stripe:
     name = "stripe"
     operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, config: Config) -> None:
+        self._client, self._config = client, config
 
     def key_lifetime_s(self, operation: str) -> float:  # noqa: ARG002
         """A day, whatever it is."""
@@ -56,6 +58,10 @@ class Stripe:
         if answer.status == 404:
             return Result("unknown", detail=NOT_FOUND)
         return _outcome(answer, asked.operation)
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """An event of a webhook that a secret of ours has signed."""
+        return heard(self._config, callback)
 
     async def _found(self, asked: Asked, path: str, wish: Wish) -> Result:
         about = {"payment_intent": wish.provider_reference} if asked.operation == "refund" else {}
@@ -109,4 +115,5 @@ def _read(read: Callable[[], Result]) -> Result:
 
 def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
-    return Stripe(Client(session, Config.read(configuration)))
+    config = Config.read(configuration)
+    return Stripe(Client(session, config), config)

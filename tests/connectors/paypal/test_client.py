@@ -181,7 +181,7 @@ class TestWebhooks:
         [capture] = fake.captured
         body, headers = fake.event("PAYMENT.CAPTURE.COMPLETED", "capture", capture)
         trust = Trust(fake.webhook_id, [fake.root])
-        sent = transmission_of(headers)
+        sent = transmission_of(headers, near=fake.base_url)
         assert age_of(sent, body, fake.certificate, trust, datetime.now(UTC)) == "fresh"
         told = translate.event_of(body)
         assert (told.call_id, told.result.outcome) == ("call-1", "succeeded")

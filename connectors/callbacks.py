@@ -1,0 +1,75 @@
+"""What a provider tells us by itself: how a call stands, or money that nobody asked for. Pure.
+
+Whoever hears it decides nothing: a report is matched with its call, a deposit with its invoice,
+where the money is decided (agents). What is not believed leaves no trace but a line in the log.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors.base import Result
+
+
+class NotBelieved(Exception):
+    """Not the provider's word, or nothing to be read; `reason` is for the log alone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request as it came: raw bytes, and when.
+
+    `kind` and `call_id` are of its address, which we have made; an address of the tenant's own
+    names no call.
+    """
+
+    kind: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: datetime
+    call_id: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A name of these bytes, for providers that give their messages none."""
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a call stands: `call_id` is ours, or empty and `handle` is the provider's name of it.
+
+    `ask` is why a report is no proof and only a reason to ask; empty for one that is. `event_id` is
+    the same for the same message.
+    """
+
+    event_id: str
+    call_id: str
+    handle: str
+    result: Result
+    ask: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """Money that came to `account` without a call: it has been received, whatever we think of it.
+
+    `reference` is what the payer wrote, `payer` for people to read and never a key.
+    """
+
+    event_id: str
+    receipt: str
+    account: str
+    amount_minor: int
+    asset: str
+    reference: str
+    payer: str
+    paid_at: datetime | None
+
+
+Heard = Report | Deposit

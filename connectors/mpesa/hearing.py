@@ -1,0 +1,68 @@
+"""What M-Pesa tells, by the kind that its address ends with. Pure.
+
+Nothing is signed: the address is the proof, together with our own record of the call (Daraja
+documentation, "M-Pesa Express", "B2C", "Reversal", "Transaction Status", "Customer To Business").
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from connectors.base import Result
+from connectors.callbacks import Callback, Deposit, Heard, NotBelieved, Report
+from connectors.mpesa import translate
+from connectors.mpesa.config import Config
+from connectors.mpesa.translate import AsyncResult, Unreadable
+from connectors.mpesa.words import CURRENCY
+
+_ENDS: Mapping[str, Callable[[AsyncResult], Result]] = {
+    "result": translate.payout_result,
+    "reversal": translate.reversal_result,
+    "status": translate.status_result,
+}
+
+
+def heard(config: Config, callback: Callback) -> Heard:
+    """What one message says. Raises `NotBelieved`."""
+    try:
+        if callback.kind == "confirmation":
+            return _deposit(config, callback)
+        return _report(callback)
+    except Unreadable as error:
+        raise NotBelieved(f"{callback.kind}: {error}") from None
+
+
+def _report(callback: Callback) -> Report:
+    if not callback.call_id:
+        raise NotBelieved(f"{callback.kind}: the address names no call")
+    event_id = f"{callback.kind}.{callback.digest}"
+    if callback.kind == "stk":
+        told = translate.stk_callback(callback.body)
+        result, handle = translate.result_of(told), told.handle
+    elif callback.kind in _ENDS:
+        ended = translate.async_result(callback.body)
+        # A status query has a conversation of its own.
+        handle = "" if callback.kind == "status" else ended.conversation_id
+        result = _ENDS[callback.kind](ended)
+    elif callback.kind == "timeout":
+        # Its body is not documented: all it says is that nothing is known.
+        handle, result = "", Result("pending", detail="M-Pesa did not take it in time")
+    else:
+        raise NotBelieved("another kind")
+    ask = result.detail or "pending" if result.outcome == "pending" else ""
+    return Report(event_id, callback.call_id, handle, replace(result, handle=handle), ask)
+
+
+def _deposit(config: Config, callback: Callback) -> Deposit:
+    told = translate.c2b_confirmation(callback.body)
+    if told.short_code not in {config.short_code, config.till}:
+        raise NotBelieved("confirmation: another short code")
+    return Deposit(
+        f"confirmation.{told.receipt}",
+        told.receipt,
+        told.short_code,
+        told.minor,
+        CURRENCY,
+        told.bill_reference,
+        told.payer,
+        told.paid_at,
+    )

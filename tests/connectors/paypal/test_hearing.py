@@ -1,0 +1,108 @@
+"""PayPal's webhooks as its fake signs them, heard by the connector."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from connectors.base import Ambiguous, NotSent
+from connectors.callbacks import Callback, NotBelieved
+from connectors.http import open_session
+from connectors.paypal.connector import build
+from connectors.paypal.fake import FakePayPal
+
+CAPTURE = {
+    "id": "3C1",
+    "status": "COMPLETED",
+    "amount": {"currency_code": "USD", "value": "10.00"},
+    "custom_id": "call-1",
+}
+ORDER = {"id": "5O1", "status": "APPROVED", "purchase_units": [{"custom_id": "call-1"}]}
+
+
+@pytest_asyncio.fixture
+async def fake():
+    async with FakePayPal() as fake:
+        yield fake
+
+
+@pytest_asyncio.fixture
+async def connector(fake):
+    async with open_session(total_s=2) as session:
+        yield build(session, fake.configuration)
+
+
+def callback(fake, about=None, *, kind="capture", later=timedelta(), **headers) -> Callback:
+    body, signed = fake.event("PAYMENT.CAPTURE.COMPLETED", kind, about or CAPTURE)
+    said = {name.lower(): value for name, value in {**signed, **headers}.items()}
+    return Callback("webhook", said, body, datetime.now(UTC) + later)
+
+
+class TestHeard:
+    async def test_a_capture_is_proof(self, connector, fake):
+        report = await connector.hear(callback(fake))
+        assert (report.call_id, report.ask) == ("call-1", "")
+        assert (report.result.outcome, report.result.provider_reference) == ("succeeded", "3C1")
+        assert (report.result.amount_minor, report.result.asset) == (1_000, "USD")
+
+    async def test_an_approved_order_is_a_reason_to_ask(self, connector, fake):
+        report = await connector.hear(callback(fake, ORDER, kind="checkout-order"))
+        assert (report.call_id, report.handle, report.ask) == ("call-1", "5O1", "pending")
+
+    async def test_an_old_one_is_a_reason_to_ask(self, connector, fake):
+        report = await connector.hear(callback(fake, later=timedelta(hours=2)))
+        assert report.ask == "old"
+
+    async def test_one_about_nothing_of_ours_is_of_no_concern(self, connector, fake):
+        assert await connector.hear(callback(fake, {**CAPTURE, "custom_id": ""})) is None
+        assert await connector.hear(callback(fake, {"id": "PP-D-1"}, kind="dispute")) is None
+
+    async def test_a_certificate_is_fetched_once(self, connector, fake):
+        for _ in range(3):
+            await connector.hear(callback(fake))
+        assert fake.certificates_given == 1
+
+
+class TestNotBelieved:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://paypal.com.evil.test/c",
+            "https://evilpaypal.com/c",
+            "http://api.paypal.com/c",
+            "https://api.paypal.com:444/c",
+            "https://user@api.paypal.com/c",
+        ],
+    )
+    async def test_under_a_certificate_from_elsewhere(self, connector, fake, url):
+        with pytest.raises(NotBelieved, match="elsewhere"):
+            await connector.hear(callback(fake, **{"PAYPAL-CERT-URL": url}))
+        assert fake.certificates_given == 0
+
+    async def test_from_a_port_beside_the_fakes(self, connector, fake):
+        url = f"{fake.base_url}1/c"
+        with pytest.raises(NotBelieved, match="elsewhere"):
+            await connector.hear(callback(fake, **{"PAYPAL-CERT-URL": url}))
+
+    async def test_without_a_signature(self, connector, fake):
+        for name in ("PAYPAL-TRANSMISSION-SIG", "PAYPAL-TRANSMISSION-ID", "PAYPAL-AUTH-ALGO"):
+            with pytest.raises(NotBelieved):
+                await connector.hear(callback(fake, **{name: ""}))
+
+    async def test_for_the_listener_of_another(self, fake):
+        async with open_session(total_s=2) as session:
+            other = build(session, {**fake.configuration, "webhook_id": "WH-OTHER"})
+            with pytest.raises(NotBelieved, match="does not fit"):
+                await other.hear(callback(fake))
+
+    async def test_under_a_root_that_nobody_trusts(self, fake):
+        async with open_session(total_s=2) as session:
+            machine = build(session, {**fake.configuration, "webhook_roots": ""})
+            with pytest.raises(NotBelieved, match="not to be trusted"):
+                await machine.hear(callback(fake))
+
+    async def test_before_its_certificate_can_be_had_it_is_not_judged(self, connector, fake):
+        heard = callback(fake)
+        await fake.stop()
+        with pytest.raises((NotSent, Ambiguous)):
+            await connector.hear(heard)

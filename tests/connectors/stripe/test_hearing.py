@@ -1,0 +1,92 @@
+"""Stripe's webhooks as its fake signs them, heard by the connector."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connectors.callbacks import Callback, NotBelieved
+from connectors.stripe.config import Config
+from connectors.stripe.fake import FakeStripe
+from connectors.stripe.hearing import heard
+
+AT = datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)
+INTENT = {
+    "id": "pi_1",
+    "object": "payment_intent",
+    "amount": 150_000,
+    "amount_received": 150_000,
+    "currency": "kes",
+    "status": "succeeded",
+    "metadata": {"call_id": "call-1"},
+}
+
+
+@pytest.fixture
+def fake() -> FakeStripe:
+    return FakeStripe(now_s=AT.timestamp)
+
+
+@pytest.fixture
+def config(fake) -> Config:
+    return Config.read({**fake.configuration, "base_url": "https://api.stripe.com"})
+
+
+def callback(fake, about=None, *, at=AT, kind="payment_intent.succeeded", **headers) -> Callback:
+    body, signed = fake.event(kind, INTENT if about is None else about)
+    said = {name.lower(): value for name, value in {**signed, **headers}.items()}
+    return Callback("webhook", said, body, at)
+
+
+class TestHeard:
+    def test_an_event_about_our_call_is_proof(self, fake, config):
+        report = heard(config, callback(fake))
+        assert (report.event_id, report.call_id, report.handle, report.ask) == (
+            "evt_000001",
+            "call-1",
+            "pi_1",
+            "",
+        )
+        assert (report.result.outcome, report.result.amount_minor) == ("succeeded", 150_000)
+
+    def test_an_old_one_is_a_reason_to_ask(self, fake, config):
+        report = heard(config, callback(fake, at=AT + timedelta(hours=3)))
+        assert (report.call_id, report.ask) == ("call-1", "old")
+
+    def test_one_that_does_not_end_it_is_a_reason_to_ask(self, fake, config):
+        report = heard(config, callback(fake, {**INTENT, "status": "requires_capture"}))
+        assert (report.result.outcome, report.ask) == ("pending", "pending")
+
+    @pytest.mark.parametrize(
+        "about",
+        [{**INTENT, "metadata": {}}, {"id": "cus_1", "object": "customer"}],
+    )
+    def test_one_about_nothing_of_ours_is_of_no_concern(self, fake, config, about):
+        assert heard(config, callback(fake, about)) is None
+
+
+class TestNotBelieved:
+    def test_without_a_signature(self, fake, config):
+        for header in ("", "t=1", "v0=00"):
+            with pytest.raises(NotBelieved):
+                heard(config, callback(fake, **{"Stripe-Signature": header}))
+
+    def test_by_the_secret_of_another(self, config):
+        other = FakeStripe(webhook_secrets=("whsec_other",), now_s=AT.timestamp)
+        with pytest.raises(NotBelieved):
+            heard(config, callback(other))
+
+    def test_without_a_secret_of_ours(self, fake, config):
+        bare = Config.read({"secret_key": config.secret_key})
+        with pytest.raises(NotBelieved):
+            heard(bare, callback(fake))
+
+    def test_of_the_other_mode(self, config):
+        live = FakeStripe(livemode=True, now_s=AT.timestamp)
+        with pytest.raises(NotBelieved, match="mode"):
+            heard(config, callback(live))
+
+    def test_that_is_signed_and_no_event(self, fake, config):
+        body = b'{"object":"v2.core.event"}'
+        signed = Callback("webhook", {"stripe-signature": fake.signature(body)}, body, AT)
+        with pytest.raises(NotBelieved):
+            heard(config, signed)
