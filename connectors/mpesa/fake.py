@@ -394,14 +394,16 @@ class FakeDaraja:
         return self._accepted(reversal.conversation_id, f"{number}-{self._seed}-1")
 
     def _reversed(self, body: dict[str, Any]) -> int | str:
-        """The result of a reversal: once, of what was received, and of all of it."""
+        """The result of a reversal: once, and of no more than was received."""
         receipt = str(body["TransactionID"])
         if not self._knows(body.get("SecurityCredential", "")):
             return 2001
         if any(r.receipt and r.receipt_reversed == receipt for r in self.book.reversals):
             return "R000001"
         known = self.book.amount_of(receipt)
-        return "R000002" if known is None or known != int(body["Amount"]) else 0
+        if known is None:
+            return "R000002"
+        return 1 if int(body["Amount"]) > known else 0
 
     async def _status(self, body: dict[str, Any]) -> web.Response:
         asked = str(body.get("OriginalConversationID", ""))
