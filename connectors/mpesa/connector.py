@@ -1,7 +1,7 @@
 """M-Pesa: STK pushes collect, B2C pays out, reversals give back. All are told later.
 
 An answer only says that a request was taken. How it ended comes to an address of the call's own
-(`told_at` and a kind: stk, result, reversal, status, timeout), or by a query where M-Pesa has one.
+(`told_at` and a kind, see hearing.py), or by a query where M-Pesa has one.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class Mpesa:
                 callback_url = f"{asked.told_at}/stk"
                 return STK_PUSH, translate.stk_push(self._config, wish, self._now(), callback_url)
             case "payout":
-                told_at = _told_at(asked, "result")
+                told_at = _told_at(asked, "b2c")
                 sealed = self._credential()
                 return B2C, translate.b2c_payment(self._config, wish, asked.key, sealed, told_at)
             case "refund":
@@ -114,7 +114,7 @@ class Mpesa:
 
 
 def _told_at(asked: Asked, kind: str) -> ToldAt:
-    return ToldAt(f"{asked.told_at}/{kind}", f"{asked.told_at}/timeout")
+    return ToldAt(f"{asked.told_at}/{kind}-result", f"{asked.told_at}/{kind}-timeout")
 
 
 def _taken(answer: Answer) -> Result:

@@ -14,18 +14,23 @@ from connectors.mpesa.config import Config
 from connectors.mpesa.translate import AsyncResult, Unreadable
 from connectors.mpesa.words import CURRENCY
 
+TIMEOUTS = frozenset({"b2c-timeout", "reversal-timeout", "status-timeout"})
 _ENDS: Mapping[str, Callable[[AsyncResult], Result]] = {
-    "result": translate.payout_result,
-    "reversal": translate.reversal_result,
-    "status": translate.status_result,
+    "b2c-result": translate.payout_result,
+    "reversal-result": translate.reversal_result,
+    "status-result": translate.status_result,
 }
 
 
-def heard(config: Config, callback: Callback) -> Heard:
-    """What one message says. Raises `NotBelieved`."""
+def heard(config: Config, callback: Callback) -> Heard | None:
+    """What one message says. Raises `NotBelieved`.
+
+    A validation asks whether money may come: it may, from whomever, and it is none yet.
+    """
     try:
-        if callback.kind == "confirmation":
-            return _deposit(config, callback)
+        if callback.kind in {"c2b-confirmation", "c2b-validation"}:
+            deposit = _deposit(config, callback)
+            return deposit if callback.kind == "c2b-confirmation" else None
         return _report(callback)
     except Unreadable as error:
         raise NotBelieved(f"{callback.kind}: {error}") from None
@@ -41,9 +46,9 @@ def _report(callback: Callback) -> Report:
     elif callback.kind in _ENDS:
         ended = translate.async_result(callback.body)
         # A status query has a conversation of its own.
-        handle = "" if callback.kind == "status" else ended.conversation_id
+        handle = "" if callback.kind == "status-result" else ended.conversation_id
         result = _ENDS[callback.kind](ended)
-    elif callback.kind == "timeout":
+    elif callback.kind in TIMEOUTS:
         # Its body is not documented: all it says is that nothing is known.
         handle, result = "", Result("pending", detail="M-Pesa did not take it in time")
     else:
@@ -55,9 +60,9 @@ def _report(callback: Callback) -> Report:
 def _deposit(config: Config, callback: Callback) -> Deposit:
     told = translate.c2b_confirmation(callback.body)
     if told.short_code not in {config.short_code, config.till}:
-        raise NotBelieved("confirmation: another short code")
+        raise NotBelieved(f"{callback.kind}: another short code")
     return Deposit(
-        f"confirmation.{told.receipt}",
+        f"c2b.{told.receipt}",
         told.receipt,
         told.short_code,
         told.minor,

@@ -165,7 +165,7 @@ class TestPayingOut(Paying):
             settle=ended_by(
                 fake,
                 told,
-                "result",
+                "b2c-result",
                 lambda body: translate.payout_result(translate.async_result(body)),
             ),
             refuse=lambda: fake.faults[daraja.B2C].append(Fault(403)),
@@ -182,7 +182,7 @@ class TestPayingOut(Paying):
         asked = replace(harness.asked("succeeds"), handle=handle)
         assert (await harness.connector.query(asked)).outcome == "pending"
         await fake.told()
-        body = told.of(asked, "status")
+        body = told.of(asked, "status-result")
         result = translate.status_result(translate.async_result(body))
         [payout] = fake.book.payouts.values()
         assert (result.outcome, result.provider_reference) == ("succeeded", payout.receipt)
@@ -192,7 +192,7 @@ class TestPayingOut(Paying):
         asked = replace(harness.asked("succeeds"), handle="AG_unknown")
         await harness.connector.query(asked)
         await fake.told()
-        result = translate.status_result(translate.async_result(told.of(asked, "status")))
+        result = translate.status_result(translate.async_result(told.of(asked, "status-result")))
         assert result.outcome == "pending"
 
     async def test_the_wrong_password_ends_as_an_error_of_configuration(
@@ -238,7 +238,7 @@ class TestGivingBack(ConnectorContract):
             settle=ended_by(
                 fake,
                 told,
-                "reversal",
+                "reversal-result",
                 lambda body: translate.reversal_result(translate.async_result(body)),
             ),
             told_at=told.url,

@@ -93,19 +93,19 @@ class TestReports:
     @pytest.mark.parametrize(
         ("kind", "body", "outcome"),
         [
-            ("result", ended(TransactionReceipt="TCA1", TransactionAmount=10), "succeeded"),
-            ("result", ended(2001), "failed"),
-            ("reversal", ended(Amount="10.00"), "succeeded"),
-            ("reversal", ended("R000001"), "failed"),
+            ("b2c-result", ended(TransactionReceipt="TCA1", TransactionAmount=10), "succeeded"),
+            ("b2c-result", ended(2001), "failed"),
+            ("reversal-result", ended(Amount="10.00"), "succeeded"),
+            ("reversal-result", ended("R000001"), "failed"),
             (
                 "status",
                 ended(TransactionStatus="Completed", Amount=10, ReceiptNo="T1"),
                 "succeeded",
             ),
-            ("status", ended(TransactionStatus="Failed"), "failed"),
-            ("status", ended(TransactionStatus="Frozen"), "pending"),
-            ("status", ended(1, TransactionStatus="Completed"), "pending"),
-            ("status", ended(TransactionStatus="Completed", Amount=10), "pending"),
+            ("status-result", ended(TransactionStatus="Failed"), "failed"),
+            ("status-result", ended(TransactionStatus="Frozen"), "pending"),
+            ("status-result", ended(1, TransactionStatus="Completed"), "pending"),
+            ("status-result", ended(TransactionStatus="Completed", Amount=10), "pending"),
         ],
     )
     def test_of_what_is_told_later_are_judged_by_their_kind(self, kind, body, outcome):
@@ -115,7 +115,7 @@ class TestReports:
 
     @pytest.mark.parametrize("body", [b"", b"<html>", b'{"Result":{}}'])
     def test_of_a_timeout_say_nothing_whatever_their_body(self, body):
-        report = heard(CONFIG, callback("timeout", body))
+        report = heard(CONFIG, callback("b2c-timeout", body))
         assert (report.result.outcome, bool(report.ask)) == ("pending", True)
 
     def test_of_the_same_bytes_have_the_same_name(self):
@@ -127,10 +127,10 @@ class TestReports:
 
 class TestDeposits:
     def test_name_receipt_amount_and_what_the_payer_wrote(self):
-        deposit = heard(CONFIG, callback("confirmation", confirmation(), call_id=""))
+        deposit = heard(CONFIG, callback("c2b-confirmation", confirmation(), call_id=""))
         paid_at = datetime(2026, 3, 1, 6, 30, 55, tzinfo=UTC)
         assert deposit == Deposit(
-            "confirmation.TCA1B2C3D5",
+            "c2b.TCA1B2C3D5",
             "TCA1B2C3D5",
             "600999",
             1_000,
@@ -141,35 +141,44 @@ class TestDeposits:
         )
 
     def test_are_the_same_message_for_the_same_receipt(self):
-        one = heard(CONFIG, callback("confirmation", confirmation()))
-        other = heard(CONFIG, callback("confirmation", confirmation(MSISDN="a" * 64)))
+        one = heard(CONFIG, callback("c2b-confirmation", confirmation()))
+        other = heard(CONFIG, callback("c2b-confirmation", confirmation(MSISDN="a" * 64)))
         assert one.event_id == other.event_id
 
+    def test_are_none_before_they_are_confirmed(self):
+        assert heard(CONFIG, callback("c2b-validation", confirmation(), call_id="")) is None
+        with pytest.raises(NotBelieved):
+            heard(CONFIG, callback("c2b-validation", confirmation(BusinessShortCode="1")))
+
     def test_to_our_till_are_ours_and_to_others_are_not(self):
-        ours = heard(CONFIG, callback("confirmation", confirmation(BusinessShortCode="700111")))
+        ours = heard(CONFIG, callback("c2b-confirmation", confirmation(BusinessShortCode="700111")))
         assert ours.account == "700111"
         with pytest.raises(NotBelieved, match="short code"):
-            heard(CONFIG, callback("confirmation", confirmation(BusinessShortCode="600998")))
+            heard(CONFIG, callback("c2b-confirmation", confirmation(BusinessShortCode="600998")))
 
     def test_to_no_short_code_are_not_those_of_a_shop_without_a_till(self):
         config = replace(CONFIG, till="")
         with pytest.raises(NotBelieved):
-            heard(config, callback("confirmation", confirmation(BusinessShortCode="")))
+            heard(config, callback("c2b-confirmation", confirmation(BusinessShortCode="")))
 
 
 class TestWhatIsNotBelieved:
-    @pytest.mark.parametrize("kind", ["", "stkpush", "result/../stk", "validation"])
+    @pytest.mark.parametrize("kind", ["", "stkpush", "b2c-result/../stk", "timeout"])
     def test_another_kind(self, kind):
         with pytest.raises(NotBelieved):
             heard(CONFIG, callback(kind, stk()))
 
-    @pytest.mark.parametrize("kind", ["stk", "result", "reversal", "status", "timeout"])
+    @pytest.mark.parametrize(
+        "kind", ["stk", "b2c-result", "reversal-result", "status-result", "b2c-timeout"]
+    )
     def test_a_report_at_an_address_that_names_no_call(self, kind):
         with pytest.raises(NotBelieved, match="names no call"):
             heard(CONFIG, callback(kind, stk(), call_id=""))
 
     @given(
-        st.sampled_from(["stk", "result", "reversal", "status", "confirmation"]),
+        st.sampled_from(
+            ["stk", "b2c-result", "reversal-result", "status-result", "c2b-confirmation"]
+        ),
         st.binary(max_size=200),
     )
     def test_any_bytes(self, kind, body):
