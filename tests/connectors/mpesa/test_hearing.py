@@ -14,6 +14,7 @@ from connectors.mpesa.hearing import heard
 
 CONFIG = Config("https://x.example.test", "600999", "key", "secret", till="700111")
 AT = datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)
+REPORTS = ("stk", "b2c-result", "reversal-result", "status-result")
 
 
 def stk(code=0, **more) -> dict:
@@ -98,7 +99,7 @@ class TestReports:
             ("reversal-result", ended(Amount="10.00"), "succeeded"),
             ("reversal-result", ended("R000001"), "failed"),
             (
-                "status",
+                "status-result",
                 ended(TransactionStatus="Completed", Amount=10, ReceiptNo="T1"),
                 "succeeded",
             ),
@@ -168,17 +169,13 @@ class TestWhatIsNotBelieved:
         with pytest.raises(NotBelieved):
             heard(CONFIG, callback(kind, stk()))
 
-    @pytest.mark.parametrize(
-        "kind", ["stk", "b2c-result", "reversal-result", "status-result", "b2c-timeout"]
-    )
+    @pytest.mark.parametrize("kind", [*REPORTS, "b2c-timeout"])
     def test_a_report_at_an_address_that_names_no_call(self, kind):
         with pytest.raises(NotBelieved, match="names no call"):
             heard(CONFIG, callback(kind, stk(), call_id=""))
 
     @given(
-        st.sampled_from(
-            ["stk", "b2c-result", "reversal-result", "status-result", "c2b-confirmation"]
-        ),
+        st.sampled_from([*REPORTS, "c2b-confirmation"]),
         st.binary(max_size=200),
     )
     def test_any_bytes(self, kind, body):
