@@ -10,13 +10,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from connectors.base import Asked, Result
+from connectors.breaker import Breaker
+from connectors.guard import Guard
 from connectors.http import open_session
 from connectors.mpesa import client as daraja
 from connectors.mpesa import translate
 from connectors.mpesa.connector import build
 from connectors.mpesa.fake import FakeDaraja
 from connectors.mpesa.fake_book import Fault
-from tests.connectors.contract import ConnectorContract, Harness, Keyed, Refusing
+from tests.connectors.contract import ConnectorContract, Harness, Keyed, Refusing, no_sleep
 
 MINOR = {"succeeds": 150_000, "declined": 160_000, "hangs": 170_000, "breaks": 180_000}
 PAYER, WITHOUT_MONEY = "0708374149", "0708374101"
@@ -121,6 +123,36 @@ class TestCollecting(ConnectorContract):
         result = await harness.connector.query(replace(asked, handle=performed.handle))
         assert result.outcome == "pending"
 
+    async def test_a_query_that_is_answered_as_pending_leaves_the_breaker_alone(self, harness):
+        request = msgspec.json.encode({"amount": "10", "currency": "KES", "phone": "0708374199"})
+        asked = replace(harness.asked("succeeds"), request=request)
+        handle = (await harness.connector.perform(asked)).handle
+        breaker = Breaker()
+        guard = Guard(harness.connector, breaker, sleep=no_sleep)
+        for _ in range(10):
+            result = await guard.query("collect", "key-1", request, handle=handle)
+            assert result.outcome == "pending"
+        assert breaker.state == "closed"
+
+    async def test_an_app_that_is_not_permitted_is_an_error_of_configuration(self, harness, fake):
+        fake.faults[daraja.STK_PUSH].extend([Fault(403)] * 10)
+        breaker = Breaker()
+        guard = Guard(harness.connector, breaker, sleep=no_sleep)
+        asked = harness.asked("succeeds")
+        for _ in range(10):
+            result = await guard.perform("collect", "key", asked.request, told_at=asked.told_at)
+            assert (result.outcome, result.failure) == ("failed", "not_configured")
+        assert breaker.state == "closed"
+
+    async def test_a_telephone_that_is_asked_already_is_named(self, harness, fake):
+        locked = Fault(500, "500.001.1001", "Unable to lock subscriber, a transaction is at work")
+        fake.faults[daraja.STK_PUSH].append(locked)
+        guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
+        asked = harness.asked("succeeds")
+        result = await guard.perform("collect", "key", asked.request, told_at=asked.told_at)
+        assert (result.outcome, result.failure) == ("failed", "payer_busy")
+        assert fake.book.pushes == {}
+
     @pytest.mark.parametrize(
         ("change", "failure"),
         [
@@ -195,10 +227,13 @@ class TestPayingOut(Paying):
         result = translate.status_result(translate.async_result(told.of(asked, "status-result")))
         assert result.outcome == "pending"
 
-    async def test_the_wrong_password_ends_as_an_error_of_configuration(
-        self, harness, fake, session
+    @pytest.mark.parametrize("member", ["initiator_password", "certificate"])
+    async def test_the_wrong_credential_ends_as_an_error_of_configuration(
+        self, harness, fake, session, member
     ):
-        wrong = {**fake.configuration, "initiator_password": "wrong"}
+        async with FakeDaraja() as other:
+            others = {"initiator_password": "wrong", "certificate": other.certificate}
+        wrong = {**fake.configuration, member: others[member]}
         harness.connector = build(session, wrong)
         result = await harness.settled("succeeds", performed=await harness.perform("succeeds"))
         assert (result.outcome, result.failure) == ("failed", "not_configured")

@@ -100,6 +100,28 @@ class TestCollecting(TheContract):
         assert len({result.provider_reference for result in results}) == 1
         assert len(fake.captured) == 1
 
+    async def test_captured_by_somebody_else_meanwhile_is_paid(self, harness, fake):
+        performed = await harness.perform("succeeds")
+        fake.approve(performed.handle)
+        asked = replace(harness.asked("succeeds"), handle=performed.handle)
+        fake.faults.append(Fault(delay_s=0.2))  # seen as approved, answered late
+        late = asyncio.create_task(harness.connector.query(asked))
+        await asyncio.sleep(0.05)
+        other = await harness.connector.query(replace(asked, key="key-2"))
+        result = await late
+        assert (result.outcome, result.provider_reference) == (
+            "succeeded",
+            other.provider_reference,
+        )
+        assert len(fake.captured) == 1
+
+    async def test_declined_at_the_capture_is_a_failure(self, harness, fake):
+        asked = harness.asked("declined")
+        performed = await harness.connector.perform(asked)
+        fake.approve(performed.handle)
+        result = await harness.connector.query(replace(asked, handle=performed.handle))
+        assert (result.outcome, result.failure) == ("failed", "instrument_declined")
+
     async def test_an_order_that_no_answer_named_was_never_begun(self, harness, fake):
         fake.faults.append(Fault(status=503, after=True))
         with pytest.raises(Exception, match="503"):
