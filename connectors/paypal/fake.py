@@ -147,12 +147,13 @@ class FakePayPal:
         if fault.status and not fault.after:
             return web.json_response({"name": "INTERNAL_SERVER_ERROR"}, status=fault.status)
         status, said = self._once(request, body)
+        answer = web.json_response(said, status=status)  # as things stand now
         await asyncio.sleep(fault.delay_s)
         if fault.drop and request.transport is not None:
             request.transport.abort()
         if fault.status:
             return web.json_response({"name": "INTERNAL_SERVER_ERROR"}, status=fault.status)
-        return web.json_response(said, status=status)
+        return answer
 
     def _once(self, request: web.Request, body: Object) -> tuple[int, Object]:
         """What it was answered the first time, under its request id; payouts do not look at it."""
