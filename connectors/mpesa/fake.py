@@ -30,11 +30,13 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from connectors.mpesa import fake_bodies as bodies
 from connectors.mpesa.fake_book import (
     RESULTS,
     WORDS,
     Book,
     Fault,
+    Paid,
     Payout,
     Push,
     Reversal,
@@ -144,7 +146,7 @@ class FakeDaraja:
         if request.headers.get("Authorization") != f"Basic {base64.b64encode(given).decode()}":
             return web.Response(status=400)
         if request.query.get("grant_type") != "client_credentials":
-            return _error(400, "400.008.02", "Invalid grant type passed")
+            return bodies.error(400, "400.008.02", "Invalid grant type passed")
         self.tokens += 1
         return web.json_response({"access_token": self._token, "expires_in": self._token_lives})
 
@@ -155,9 +157,9 @@ class FakeDaraja:
     def _guarded(self, path: str, handler: _Handler) -> Callable[..., Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:
             if request.headers.get("Authorization") != f"Bearer {self._token}" or not self.tokens:
-                return _error(404, "404.001.03", "Invalid Access Token")
+                return bodies.error(404, "404.001.03", "Invalid Access Token")
             if request.content_type != "application/json":
-                return _error(400, "400.002.05", "Invalid Request Payload")
+                return bodies.error(400, "400.002.05", "Invalid Request Payload")
             body = json.loads(await request.text(), parse_float=str)
             self.requests.append((path, body))
             faults = self.faults[path]
@@ -172,7 +174,7 @@ class FakeDaraja:
             if fault.drop and request.transport is not None:
                 request.transport.abort()
             if fault.status or fault.drop:
-                answer = _error(fault.status or 500, fault.code, fault.message, fault.body)
+                answer = bodies.error(fault.status or 500, fault.code, fault.message, fault.body)
             assert answer is not None
             return answer
 
@@ -186,13 +188,13 @@ class FakeDaraja:
             return refused
         phone, amount = str(body.get("PhoneNumber", "")), body.get("Amount")
         if not (type(amount) is int and 1 <= amount <= 250_000):
-            return _error(400, "400.002.02", "Bad Request - Invalid Amount")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid Amount")
         if not (len(phone) == 12 and phone.startswith("254") and phone.isdigit()):
-            return _error(400, "400.002.02", "Bad Request - Invalid PhoneNumber")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid PhoneNumber")
         if body.get("PartyA") != body.get("PhoneNumber"):
-            return _error(400, "400.002.02", "Bad Request - Invalid PartyA")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid PartyA")
         if len(body["AccountReference"]) > 12 or len(body["TransactionDesc"]) > 13:
-            return _error(400, "400.002.02", "Bad Request - Invalid AccountReference")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid AccountReference")
         number = self._next()
         last = phone[-2:]
         result = None if last == "99" else RESULTS.get(last, 0)
@@ -208,13 +210,11 @@ class FakeDaraja:
         )
         self.book.pushes[push.checkout_id] = push
         if push.receipt and self.c2b_urls:
-            said = self._confirmation(push.receipt, amount, push.reference, phone)
-            self._tell(self.c2b_urls["ConfirmationURL"], said)
-        telling = (
-            self._tell(push.callback_url, self._callback(push)) if result is not None else None
-        )
-        if telling is not None and self.callbacks == "before":
-            await telling
+            self._confirm(Paid(push.receipt, amount, push.reference, phone))
+        if result is not None:
+            telling = self._tell(push.callback_url, bodies.callback(push, self._moment))
+            if self.callbacks == "before":
+                await telling
         return web.json_response(
             {
                 "MerchantRequestID": push.merchant_id,
@@ -231,9 +231,9 @@ class FakeDaraja:
             return refused
         push = self.book.pushes.get(body.get("CheckoutRequestID", ""))
         if push is None:
-            return _error(404, "404.001.01", "Resource not found")
+            return bodies.error(404, "404.001.01", "Resource not found")
         if push.result is None:
-            return _error(500, "500.001.1001", "The transaction is being processed")
+            return bodies.error(500, "500.001.1001", "The transaction is being processed")
         result = 0 if push.receipt else push.result
         return web.json_response(
             {
@@ -249,48 +249,28 @@ class FakeDaraja:
     def _refused(self, body: dict[str, Any]) -> web.Response | None:
         """Whether short code, password and timestamp are not what they must be."""
         if str(body.get("BusinessShortCode")) != self.short_code:
-            return _error(500, "500.001.1001", "Merchant does not exist")
+            return bodies.error(500, "500.001.1001", "Merchant does not exist")
         moment = str(body.get("Timestamp", ""))
         wanted = base64.b64encode(f"{self.short_code}{self.passkey}{moment}".encode()).decode()
         if body.get("Password") != wanted:
-            return _error(500, "500.001.1001", "Wrong credentials")
+            return bodies.error(500, "500.001.1001", "Wrong credentials")
         try:
             at = datetime.strptime(moment, "%Y%m%d%H%M%S").replace(tzinfo=EAST_AFRICA)
         except ValueError:
-            return _error(400, "400.002.02", "Bad Request - Invalid Timestamp")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid Timestamp")
         if abs(at - self._now()) > WINDOW:
-            return _error(400, "400.002.02", "Bad Request - Invalid Timestamp")
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid Timestamp")
         return None
-
-    def _callback(self, push: Push) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "MerchantRequestID": push.merchant_id,
-            "CheckoutRequestID": push.checkout_id,
-            "ResultCode": push.result,
-            "ResultDesc": WORDS[push.result or 0],
-        }
-        if push.result == 0:
-            paid_at = self._now().astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S")
-            told["CallbackMetadata"] = {
-                "Item": [
-                    {"Name": "Amount", "Value": push.amount},
-                    {"Name": "MpesaReceiptNumber", "Value": push.receipt},
-                    {"Name": "Balance"},
-                    {"Name": "TransactionDate", "Value": int(paid_at)},
-                    {"Name": "PhoneNumber", "Value": int(push.phone)},
-                ]
-            }
-        return {"Body": {"stkCallback": told}}
 
     # -- paybill ------------------------------------------------------------------------------
 
     async def _register(self, body: dict[str, Any]) -> web.Response:
         if self.c2b_urls:
-            return _error(500, "500.003.1001", "Urls are already registered")
+            return bodies.error(500, "500.003.1001", "Urls are already registered")
         words = ("mpesa", "safaricom", "exe", "cmd", "sql", "query")
         urls = {name: str(body.get(name, "")) for name in ("ConfirmationURL", "ValidationURL")}
         if any(word in url.lower() for url in urls.values() for word in words):
-            return _error(400, "400.003.02", "Bad Request - Invalid URL")
+            return bodies.error(400, "400.003.02", "Bad Request - Invalid URL")
         self.c2b_urls = urls
         return web.json_response(
             {
@@ -303,28 +283,17 @@ class FakeDaraja:
     async def pay(self, amount: int, bill_reference: str, phone: str = "254708374149") -> str:
         """A customer pays to the paybill by hand; the receipt, once it was told."""
         receipt = self._receipt()
-        said = self._confirmation(receipt, amount, bill_reference, phone)
-        await self._tell(self.c2b_urls["ConfirmationURL"], said)
+        await self._confirm(Paid(receipt, amount, bill_reference, phone))
         return receipt
 
-    def _confirmation(
-        self, receipt: str, amount: int, bill_reference: str, phone: str
-    ) -> dict[str, Any]:
-        return {
-            "TransactionType": "Pay Bill",
-            "TransID": receipt,
-            "TransTime": self._now().astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S"),
-            "TransAmount": f"{amount}.00",
-            "BusinessShortCode": self.short_code,
-            "BillRefNumber": bill_reference,
-            "InvoiceNumber": "",
-            "OrgAccountBalance": "",
-            "ThirdPartyTransID": "",
-            "MSISDN": f"{phone[:4]} ***** {phone[-3:]}",
-            "FirstName": "A",
-            "MiddleName": "",
-            "LastName": "",
-        }
+    def _confirm(self, paid: Paid) -> "asyncio.Task[None]":
+        said = bodies.confirmation(paid, self.short_code, self._moment)
+        return self._tell(self.c2b_urls["ConfirmationURL"], said)
+
+    @property
+    def _moment(self) -> str:
+        """Now, as fourteen digits of East Africa's clock."""
+        return self._now().astimezone(EAST_AFRICA).strftime("%Y%m%d%H%M%S")
 
     # -- paying out ---------------------------------------------------------------------------
 
@@ -332,7 +301,7 @@ class FakeDaraja:
         originator = str(body.get("OriginatorConversationID", ""))
         known = [p for p in self.book.payouts.values() if p.originator_id == originator]
         if known or not originator:
-            return _error(500, "500.002.1001", "Duplicate OriginatorConversationID")
+            return bodies.error(500, "500.002.1001", "Duplicate OriginatorConversationID")
         phone = str(body["PartyB"])
         allowed = self._knows(body.get("SecurityCredential", ""))
         result = RESULTS.get(phone[-2:], 0) if allowed else 2001
@@ -346,8 +315,8 @@ class FakeDaraja:
             "" if result else self._receipt(),
         )
         self.book.payouts[payout.conversation_id] = payout
-        self._tell(payout.result_url, self._result(payout))
-        return self._accepted(payout.conversation_id, originator)
+        self._tell(payout.result_url, bodies.payout_result(payout, self._receipt))
+        return bodies.accepted(payout.conversation_id, originator)
 
     def _knows(self, credential: str) -> bool:
         try:
@@ -356,21 +325,6 @@ class FakeDaraja:
         except ValueError:
             return False
         return opened == self.initiator_password.encode()
-
-    def _result(self, payout: Payout) -> dict[str, Any]:
-        pairs = {
-            "TransactionAmount": payout.amount,
-            "TransactionReceipt": payout.receipt,
-            "ReceiverPartyPublicName": f"{payout.phone} - A B",
-            "B2CRecipientIsRegisteredCustomer": "Y",
-        }
-        return _envelope(
-            payout.result,
-            payout.originator_id,
-            payout.conversation_id,
-            payout.receipt or self._receipt(),
-            {} if payout.result else pairs,
-        )
 
     # -- giving back, and being asked ----------------------------------------------------------
 
@@ -383,7 +337,7 @@ class FakeDaraja:
         reversal.receipt = "" if reversal.result else self._receipt()
         self.book.reversals.append(reversal)
         pairs = {"Amount": f"{amount}.00", "OriginalTransactionID": receipt}
-        said = _envelope(
+        said = bodies.envelope(
             reversal.result,
             f"{number}-{self._seed}-1",
             reversal.conversation_id,
@@ -391,7 +345,7 @@ class FakeDaraja:
             pairs if reversal.receipt else {},
         )
         self._tell(reversal.result_url, said)
-        return self._accepted(reversal.conversation_id, f"{number}-{self._seed}-1")
+        return bodies.accepted(reversal.conversation_id, f"{number}-{self._seed}-1")
 
     def _reversed(self, body: dict[str, Any]) -> int | str:
         """The result of a reversal: once, and of no more than was received."""
@@ -417,33 +371,11 @@ class FakeDaraja:
             ),
             None,
         )
-        pairs = {} if found is None else self._state(found)
+        pairs = {} if found is None else bodies.state(found)
         result: int | str = 0 if found is not None else "R000002"
-        said = _envelope(result, originator_id, conversation_id, self._receipt(), pairs)
+        said = bodies.envelope(result, originator_id, conversation_id, self._receipt(), pairs)
         self._tell(body["ResultURL"], said)
-        return self._accepted(conversation_id, originator_id)
-
-    @staticmethod
-    def _state(payout: Payout) -> dict[str, Any]:
-        """The documented members, one of them without a value and one of them twice."""
-        return {
-            "DebitPartyName": "600999 - A Shop",
-            "TransactionReason": None,
-            "TransactionStatus": "Completed" if payout.receipt else "Failed",
-            "Amount": payout.amount,
-            "ReceiptNo": payout.receipt,
-        }
-
-    @staticmethod
-    def _accepted(conversation_id: str, originator_id: str) -> web.Response:
-        return web.json_response(
-            {
-                "ConversationID": conversation_id,
-                "OriginatorConversationID": originator_id,
-                "ResponseCode": "0",
-                "ResponseDescription": "Accept the service request successfully.",
-            }
-        )
+        return bodies.accepted(conversation_id, originator_id)
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -472,33 +404,3 @@ class FakeDaraja:
         """Ten letters and digits that no other receipt of this seed has."""
         seed = f"{self._seed}-{self._next()}".encode()
         return "T" + base64.b32encode(hashlib.sha256(seed).digest()).decode()[:9]
-
-
-def _envelope(
-    result: int | str, originator_id: str, conversation_id: str, receipt: str, pairs: dict[str, Any]
-) -> dict[str, Any]:
-    """What is told of a payout, a reversal or a query; a failure has no parameters."""
-    told: dict[str, Any] = {
-        "ResultType": 0,
-        "ResultCode": result,
-        "ResultDesc": WORDS[result],
-        "OriginatorConversationID": originator_id,
-        "ConversationID": conversation_id,
-        "TransactionID": receipt,
-        "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": "…"}},
-    }
-    if pairs:
-        told["ResultParameters"] = {
-            "ResultParameter": [
-                {"Key": key} if value is None else {"Key": key, "Value": value}
-                for key, value in pairs.items()
-            ]
-        }
-    return {"Result": told}
-
-
-def _error(status: int, code: str, message: str, body: str = "") -> web.Response:
-    if body:
-        return web.Response(status=status, text=body)
-    said = {"requestId": "1234-567-1", "errorCode": code, "errorMessage": message}
-    return web.json_response(said, status=status)

@@ -60,6 +60,16 @@ class Push:
 
 
 @dataclass
+class Paid:
+    """Money that came to the short code, with a prompt or without."""
+
+    receipt: str
+    amount: int
+    bill_reference: str
+    phone: str
+
+
+@dataclass
 class Payout:
     """A payout as M-Pesa keeps it."""
 

@@ -1,0 +1,119 @@
+"""What the fake Daraja answers and tells, as JSON: the shapes of Safaricom's documentation."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from connectors.mpesa.fake_book import WORDS, Paid, Payout, Push
+
+
+def callback(push: Push, moment: str) -> dict[str, Any]:
+    """How a push ended; only one that was paid has metadata."""
+    told: dict[str, Any] = {
+        "MerchantRequestID": push.merchant_id,
+        "CheckoutRequestID": push.checkout_id,
+        "ResultCode": push.result,
+        "ResultDesc": WORDS[push.result or 0],
+    }
+    if push.result == 0:
+        told["CallbackMetadata"] = {
+            "Item": [
+                {"Name": "Amount", "Value": push.amount},
+                {"Name": "MpesaReceiptNumber", "Value": push.receipt},
+                {"Name": "Balance"},
+                {"Name": "TransactionDate", "Value": int(moment)},
+                {"Name": "PhoneNumber", "Value": int(push.phone)},
+            ]
+        }
+    return {"Body": {"stkCallback": told}}
+
+
+def confirmation(paid: Paid, short_code: str, moment: str) -> dict[str, Any]:
+    """Money that came to a short code; its payer under a mask (version 2)."""
+    return {
+        "TransactionType": "Pay Bill",
+        "TransID": paid.receipt,
+        "TransTime": moment,
+        "TransAmount": f"{paid.amount}.00",
+        "BusinessShortCode": short_code,
+        "BillRefNumber": paid.bill_reference,
+        "InvoiceNumber": "",
+        "OrgAccountBalance": "",
+        "ThirdPartyTransID": "",
+        "MSISDN": f"{paid.phone[:4]} ***** {paid.phone[-3:]}",
+        "FirstName": "A",
+        "MiddleName": "",
+        "LastName": "",
+    }
+
+
+def payout_result(payout: Payout, new_receipt: Callable[[], str]) -> dict[str, Any]:
+    """How a payout ended; a failure has a receipt of its own that paid nobody."""
+    pairs = {
+        "TransactionAmount": payout.amount,
+        "TransactionReceipt": payout.receipt,
+        "ReceiverPartyPublicName": f"{payout.phone} - A B",
+        "B2CRecipientIsRegisteredCustomer": "Y",
+    }
+    return envelope(
+        payout.result,
+        payout.originator_id,
+        payout.conversation_id,
+        payout.receipt or new_receipt(),
+        {} if payout.result else pairs,
+    )
+
+
+def state(payout: Payout) -> dict[str, Any]:
+    """What a status query is told of a payout; one of its members has no value."""
+    return {
+        "DebitPartyName": "600999 - A Shop",
+        "TransactionReason": None,
+        "TransactionStatus": "Completed" if payout.receipt else "Failed",
+        "Amount": payout.amount,
+        "ReceiptNo": payout.receipt,
+    }
+
+
+def envelope(
+    result: int | str, originator_id: str, conversation_id: str, receipt: str, pairs: dict[str, Any]
+) -> dict[str, Any]:
+    """What is told of a payout, a reversal or a query; a failure has no parameters."""
+    told: dict[str, Any] = {
+        "ResultType": 0,
+        "ResultCode": result,
+        "ResultDesc": WORDS[result],
+        "OriginatorConversationID": originator_id,
+        "ConversationID": conversation_id,
+        "TransactionID": receipt,
+        "ReferenceData": {"ReferenceItem": {"Key": "QueueTimeoutURL", "Value": "…"}},
+    }
+    if pairs:
+        told["ResultParameters"] = {
+            "ResultParameter": [
+                {"Key": key} if value is None else {"Key": key, "Value": value}
+                for key, value in pairs.items()
+            ]
+        }
+    return {"Result": told}
+
+
+def accepted(conversation_id: str, originator_id: str) -> web.Response:
+    """A request that is told of later was taken."""
+    return web.json_response(
+        {
+            "ConversationID": conversation_id,
+            "OriginatorConversationID": originator_id,
+            "ResponseCode": "0",
+            "ResponseDescription": "Accept the service request successfully.",
+        }
+    )
+
+
+def error(status: int, code: str, message: str, body: str = "") -> web.Response:
+    """An error envelope, or `body` as it is: what a machine before Daraja says."""
+    if body:
+        return web.Response(status=status, text=body)
+    said = {"requestId": "1234-567-1", "errorCode": code, "errorMessage": message}
+    return web.json_response(said, status=status)
