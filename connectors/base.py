@@ -95,7 +95,7 @@ class Connector(Protocol):
     def operations(self) -> frozenset[str]:
         """What it can do; nothing else is ever asked of it."""
 
-    def key_lifetime_s(self, operation: str) -> float:
+    def key_lifetime_s(self, asked: Asked) -> float:
         """How long the provider treats a repeat with the same key as the same call; 0: never."""
 
     async def perform(self, asked: Asked) -> Result:

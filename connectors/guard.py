@@ -79,7 +79,7 @@ class Guard:
         if operation not in self._connector.operations:
             return UNSUPPORTED
         asked = Asked(operation, key, request, told_at)
-        repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s(operation)
+        repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s(asked)
         error, sent = await self._attempts(
             lambda: self._connector.perform(asked),
             until_s=until_s,

@@ -22,7 +22,7 @@ class Instant:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def key_lifetime_s(self, operation: str) -> float:  # noqa: ARG002
+    def key_lifetime_s(self, asked: Asked) -> float:  # noqa: ARG002
         """A day, whatever it is."""
         return KEY_LIFETIME_S
 

@@ -22,6 +22,7 @@ class Config:
 
     `till` is the number that a customer of a till pays to; empty for a paybill. `certificate` is
     the environment's public certificate (PEM), which the initiator's password is sealed with.
+    Payouts of version 1 bear no id of ours, so that one is never sent again.
     """
 
     base_url: str
@@ -33,6 +34,7 @@ class Config:
     initiator: str = ""
     initiator_password: str = field(repr=False, default="")
     certificate: str = field(repr=False, default="")
+    b2c_version: Literal["v3", "v1"] = "v3"
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Self:
@@ -47,6 +49,9 @@ class Config:
         short_code, till = values.get("short_code", ""), values.get("till", "")
         if not _short_code(short_code):
             raise ValueError("mpesa: short_code is 5 to 7 digits")
+        version = values.get("b2c_version", "v3")
+        if version not in {"v3", "v1"}:
+            raise ValueError("mpesa: b2c_version is v3 or v1")
         if till and not _number(till):
             raise ValueError("mpesa: till is a number")
         return cls(
@@ -59,6 +64,7 @@ class Config:
             initiator=values.get("initiator", ""),
             initiator_password=values.get("initiator_password", ""),
             certificate=values.get("certificate", ""),
+            b2c_version="v1" if version == "v1" else "v3",
         )
 
     @property

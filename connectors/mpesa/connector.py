@@ -1,4 +1,4 @@
-"""M-Pesa: STK pushes collect, B2C pays out, reversals give back. All are told later.
+"""M-Pesa: STK pushes collect, B2C and B2B pay out, reversals give back. All are told later.
 
 An answer only says that a request was taken. How it ended comes to an address of the call's own
 (`told_at` and a kind, see hearing.py), or by a query where M-Pesa has one.
@@ -15,13 +15,13 @@ from connectors.base import Ambiguous, Asked, Connector, Refused, Result, Turned
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.mpesa import translate
-from connectors.mpesa.client import B2C, REVERSAL, STATUS, STK_PUSH, STK_QUERY, Client
+from connectors.mpesa.client import B2B, B2C, REVERSAL, STATUS, STK_PUSH, STK_QUERY, Client
 from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
 from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Unreadable, Wish
-from connectors.mpesa.words import Unfit
+from connectors.mpesa.words import Unfit, business_of
 
 B2C_KEY_LIFETIME_S = 24 * 3600.0
 _FAILURES: Mapping[str, str] = {
@@ -49,9 +49,17 @@ class Mpesa:
         paying = {"payout", "refund"} if config.initiator else set()
         self.operations = frozenset(collecting | paying)
 
-    def key_lifetime_s(self, operation: str) -> float:
-        """Only a payout bears an id of ours; a second push would ring a second time."""
-        return B2C_KEY_LIFETIME_S if operation == "payout" else 0.0
+    def key_lifetime_s(self, asked: Asked) -> float:
+        """Only a payout to a telephone bears an id of ours; a second push would ring once more."""
+        return B2C_KEY_LIFETIME_S if self._bears_our_id(asked) else 0.0
+
+    def _bears_our_id(self, asked: Asked) -> bool:
+        if asked.operation != "payout" or self._config.b2c_version != "v3":
+            return False
+        try:
+            return business_of(_read_wish(asked.request).destination) is None
+        except ValueError:
+            return False  # nothing of it is sent
 
     async def perform(self, asked: Asked) -> Result:
         """Ask for it; what cannot be asked fails here, unsent."""
@@ -72,19 +80,26 @@ class Mpesa:
                 callback_url = f"{asked.told_at}/stk"
                 return STK_PUSH, translate.stk_push(self._config, wish, self._now(), callback_url)
             case "payout":
-                told_at = _told_at(asked, "b2c")
-                sealed = self._credential()
-                return B2C, translate.b2c_payment(self._config, wish, asked.key, sealed, told_at)
+                return self._payout(asked, wish)
             case "refund":
                 told_at = _told_at(asked, "reversal")
                 return REVERSAL, translate.reversal(self._config, wish, self._credential(), told_at)
         raise Unfit("capability_unsupported")
 
+    def _payout(self, asked: Asked, wish: Wish) -> tuple[str, dict[str, Any]]:
+        config, sealed = self._config, self._credential()
+        if business_of(wish.destination) is not None:
+            told_at = _told_at(asked, "b2b")
+            return B2B, translate.b2b_payment(config, wish, sealed, told_at)
+        told_at = _told_at(asked, "b2c")
+        body = translate.b2c_payment(config, wish, asked.key, sealed, told_at)
+        return B2C[config.b2c_version], body
+
     async def query(self, asked: Asked) -> Result:
         """How a push ended; a payout or reversal is asked about here and told of later."""
         if asked.operation == "collect":
             return await self._query_push(asked)
-        handle = asked.handle or (asked.key if asked.operation == "payout" else "")
+        handle = asked.handle or (asked.key if self._bears_our_id(asked) else "")
         if not handle:
             return Result("unknown", detail="no answer named it")
         told_at = _told_at(asked, "status")

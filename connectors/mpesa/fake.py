@@ -110,6 +110,8 @@ class FakeDaraja:
             ("/mpesa/stkpush/v1/processrequest", self._push),
             ("/mpesa/stkpushquery/v1/query", self._query),
             ("/mpesa/b2c/v3/paymentrequest", self._pay_out),
+            ("/mpesa/b2c/v1/paymentrequest", self._pay_out_without_id),
+            ("/mpesa/b2b/v1/paymentrequest", self._pay_business),
             ("/mpesa/reversal/v1/request", self._reverse),
             ("/mpesa/transactionstatus/v1/query", self._status),
             ("/mpesa/c2b/v2/registerurl", self._register),
@@ -302,20 +304,39 @@ class FakeDaraja:
         known = [p for p in self.book.payouts.values() if p.originator_id == originator]
         if known or not originator:
             return bodies.error(500, "500.002.1001", "Duplicate OriginatorConversationID")
-        phone = str(body["PartyB"])
+        return self._paid(body, originator)
+
+    async def _pay_out_without_id(self, body: dict[str, Any]) -> web.Response:
+        """Version 1: whoever asks twice pays twice."""
+        if "OriginatorConversationID" in body:
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid Request")
+        return self._paid(body, f"{self._next()}-{self._seed}-1")
+
+    async def _pay_business(self, body: dict[str, Any]) -> web.Response:
+        """B2B: whoever asks twice pays twice."""
+        wanted = {"BusinessBuyGoods": "2", "BusinessPayBill": "4"}.get(str(body.get("CommandID")))
+        if body.get("RecieverIdentifierType") != wanted or body.get("SenderIdentifierType") != "4":
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid RecieverIdentifierType")
+        if len(body["AccountReference"]) > 13 or (wanted == "4" and not body["AccountReference"]):
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid AccountReference")
+        return self._paid(body, f"{self._next()}-{self._seed}-1")
+
+    def _paid(self, body: dict[str, Any], originator: str) -> web.Response:
+        to = str(body["PartyB"])
         allowed = self._knows(body.get("SecurityCredential", ""))
-        result = RESULTS.get(phone[-2:], 0) if allowed else 2001
+        result = RESULTS.get(to[-2:], 0) if allowed else 2001
         payout = Payout(
             f"AG_{self._next():08d}",
             originator,
-            phone,
+            to,
             int(body["Amount"]),
             body["ResultURL"],
             result,
             "" if result else self._receipt(),
         )
         self.book.payouts[payout.conversation_id] = payout
-        self._tell(payout.result_url, bodies.payout_result(payout, self._receipt))
+        told = bodies.b2b_result if "SenderIdentifierType" in body else bodies.b2c_result
+        self._tell(payout.result_url, told(payout, self._receipt))
         return bodies.accepted(payout.conversation_id, originator)
 
     def _knows(self, credential: str) -> bool:

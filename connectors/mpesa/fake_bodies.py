@@ -48,14 +48,30 @@ def confirmation(paid: Paid, short_code: str, moment: str) -> dict[str, Any]:
     }
 
 
-def payout_result(payout: Payout, new_receipt: Callable[[], str]) -> dict[str, Any]:
-    """How a payout ended; a failure has a receipt of its own that paid nobody."""
+def b2c_result(payout: Payout, new_receipt: Callable[[], str]) -> dict[str, Any]:
+    """How a payout to a telephone ended; a failure has a receipt of its own that paid nobody."""
     pairs = {
         "TransactionAmount": payout.amount,
         "TransactionReceipt": payout.receipt,
-        "ReceiverPartyPublicName": f"{payout.phone} - A B",
+        "ReceiverPartyPublicName": f"{payout.to} - A B",
         "B2CRecipientIsRegisteredCustomer": "Y",
     }
+    return _ended(payout, pairs, new_receipt)
+
+
+def b2b_result(payout: Payout, new_receipt: Callable[[], str]) -> dict[str, Any]:
+    """How a payout to a business ended; a balance comes as text that is no JSON."""
+    pairs = {
+        "DebitAccountBalance": "{Amount={CurrencyCode=KES, MinimumAmount=618683}}",
+        "Amount": f"{payout.amount}.00",
+        "TransCompletedTime": "20260301093055",
+        "ReceiverPartyPublicName": f"{payout.to} - A Shop",
+        "Currency": "KES",
+    }
+    return _ended(payout, pairs, new_receipt)
+
+
+def _ended(payout: Payout, pairs: dict[str, Any], new_receipt: Callable[[], str]) -> dict[str, Any]:
     return envelope(
         payout.result,
         payout.originator_id,

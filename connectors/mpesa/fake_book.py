@@ -75,7 +75,7 @@ class Payout:
 
     conversation_id: str
     originator_id: str
-    phone: str
+    to: str
     amount: int
     result_url: str
     result: int

@@ -14,9 +14,10 @@ from connectors.mpesa.config import Config
 from connectors.mpesa.translate import AsyncResult, Unreadable
 from connectors.mpesa.words import CURRENCY
 
-TIMEOUTS = frozenset({"b2c-timeout", "reversal-timeout", "status-timeout"})
+TIMEOUTS = frozenset({"b2c-timeout", "b2b-timeout", "reversal-timeout", "status-timeout"})
 _ENDS: Mapping[str, Callable[[AsyncResult], Result]] = {
     "b2c-result": translate.payout_result,
+    "b2b-result": translate.payout_result,
     "reversal-result": translate.reversal_result,
     "status-result": translate.status_result,
 }

@@ -24,6 +24,7 @@ from connectors.mpesa.config import Config
 from connectors.mpesa.words import (
     CURRENCY,
     Unfit,
+    business_of,
     moment_of,
     password,
     phone_of,
@@ -33,6 +34,7 @@ from connectors.mpesa.words import (
 from streams.money import Amount, BadAmount, parse_minor, plain
 
 REFERENCE_CHARS, DESCRIPTION_CHARS, REMARKS_CHARS = 12, 13, 100
+BUSINESS_REFERENCE_CHARS = 13
 PAID = "0"
 _TEXT_MAX = 200
 
@@ -140,15 +142,45 @@ def stk_query(config: Config, handle: str, at: datetime) -> dict[str, Any]:
 def b2c_payment(
     config: Config, wish: Wish, key: str, credential: str, told_at: ToldAt
 ) -> dict[str, Any]:
-    """The body of a payout under our own OriginatorConversationID. Raises as `stk_push`."""
+    """The body of a payout to a telephone. Raises as `stk_push`.
+
+    Version 3 bears an OriginatorConversationID, ours; each version has its own spelling of the
+    last member.
+    """
+    latest = config.b2c_version == "v3"
     return {
-        "OriginatorConversationID": key,
+        **({"OriginatorConversationID": key} if latest else {}),
         "InitiatorName": config.initiator,
         "SecurityCredential": credential,
         "CommandID": "BusinessPayment",
         "Amount": _whole(wish),
         "PartyA": int(config.short_code),
         "PartyB": int(phone_of(wish.destination)),
+        "Remarks": (_words(wish.reference, REMARKS_CHARS) or "payout").ljust(2, "."),
+        "QueueTimeOutURL": told_at.timeout_url,
+        "ResultURL": told_at.result_url,
+        "Occassion" if latest else "Occasion": "",
+    }
+
+
+def b2b_payment(config: Config, wish: Wish, credential: str, told_at: ToldAt) -> dict[str, Any]:
+    """The body of a payout to a till or a paybill. Raises as `stk_push`.
+
+    It bears no id of ours. One member is misspelt by M-Pesa, and another in a way of its own.
+    """
+    business = business_of(wish.destination)
+    if business is None:
+        raise Unfit("destination_unfit")
+    return {
+        "Initiator": config.initiator,
+        "SecurityCredential": credential,
+        "CommandID": "BusinessBuyGoods" if business.is_till else "BusinessPayBill",
+        "SenderIdentifierType": "4",
+        "RecieverIdentifierType": "2" if business.is_till else "4",
+        "Amount": _whole(wish),
+        "PartyA": int(config.short_code),
+        "PartyB": int(business.number),
+        "AccountReference": _words(business.account, BUSINESS_REFERENCE_CHARS),
         "Remarks": (_words(wish.reference, REMARKS_CHARS) or "payout").ljust(2, "."),
         "QueueTimeOutURL": told_at.timeout_url,
         "ResultURL": told_at.result_url,
@@ -335,7 +367,8 @@ def payout_result(told: AsyncResult) -> Result:
     receipt = told.parameters.get("TransactionReceipt") or told.receipt
     if not receipt:
         return Result("pending", detail="success without a receipt")
-    minor = _minor(told.parameters.get("TransactionAmount"))
+    amount = told.parameters.get("TransactionAmount") or told.parameters.get("Amount")
+    minor = _minor(amount)
     asset = CURRENCY if minor is not None else ""
     return Result("succeeded", receipt, minor, asset, detail=told.detail)
 

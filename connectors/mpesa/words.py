@@ -7,6 +7,7 @@ Pure. Sources: Daraja documentation ("M-Pesa Express", "B2C"), Communications Au
 import base64
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
 
 EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, without daylight saving; never the machine's own zone."""
@@ -16,6 +17,7 @@ LEAST_SHILLINGS, MOST_SHILLINGS = 1, 250_000
 _MINOR = 100
 _phone = re.compile(r"254[17][0-9]{8}").fullmatch
 _separators = re.compile(r"[\s()-]")
+_business = re.compile(r"till:([0-9]{5,12})|paybill:([0-9]{5,7})/([A-Za-z0-9 ._-]{1,13})").fullmatch
 _moment = re.compile(r"[0-9]{14}").fullmatch
 
 
@@ -61,6 +63,27 @@ def phone_of(text: str) -> str:
     if not (digits.isascii() and _phone(digits)):
         raise Unfit("phone_unfit")
     return digits
+
+
+class Business(NamedTuple):
+    """A till or a paybill that is paid; `account` is what a paybill knows its customers by."""
+
+    is_till: bool
+    number: str
+    account: str = ""
+
+
+def business_of(destination: str) -> Business | None:
+    """The business of `till:NUMBER` or `paybill:NUMBER/ACCOUNT`; None for a telephone.
+
+    Raises `Unfit` for a till or paybill that is none.
+    """
+    if not destination.startswith(("till:", "paybill:")):
+        return None
+    read = _business(destination)
+    if read is None:
+        raise Unfit("destination_unfit")
+    return Business(True, read[1]) if read[1] else Business(False, read[2], read[3])
 
 
 def shillings(minor: int) -> int:

@@ -44,9 +44,9 @@ class PayPal:
     def __init__(self, client: Client, hearing: Hearing) -> None:
         self._client, self._hearing = client, hearing
 
-    def key_lifetime_s(self, operation: str) -> float:
+    def key_lifetime_s(self, asked: Asked) -> float:
         """How long PayPal knows a request id, or a batch's own id."""
-        return _LIFETIMES_S[operation]
+        return _LIFETIMES_S[asked.operation]
 
     async def perform(self, asked: Asked) -> Result:
         """Ask for it; what cannot be asked fails here, unsent."""

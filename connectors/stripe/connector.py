@@ -33,7 +33,7 @@ class Stripe:
     def __init__(self, client: Client, config: Config) -> None:
         self._client, self._config = client, config
 
-    def key_lifetime_s(self, operation: str) -> float:  # noqa: ARG002
+    def key_lifetime_s(self, asked: Asked) -> float:  # noqa: ARG002
         """A day, whatever it is."""
         return KEY_LIFETIME_S
 

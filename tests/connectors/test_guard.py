@@ -20,7 +20,7 @@ class Scripted:
         self._key_lifetime_s = key_lifetime_s
         self.calls: list[tuple[str, str]] = []
 
-    def key_lifetime_s(self, _operation):
+    def key_lifetime_s(self, _asked):
         return self._key_lifetime_s
 
     async def perform(self, asked):

@@ -259,7 +259,7 @@ class TestPayingOut:
         told_at = ToldAt(receiver.url, receiver.url)
         wish = Wish("500", destination=phone, reference="earnings")
         body = translate.b2c_payment(config, wish, key, credential, told_at)
-        return await client.post(daraja.B2C, body)
+        return await client.post(daraja.B2C["v3"], body)
 
     async def test_is_told_under_our_id(self, client, config, receiver, fake):
         answer = await self.pay(client, config, receiver)

@@ -193,14 +193,14 @@ class TestPayingOut(Paying):
             effects=effects,
             minor=MINOR.__getitem__,
             stop=fake.stop,
-            arrange=arranging(fake, daraja.B2C),
+            arrange=arranging(fake, daraja.B2C["v3"]),
             settle=ended_by(
                 fake,
                 told,
                 "b2c-result",
                 lambda body: translate.payout_result(translate.async_result(body)),
             ),
-            refuse=lambda: fake.faults[daraja.B2C].append(Fault(403)),
+            refuse=lambda: fake.faults[daraja.B2C["v3"]].append(Fault(403)),
             told_at=told.url,
         )
 
@@ -237,6 +237,84 @@ class TestPayingOut(Paying):
         harness.connector = build(session, wrong)
         result = await harness.settled("succeeds", performed=await harness.perform("succeeds"))
         assert (result.outcome, result.failure) == ("failed", "not_configured")
+
+
+class OfOnce(ConnectorContract):
+    """What holds for payouts that bear no id of ours: they are never sent again."""
+
+    async def test_without_an_answer_they_are_not_sent_again(self, harness, fake):
+        guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
+        harness.arrange("breaks")
+        asked = harness.asked("breaks")
+        result = await guard.perform("payout", "key-1", asked.request, told_at=asked.told_at)
+        assert (result.outcome, len(fake.book.payouts)) == ("unknown", 1)
+        assert (await guard.query("payout", "key-1", asked.request)).outcome == "unknown"
+
+
+class TestPayingBusinesses(OfOnce):
+    @pytest_asyncio.fixture(params=["till:70011{}", "paybill:8888{}/ACC 1"])
+    async def harness(self, fake, session, told, request):
+        def request_of(kind: str) -> bytes:
+            to = request.param.format("01" if kind == "declined" else "80")
+            amount = f"{MINOR[kind] // 100}.00"
+            return msgspec.json.encode({"amount": amount, "currency": "KES", "destination": to})
+
+        yield Harness(
+            connector=build(session, fake.configuration),
+            operation="payout",
+            request=request_of,
+            effects=lambda key: paid(fake, key),
+            minor=MINOR.__getitem__,
+            stop=fake.stop,
+            arrange=arranging(fake, daraja.B2B),
+            settle=ended_by(
+                fake,
+                told,
+                "b2b-result",
+                lambda body: translate.payout_result(translate.async_result(body)),
+            ),
+            told_at=told.url,
+        )
+
+    @pytest.mark.parametrize("to", ["till:1", "paybill:888880", "paybill:888880/", "till:x0011"])
+    async def test_to_none_that_can_be_read_are_refused_by_name(self, harness, fake, to):
+        request = msgspec.json.encode({"amount": "10", "currency": "KES", "destination": to})
+        result = await harness.connector.perform(
+            replace(harness.asked("succeeds"), request=request)
+        )
+        assert (result.outcome, result.failure) == ("failed", "destination_unfit")
+        assert fake.requests == []
+
+
+class TestPayingOutByVersionOne(OfOnce):
+    @pytest_asyncio.fixture
+    async def harness(self, fake, session, told):
+        def request(kind: str) -> bytes:
+            phone = WITHOUT_MONEY if kind == "declined" else PAYER
+            amount = f"{MINOR[kind] // 100}.00"
+            return msgspec.json.encode({"amount": amount, "currency": "KES", "destination": phone})
+
+        yield Harness(
+            connector=build(session, {**fake.configuration, "b2c_version": "v1"}),
+            operation="payout",
+            request=request,
+            effects=lambda key: paid(fake, key),
+            minor=MINOR.__getitem__,
+            stop=fake.stop,
+            arrange=arranging(fake, daraja.B2C["v1"]),
+            settle=ended_by(
+                fake,
+                told,
+                "b2c-result",
+                lambda body: translate.payout_result(translate.async_result(body)),
+            ),
+            told_at=told.url,
+        )
+
+
+def paid(fake: FakeDaraja, key: str) -> int:
+    """How many payouts of a call were paid, by the address where it was to be told of them."""
+    return sum(1 for p in fake.book.payouts.values() if p.receipt and f"/{key}/" in p.result_url)
 
 
 class TestGivingBack(ConnectorContract):
