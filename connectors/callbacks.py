@@ -1,13 +1,15 @@
-"""What a provider tells us by itself: how a call stands, or money that nobody asked for. Pure.
+"""What a provider tells us by itself: how a call stands, money that nobody asked for, disputes.
 
-Whoever hears it decides nothing: a report is matched with its call, a deposit with its invoice,
-where the money is decided (agents). What is not believed leaves no trace but a line in the log.
+Pure. Whoever hears it decides nothing: a report is matched with its call, a deposit with its
+invoice, where the money is decided (agents). What is not believed leaves no trace but a line in the
+log.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from connectors.base import Result
 
@@ -72,4 +74,22 @@ class Deposit:
     paid_at: datetime | None
 
 
-Heard = Report | Deposit
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A payer's bank takes money back until it is decided whose it is.
+
+    `reference` is the payment's, as its success named it; `fee_minor` is the provider's own, so far
+    as it was told. `unclear` is an end that nobody here knows: people have to look.
+    """
+
+    event_id: str
+    dispute_id: str
+    reference: str
+    state: Literal["opened", "won", "lost", "unclear"]
+    amount_minor: int
+    asset: str
+    fee_minor: int = 0
+    reason: str = ""
+
+
+Heard = Report | Deposit | Disputed

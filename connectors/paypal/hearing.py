@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
 from connectors.base import Ambiguous
-from connectors.callbacks import Callback, NotBelieved, Report
+from connectors.callbacks import Callback, Disputed, NotBelieved, Report
 from connectors.http import exchange, is_near
 from connectors.paypal import translate
 from connectors.paypal.config import Config
@@ -32,7 +32,7 @@ class Hearing:
         self._session, self._config = session, config
         self._certificates: dict[str, bytes] = {}
 
-    async def heard(self, callback: Callback) -> Report | None:
+    async def heard(self, callback: Callback) -> Report | Disputed | None:
         """What one event says; None for one about nothing of ours.
 
         Raises `NotBelieved`, and a `CallError` while the certificate cannot be had. An order
@@ -43,8 +43,11 @@ class Hearing:
             certificates = await self._certificate(sent)
             age = age_of(sent, callback.body, certificates, self._trust(), callback.at)
             told = translate.event_of(callback.body)
+            dispute = translate.dispute_of(callback.body)
         except (BadSignature, Unreadable) as error:
             raise NotBelieved(str(error)) from None
+        if dispute is not None:
+            return dispute
         if told.kind == "other" or not told.call_id:
             return None
         return _report(told, old=age == "old")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
+from connectors.callbacks import Disputed
 from connectors.paypal.amounts import Unfit, minor_of, value_of
 from streams.money import Amount, exponent_of, parse_minor, plain
 
@@ -35,6 +36,12 @@ _ITEMS: Mapping[str, Outcome] = {
     "REFUNDED": "failed",
     "REVERSED": "failed",
     "CANCELED": "failed",
+}
+_OUTCOMES: Mapping[str, Literal["won", "lost"]] = {
+    "RESOLVED_BUYER_FAVOUR": "lost",
+    "RESOLVED_SELLER_FAVOUR": "won",
+    "RESOLVED_WITH_PAYOUT": "won",
+    "CANCELED_BY_BUYER": "won",
 }
 _KINDS: Mapping[str, Kind] = {
     "checkout-order": "order",
@@ -283,6 +290,40 @@ def event_of(body: bytes) -> Told:
         _call_id(kind, about),
         result,
     )
+
+
+def dispute_of(body: bytes) -> Disputed | None:
+    """The dispute that an event is about; None for other events, and for inquiries between payer
+    and seller. Raises `Unreadable` for one whose payment or amount cannot be read.
+    """
+    said = _object(body)
+    about = said.get("resource")
+    if _text(said, "resource_type") != "dispute" or not isinstance(about, Mapping):
+        return None
+    ended = _text(said, "event_type") == "CUSTOMER.DISPUTE.RESOLVED"
+    if _text(about, "dispute_life_cycle_stage") == "INQUIRY":
+        return None
+    minor, asset = _priced(about.get("dispute_amount"))
+    reference = _disputed_capture(about)
+    if minor is None or not reference or not _text(about, "dispute_id"):
+        raise Unreadable("a dispute of no payment or amount")
+    outcome = about.get("dispute_outcome")
+    code = _text(outcome, "outcome_code") if isinstance(outcome, Mapping) else ""
+    return Disputed(
+        _text(said, "id"),
+        _text(about, "dispute_id"),
+        reference,
+        _OUTCOMES.get(code, "unclear") if ended else "opened",
+        minor,
+        asset,
+        reason=_text(about, "reason"),
+    )
+
+
+def _disputed_capture(dispute: Mapping[str, Any]) -> str:
+    listed = dispute.get("disputed_transactions")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return _text(first, "seller_transaction_id") if isinstance(first, Mapping) else ""
 
 
 def _call_id(kind: Kind, about: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
+from connectors.callbacks import Disputed
 from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
 from streams.money import exponent_of, parse_minor, plain
 
@@ -31,6 +32,7 @@ _AMOUNTS: Mapping[str, str] = {
     "capture": "amount_received",
 }
 _ABOUT: Mapping[Kind, str] = {"payment_intent": "collect", "refund": "refund", "payout": "payout"}
+_ENDS: Mapping[str, Literal["won", "lost"]] = {"won": "won", "lost": "lost"}
 _OF_EVENTS: Mapping[str, Kind] = {
     "payment_intent": "payment_intent",
     "refund": "refund",
@@ -208,6 +210,46 @@ def event_of(body: bytes) -> Told:
         _text(metadata, "call_id") if isinstance(metadata, Mapping) else "",
         _result(about, _ABOUT[kind]) if kind in _ABOUT else Result("pending"),
     )
+
+
+def dispute_of(body: bytes) -> Disputed | None:
+    """The dispute that an event is about; None for other events, and for inquiries: those hold no
+    money. Raises `Unreadable` for one whose payment or amount cannot be read.
+    """
+    said = _object(body)
+    data = said.get("data")
+    about = data.get("object") if isinstance(data, Mapping) else None
+    if not isinstance(about, Mapping) or about.get("object") != "dispute":
+        return None
+    status = _text(about, "status")
+    if status.startswith("warning_"):
+        return None
+    asset = _text(about, "currency").upper()
+    minor, _ = _amount(about, "amount")
+    reference = _text(about, "payment_intent")
+    if minor is None or not reference or not _text(about, "id"):
+        raise Unreadable("a dispute of no payment or amount")
+    ended = _text(said, "type") == "charge.dispute.closed"
+    return Disputed(
+        _text(said, "id"),
+        _text(about, "id"),
+        reference,
+        _ENDS.get(status, "unclear") if ended else "opened",
+        minor,
+        asset,
+        _fees(about, asset),
+        _text(about, "reason"),
+    )
+
+
+def _fees(dispute: Mapping[str, Any], asset: str) -> int:
+    """Fees that Stripe took for a dispute, where they are in its own currency."""
+    listed = dispute.get("balance_transactions")
+    found = 0
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, Mapping) and _text(each, "currency").upper() == asset:
+            found += _amount(each, "fee")[0] or 0
+    return max(found, 0)
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

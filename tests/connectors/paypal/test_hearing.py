@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from connectors.base import Ambiguous, NotSent
-from connectors.callbacks import Callback, NotBelieved
+from connectors.callbacks import Callback, Disputed, NotBelieved
 from connectors.http import open_session
 from connectors.paypal.connector import build
 from connectors.paypal.fake import FakePayPal
@@ -55,12 +55,57 @@ class TestHeard:
 
     async def test_one_about_nothing_of_ours_is_of_no_concern(self, connector, fake):
         assert await connector.hear(callback(fake, {**CAPTURE, "custom_id": ""})) is None
-        assert await connector.hear(callback(fake, {"id": "PP-D-1"}, kind="dispute")) is None
+        assert await connector.hear(callback(fake, {"id": "SALE-1"}, kind="sale")) is None
 
     async def test_a_certificate_is_fetched_once(self, connector, fake):
         for _ in range(3):
             await connector.hear(callback(fake))
         assert fake.certificates_given == 1
+
+
+class TestDisputes:
+    DISPUTE = {
+        "dispute_id": "PP-D-1",
+        "disputed_transactions": [{"seller_transaction_id": "3C1"}],
+        "reason": "UNAUTHORISED",
+        "status": "OPEN",
+        "dispute_amount": {"currency_code": "USD", "value": "3.00"},
+        "dispute_life_cycle_stage": "CHARGEBACK",
+    }
+
+    def dispute(self, fake, event_type="CUSTOMER.DISPUTE.CREATED", **more) -> Callback:
+        body, signed = fake.event(event_type, "dispute", self.DISPUTE | more)
+        said = {name.lower(): value for name, value in signed.items()}
+        return Callback("webhook", said, body, datetime.now(UTC))
+
+    async def test_that_are_opened_name_payment_and_amount(self, connector, fake):
+        heard = await connector.hear(self.dispute(fake))
+        assert isinstance(heard, Disputed)
+        assert (heard.dispute_id, heard.reference, heard.state) == ("PP-D-1", "3C1", "opened")
+        assert (heard.amount_minor, heard.asset, heard.reason) == (300, "USD", "UNAUTHORISED")
+
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("RESOLVED_BUYER_FAVOUR", "lost"),
+            ("RESOLVED_SELLER_FAVOUR", "won"),
+            ("CANCELED_BY_BUYER", "won"),
+            ("NONE", "unclear"),
+        ],
+    )
+    async def test_that_are_resolved_say_how(self, connector, fake, code, state):
+        outcome = {"dispute_outcome": {"outcome_code": code}}
+        heard = await connector.hear(self.dispute(fake, "CUSTOMER.DISPUTE.RESOLVED", **outcome))
+        assert heard.state == state
+
+    async def test_that_are_inquiries_hold_no_money(self, connector, fake):
+        inquiry = self.dispute(fake, dispute_life_cycle_stage="INQUIRY")
+        assert await connector.hear(inquiry) is None
+
+    @pytest.mark.parametrize("member", ["dispute_amount", "disputed_transactions", "dispute_id"])
+    async def test_of_nothing_that_can_be_read_are_not_believed(self, connector, fake, member):
+        with pytest.raises(NotBelieved, match="dispute"):
+            await connector.hear(self.dispute(fake, **{member: None}))
 
 
 class TestNotBelieved:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.callbacks import Callback, NotBelieved
+from connectors.callbacks import Callback, Disputed, NotBelieved
 from connectors.stripe.config import Config
 from connectors.stripe.fake import FakeStripe
 from connectors.stripe.hearing import heard
@@ -62,6 +62,47 @@ class TestHeard:
     )
     def test_one_about_nothing_of_ours_is_of_no_concern(self, fake, config, about):
         assert heard(config, callback(fake, about)) is None
+
+
+class TestDisputes:
+    DISPUTE = {
+        "id": "du_1",
+        "object": "dispute",
+        "amount": 150_000,
+        "currency": "kes",
+        "charge": "ch_1",
+        "payment_intent": "pi_1",
+        "reason": "fraudulent",
+        "status": "needs_response",
+        "balance_transactions": [
+            {"amount": -150_000, "currency": "kes", "fee": 150_00},
+            {"amount": 0, "currency": "usd", "fee": 7},
+        ],
+    }
+
+    def dispute(self, fake, config, kind="charge.dispute.created", **more):
+        return heard(config, callback(fake, self.DISPUTE | more, kind=kind))
+
+    def test_that_are_opened_name_payment_amount_and_fee(self, fake, config):
+        assert self.dispute(fake, config) == Disputed(
+            "evt_000001", "du_1", "pi_1", "opened", 150_000, "KES", 15_000, "fraudulent"
+        )
+
+    @pytest.mark.parametrize(
+        ("status", "state"), [("won", "won"), ("lost", "lost"), ("new", "unclear")]
+    )
+    def test_that_are_closed_say_how(self, fake, config, status, state):
+        kind = "charge.dispute.closed"
+        assert self.dispute(fake, config, kind, status=status).state == state
+
+    @pytest.mark.parametrize("status", ["warning_needs_response", "warning_closed"])
+    def test_that_are_inquiries_hold_no_money(self, fake, config, status):
+        assert self.dispute(fake, config, status=status) is None
+
+    @pytest.mark.parametrize("member", ["amount", "payment_intent", "id"])
+    def test_of_nothing_that_can_be_read_are_not_believed(self, fake, config, member):
+        with pytest.raises(NotBelieved, match="dispute"):
+            self.dispute(fake, config, **{member: None})
 
 
 class TestNotBelieved:
