@@ -59,7 +59,8 @@ class Wish(msgspec.Struct, frozen=True):
 class Told(msgspec.Struct, frozen=True):
     """An event of a webhook: its id, what it is about, and how that stands.
 
-    An intent is judged as one that collects: of what was only held it is pending.
+    An intent is judged as one that collects; of one that holds first it is pending, because what a
+    status says of it depends on the call that it is about.
     """
 
     event_id: str
@@ -208,8 +209,15 @@ def event_of(body: bytes) -> Told:
         kind,
         _text(about, "id"),
         _text(metadata, "call_id") if isinstance(metadata, Mapping) else "",
-        _result(about, _ABOUT[kind]) if kind in _ABOUT else Result("pending"),
+        _told(about, kind),
     )
+
+
+def _told(about: Mapping[str, Any], kind: Kind) -> Result:
+    """How the object of an event stands; of what is held first its status says too little."""
+    if kind not in _ABOUT or about.get("capture_method") == "manual":
+        return Result("pending", detail=_text(about, "status"))
+    return _result(about, _ABOUT[kind])
 
 
 def dispute_of(body: bytes) -> Disputed | None:

@@ -56,6 +56,12 @@ class TestHeard:
         report = heard(config, callback(fake, {**INTENT, "status": "requires_capture"}))
         assert (report.result.outcome, report.ask) == ("pending", "pending")
 
+    @pytest.mark.parametrize("status", ["requires_capture", "succeeded", "canceled"])
+    def test_one_about_what_is_held_first_is_a_reason_to_ask(self, fake, config, status):
+        held = {**INTENT, "status": status, "capture_method": "manual"}
+        report = heard(config, callback(fake, held))
+        assert (report.result.outcome, report.ask) == ("pending", "pending")
+
     @pytest.mark.parametrize(
         "about",
         [{**INTENT, "metadata": {}}, {"id": "cus_1", "object": "customer"}],
