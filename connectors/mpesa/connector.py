@@ -20,8 +20,9 @@ from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
 from connectors.mpesa.hearing import heard
-from connectors.mpesa.translate import ToldAt, Unreadable, Wish
+from connectors.mpesa.translate import ToldAt, Wish
 from connectors.mpesa.words import Unfit, business_of
+from connectors.reading import Unreadable
 
 B2C_KEY_LIFETIME_S = 24 * 3600.0
 _FAILURES: Mapping[str, str] = {

@@ -11,8 +11,9 @@ from connectors.base import Result
 from connectors.callbacks import Callback, Deposit, Heard, NotBelieved, Report
 from connectors.mpesa import translate
 from connectors.mpesa.config import Config
-from connectors.mpesa.translate import AsyncResult, Unreadable
+from connectors.mpesa.translate import AsyncResult
 from connectors.mpesa.words import CURRENCY
+from connectors.reading import Unreadable
 
 TIMEOUTS = frozenset({"b2c-timeout", "b2b-timeout", "reversal-timeout", "status-timeout"})
 _ENDS: Mapping[str, Callable[[AsyncResult], Result]] = {

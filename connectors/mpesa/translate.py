@@ -31,16 +31,13 @@ from connectors.mpesa.words import (
     shillings,
     timestamp,
 )
-from streams.money import Amount, BadAmount, parse_minor, plain
+from connectors.reading import Unreadable, object_of
+from streams.money import Amount, BadAmount, parse_minor
 
 REFERENCE_CHARS, DESCRIPTION_CHARS, REMARKS_CHARS = 12, 13, 100
 BUSINESS_REFERENCE_CHARS = 13
 PAID = "0"
 _TEXT_MAX = 200
-
-
-class Unreadable(ValueError):
-    """Bytes that are nothing M-Pesa sends."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -243,7 +240,7 @@ def ack_of(body: bytes) -> Ack:
 
     Code 0 says that it was taken and nothing more. Both spellings of a misspelt member are read.
     """
-    said = _object(body)
+    said = object_of(body)
     code = _text(said, "ResponseCode")
     handle = next(
         (
@@ -266,7 +263,7 @@ def ack_of(body: bytes) -> Ack:
 def error_of(body: bytes) -> tuple[str, str]:
     """(errorCode, errorMessage) of an error envelope; empty where there is none."""
     try:
-        said = _object(body)
+        said = object_of(body)
     except Unreadable:
         return "", ""
     return _text(said, "errorCode"), _text(said, "errorMessage")
@@ -277,7 +274,7 @@ def query_result(body: bytes) -> Result:
 
     Raises `Unreadable`.
     """
-    said = _object(body)
+    said = object_of(body)
     code = _text(said, "ResultCode")
     if not code or code == PENDING:
         return Result("pending", detail=_text(said, "ResultDesc"))
@@ -296,7 +293,7 @@ def failed(meaning: Meaning, code: str, detail: str) -> Result:
 
 def stk_callback(body: bytes) -> StkResult:
     """How an STK push ended. Raises `Unreadable`."""
-    told = _member(_member(_object(body), "Body"), "stkCallback")
+    told = _member(_member(object_of(body), "Body"), "stkCallback")
     handle, code = _text(told, "CheckoutRequestID"), _text(told, "ResultCode")
     if not handle or not code:
         raise Unreadable("no CheckoutRequestID or ResultCode")
@@ -328,7 +325,7 @@ def result_of(told: StkResult) -> Result:
 
 def c2b_confirmation(body: bytes) -> Confirmation:
     """Money that came. Raises `Unreadable` for what names no receipt, short code or amount."""
-    said = _object(body)
+    said = object_of(body)
     receipt, short_code = _text(said, "TransID"), _text(said, "BusinessShortCode")
     minor = _minor(said.get("TransAmount"))
     if not receipt or not short_code or minor is None or minor <= 0:
@@ -345,7 +342,7 @@ def c2b_confirmation(body: bytes) -> Confirmation:
 
 def async_result(body: bytes) -> AsyncResult:
     """How a payout, reversal or query ended. Raises `Unreadable`."""
-    told = _member(_object(body), "Result")
+    told = _member(object_of(body), "Result")
     code = _text(told, "ResultCode")
     if not code:
         raise Unreadable("no ResultCode")
@@ -403,16 +400,6 @@ def status_result(told: AsyncResult) -> Result:
 
 
 # -- reading --------------------------------------------------------------------------------------
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        said = plain(body)
-    except ValueError as error:
-        raise Unreadable("not JSON") from error
-    if not isinstance(said, Mapping):
-        raise Unreadable("no object")
-    return said
 
 
 def _member(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -19,7 +19,8 @@ from connectors.paypal.amounts import Unfit
 from connectors.paypal.client import CAPTURES, ORDERS, PAYOUTS, REFUNDS, Client, action
 from connectors.paypal.config import Config
 from connectors.paypal.hearing import Hearing
-from connectors.paypal.translate import Unreadable, Wish
+from connectors.paypal.translate import Wish
+from connectors.reading import Unreadable
 
 ORDER_KEY_LIFETIME_S = 6 * 3600.0
 PAYMENT_KEY_LIFETIME_S = 45 * 24 * 3600.0

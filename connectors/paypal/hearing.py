@@ -20,7 +20,8 @@ from connectors.http import exchange, is_near
 from connectors.paypal import translate
 from connectors.paypal.config import Config
 from connectors.paypal.signature import BadSignature, Transmission, Trust, age_of, transmission_of
-from connectors.paypal.translate import Told, Unreadable
+from connectors.paypal.translate import Told
+from connectors.reading import Unreadable
 
 CERTIFICATES_KEPT = 16
 

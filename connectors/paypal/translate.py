@@ -12,7 +12,8 @@ import msgspec
 from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.callbacks import Disputed
 from connectors.paypal.amounts import Unfit, minor_of, value_of
-from streams.money import Amount, exponent_of, parse_minor, plain
+from connectors.reading import Unreadable, object_of
+from streams.money import Amount, exponent_of, parse_minor
 
 Kind = Literal["order", "capture", "refund", "payout_item", "other"]
 _CHARS_MAX = 200
@@ -49,10 +50,6 @@ _KINDS: Mapping[str, Kind] = {
     "refund": "refund",
     "payouts_item": "payout_item",
 }
-
-
-class Unreadable(ValueError):
-    """Bytes that are nothing PayPal sends."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -127,7 +124,7 @@ def money(wish: Wish) -> dict[str, str]:
 
 def order_result(body: bytes) -> Result:
     """How an order's money stands: by its captures alone. Raises `Unreadable`."""
-    said = _object(body)
+    said = object_of(body)
     results = [_result("capture", capture) for capture in _payments(said, "captures")]
     for outcome in ("succeeded", "failed"):
         found = next((result for result in results if result.outcome == outcome), None)
@@ -145,7 +142,7 @@ def order_result(body: bytes) -> Result:
 
 def is_approved(body: bytes) -> bool:
     """Whether an order waits for its capture. Raises `Unreadable`."""
-    return _text(_object(body), "status") == "APPROVED"
+    return _text(object_of(body), "status") == "APPROVED"
 
 
 def _link(said: Mapping[str, Any], rel: str) -> str:
@@ -166,7 +163,7 @@ def _payments(said: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]
 
 def refund_result(body: bytes) -> Result:
     """How a refund stands. Raises `Unreadable`."""
-    return _result("refund", _object(body))
+    return _result("refund", object_of(body))
 
 
 def refund_in_order(body: bytes, call_id: str) -> Result:
@@ -174,7 +171,7 @@ def refund_in_order(body: bytes, call_id: str) -> Result:
 
     Unknown with `NOT_FOUND` if none does.
     """
-    for refund in _payments(_object(body), "refunds"):
+    for refund in _payments(object_of(body), "refunds"):
         if refund.get("custom_id") == call_id:
             return _result("refund", refund)
     return Result("unknown", detail=NOT_FOUND)
@@ -182,7 +179,7 @@ def refund_in_order(body: bytes, call_id: str) -> Result:
 
 def order_of_capture(body: bytes) -> str:
     """The order that a capture belongs to; empty if it names none. Raises `Unreadable`."""
-    extra = _object(body).get("supplementary_data")
+    extra = object_of(body).get("supplementary_data")
     related = extra.get("related_ids") if isinstance(extra, Mapping) else None
     return _text(related, "order_id") if isinstance(related, Mapping) else ""
 
@@ -192,7 +189,7 @@ def batch_of(body: bytes) -> str:
 
     Raises `Unreadable`.
     """
-    said = _object(body)
+    said = object_of(body)
     header = said.get("batch_header")
     if isinstance(header, Mapping):
         return _text(header, "payout_batch_id")
@@ -201,7 +198,7 @@ def batch_of(body: bytes) -> str:
 
 def batch_result(body: bytes) -> Result:
     """How the one item of a batch stands. Raises `Unreadable`."""
-    said = _object(body)
+    said = object_of(body)
     header, items = said.get("batch_header"), said.get("items")
     batch_id = _text(header, "payout_batch_id") if isinstance(header, Mapping) else ""
     first = items[0] if isinstance(items, list) and items else None
@@ -218,7 +215,7 @@ def _waiting(batch_id: str, detail: str = "") -> Result:
 
 def item_result(body: bytes) -> Result:
     """How an item of a payout stands; the batch's own status says nothing of it."""
-    return _result("payout_item", _object(body))
+    return _result("payout_item", object_of(body))
 
 
 def _result(kind: Kind, said: Mapping[str, Any]) -> Result:
@@ -263,7 +260,7 @@ def _reason(said: Mapping[str, Any]) -> str:
 def issues_of(body: bytes) -> tuple[str, ...]:
     """The issues of an error, its own name first; none for what is no error."""
     try:
-        said = _object(body)
+        said = object_of(body)
     except Unreadable:
         return ()
     listed = said.get("details")
@@ -274,7 +271,7 @@ def issues_of(body: bytes) -> tuple[str, ...]:
 
 def event_of(body: bytes) -> Told:
     """An event of a webhook. Raises `Unreadable`."""
-    said = _object(body)
+    said = object_of(body)
     about = said.get("resource")
     event_id, event_type = _text(said, "id"), _text(said, "event_type")
     if not event_id or not event_type or not isinstance(about, Mapping):
@@ -296,7 +293,7 @@ def dispute_of(body: bytes) -> Disputed | None:
     """The dispute that an event is about; None for other events, and for inquiries between payer
     and seller. Raises `Unreadable` for one whose payment or amount cannot be read.
     """
-    said = _object(body)
+    said = object_of(body)
     about = said.get("resource")
     if _text(said, "resource_type") != "dispute" or not isinstance(about, Mapping):
         return None
@@ -335,16 +332,6 @@ def _call_id(kind: Kind, about: Mapping[str, Any]) -> str:
         first = units[0] if isinstance(units, list) and units else None
         return _text(first, "custom_id") if isinstance(first, Mapping) else ""
     return _text(about, "custom_id")
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        said = plain(body)
-    except ValueError as error:
-        raise Unreadable("not JSON") from error
-    if not isinstance(said, Mapping):
-        raise Unreadable("no object")
-    return said
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:

@@ -12,12 +12,13 @@ import msgspec
 from connectors.base import NOT_FOUND, Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
+from connectors.reading import Unreadable
 from connectors.stripe import translate
 from connectors.stripe.amounts import Unfit
 from connectors.stripe.client import INTENTS, KEY_LIFETIME_S, PAYOUTS, REFUNDS, Client, action
 from connectors.stripe.config import Config
 from connectors.stripe.hearing import heard
-from connectors.stripe.translate import Unreadable, Wish
+from connectors.stripe.translate import Wish
 
 _NOT_CONFIGURED = frozenset({401, 403})
 _PATHS: Mapping[str, str] = {"refund": REFUNDS, "payout": PAYOUTS}

@@ -1,10 +1,10 @@
 """What Stripe tells in its webhooks: signed events about objects that bear our call's id. Pure."""
 
 from connectors.callbacks import Callback, Disputed, NotBelieved, Report
+from connectors.reading import Unreadable
 from connectors.stripe import translate
 from connectors.stripe.config import Config
 from connectors.stripe.signature import BadSignature, age_of
-from connectors.stripe.translate import Unreadable
 
 HEADER = "stripe-signature"
 

@@ -11,8 +11,9 @@ import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.callbacks import Disputed
+from connectors.reading import Unreadable, object_of
 from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
-from streams.money import exponent_of, parse_minor, plain
+from streams.money import exponent_of, parse_minor
 
 Kind = Literal["payment_intent", "refund", "payout", "charge", "dispute", "other"]
 _DETAIL_CHARS = 200
@@ -38,10 +39,6 @@ _OF_EVENTS: Mapping[str, Kind] = {
     "refund": "refund",
     "payout": "payout",
 }
-
-
-class Unreadable(ValueError):
-    """Bytes that are nothing Stripe sends."""
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -122,7 +119,7 @@ def sent(wish: Wish, *, payout: bool = False) -> int:
 
 def result_of(body: bytes, operation: str) -> Result:
     """What an object says of the operation that it is about. Raises `Unreadable`."""
-    return _result(_object(body), operation)
+    return _result(object_of(body), operation)
 
 
 def found_in(body: bytes, call_id: str, operation: str) -> Result:
@@ -130,7 +127,7 @@ def found_in(body: bytes, call_id: str, operation: str) -> Result:
 
     Unknown with `NOT_FOUND` if none does.
     """
-    listed = _object(body).get("data")
+    listed = object_of(body).get("data")
     for each in listed if isinstance(listed, list) else []:
         metadata = each.get("metadata") if isinstance(each, Mapping) else None
         if isinstance(metadata, Mapping) and metadata.get("call_id") == call_id:
@@ -181,7 +178,7 @@ def _failure(said: Mapping[str, Any]) -> tuple[str, str]:
 def error_of(body: bytes) -> tuple[str, str, str]:
     """(type, code, message) of an error; empty where there is none."""
     try:
-        error = _object(body).get("error")
+        error = object_of(body).get("error")
     except Unreadable:
         return "", "", ""
     if not isinstance(error, Mapping):
@@ -192,7 +189,7 @@ def error_of(body: bytes) -> tuple[str, str, str]:
 
 def event_of(body: bytes) -> Told:
     """An event of a webhook. Raises `Unreadable` for none, and for events of the other version."""
-    said = _object(body)
+    said = object_of(body)
     data = said.get("data")
     about = data.get("object") if isinstance(data, Mapping) else None
     if said.get("object") != "event" or not isinstance(about, Mapping):
@@ -224,7 +221,7 @@ def dispute_of(body: bytes) -> Disputed | None:
     """The dispute that an event is about; None for other events, and for inquiries: those hold no
     money. Raises `Unreadable` for one whose payment or amount cannot be read.
     """
-    said = _object(body)
+    said = object_of(body)
     data = said.get("data")
     about = data.get("object") if isinstance(data, Mapping) else None
     if not isinstance(about, Mapping) or about.get("object") != "dispute":
@@ -258,16 +255,6 @@ def _fees(dispute: Mapping[str, Any], asset: str) -> int:
         if isinstance(each, Mapping) and _text(each, "currency").upper() == asset:
             found += _amount(each, "fee")[0] or 0
     return max(found, 0)
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        said = plain(body)
-    except ValueError as error:
-        raise Unreadable("not JSON") from error
-    if not isinstance(said, Mapping):
-        raise Unreadable("no object")
-    return said
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:

@@ -27,7 +27,8 @@ from connectors.paypal.signature import (
     signed_message,
     transmission_of,
 )
-from connectors.paypal.translate import Unreadable, Wish
+from connectors.paypal.translate import Wish
+from connectors.reading import Unreadable
 
 NOW = datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)
 BODY = b'{"id":"WH-T1","event_type":"PAYMENT.CAPTURE.COMPLETED"}'

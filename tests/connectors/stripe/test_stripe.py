@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.reading import Unreadable
 from connectors.stripe import translate
 from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
 from connectors.stripe.config import Config
 from connectors.stripe.form import encoded
 from connectors.stripe.signature import TOLERANCE_S, BadSignature, age_of
-from connectors.stripe.translate import Unreadable, Wish
+from connectors.stripe.translate import Wish
 
 SECRET, AT = "whsec_test_0001", 1_772_346_605
 BODY = b'{"id":"evt_t1","object":"event","type":"payment_intent.succeeded"}'
