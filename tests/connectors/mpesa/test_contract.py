@@ -87,8 +87,7 @@ class TestCollecting(ConnectorContract):
     @pytest_asyncio.fixture
     async def harness(self, fake, session, told):
         def request(kind: str) -> bytes:
-            phone = WITHOUT_MONEY if kind == "declined" else PAYER
-            amount = f"{MINOR[kind] // 100}.00"
+            amount, phone = f"{MINOR[kind] // 100}.00", telephone(kind)
             return msgspec.json.encode({"amount": amount, "currency": "KES", "phone": phone})
 
         def effects(key: str) -> int:
@@ -174,35 +173,46 @@ class Paying(Keyed, Refusing, ConnectorContract):
     """What holds for payouts: they bear an id of ours."""
 
 
+def paid(fake: FakeDaraja, key: str) -> int:
+    """How many payouts of a call were paid, by the address where it was to be told of them."""
+    return sum(1 for p in fake.book.payouts.values() if p.receipt and f"/{key}/" in p.result_url)
+
+
+def payouts_to(
+    payee: Callable[[str], str], fake: FakeDaraja, session, told: Told, *, path: str, **more: str
+) -> Harness:
+    """A harness of payouts by one path of Daraja's; `more` is configuration."""
+    kind = "b2b-result" if path == daraja.B2B else "b2c-result"
+
+    def request(kind: str) -> bytes:
+        amount = f"{MINOR[kind] // 100}.00"
+        wish = {"amount": amount, "currency": "KES", "destination": payee(kind)}
+        return msgspec.json.encode(wish)
+
+    return Harness(
+        connector=build(session, {**fake.configuration, **more}),
+        operation="payout",
+        request=request,
+        effects=lambda key: paid(fake, key),
+        minor=MINOR.__getitem__,
+        stop=fake.stop,
+        arrange=arranging(fake, path),
+        settle=ended_by(
+            fake, told, kind, lambda body: translate.payout_result(translate.async_result(body))
+        ),
+        refuse=lambda: fake.faults[path].append(Fault(403)),
+        told_at=told.url,
+    )
+
+
+def telephone(kind: str) -> str:
+    return WITHOUT_MONEY if kind == "declined" else PAYER
+
+
 class TestPayingOut(Paying):
     @pytest_asyncio.fixture
     async def harness(self, fake, session, told):
-        def request(kind: str) -> bytes:
-            phone = WITHOUT_MONEY if kind == "declined" else PAYER
-            amount = f"{MINOR[kind] // 100}.00"
-            return msgspec.json.encode({"amount": amount, "currency": "KES", "destination": phone})
-
-        def effects(key: str) -> int:
-            payouts = fake.book.payouts.values()
-            return sum(1 for p in payouts if p.receipt and p.originator_id == key)
-
-        yield Harness(
-            connector=build(session, fake.configuration),
-            operation="payout",
-            request=request,
-            effects=effects,
-            minor=MINOR.__getitem__,
-            stop=fake.stop,
-            arrange=arranging(fake, daraja.B2C["v3"]),
-            settle=ended_by(
-                fake,
-                told,
-                "b2c-result",
-                lambda body: translate.payout_result(translate.async_result(body)),
-            ),
-            refuse=lambda: fake.faults[daraja.B2C["v3"]].append(Fault(403)),
-            told_at=told.url,
-        )
+        return payouts_to(telephone, fake, session, told, path=daraja.B2C["v3"])
 
     @pytest.mark.parametrize("named", ["conversation", "ours"])
     async def test_a_silent_payout_is_asked_about_and_told_of(self, harness, fake, told, named):
@@ -254,27 +264,10 @@ class OfOnce(ConnectorContract):
 class TestPayingBusinesses(OfOnce):
     @pytest_asyncio.fixture(params=["till:70011{}", "paybill:8888{}/ACC 1"])
     async def harness(self, fake, session, told, request):
-        def request_of(kind: str) -> bytes:
-            to = request.param.format("01" if kind == "declined" else "80")
-            amount = f"{MINOR[kind] // 100}.00"
-            return msgspec.json.encode({"amount": amount, "currency": "KES", "destination": to})
+        def payee(kind: str) -> str:
+            return request.param.format("01" if kind == "declined" else "80")
 
-        yield Harness(
-            connector=build(session, fake.configuration),
-            operation="payout",
-            request=request_of,
-            effects=lambda key: paid(fake, key),
-            minor=MINOR.__getitem__,
-            stop=fake.stop,
-            arrange=arranging(fake, daraja.B2B),
-            settle=ended_by(
-                fake,
-                told,
-                "b2b-result",
-                lambda body: translate.payout_result(translate.async_result(body)),
-            ),
-            told_at=told.url,
-        )
+        return payouts_to(payee, fake, session, told, path=daraja.B2B)
 
     @pytest.mark.parametrize("to", ["till:1", "paybill:888880", "paybill:888880/", "till:x0011"])
     async def test_to_none_that_can_be_read_are_refused_by_name(self, harness, fake, to):
@@ -289,32 +282,8 @@ class TestPayingBusinesses(OfOnce):
 class TestPayingOutByVersionOne(OfOnce):
     @pytest_asyncio.fixture
     async def harness(self, fake, session, told):
-        def request(kind: str) -> bytes:
-            phone = WITHOUT_MONEY if kind == "declined" else PAYER
-            amount = f"{MINOR[kind] // 100}.00"
-            return msgspec.json.encode({"amount": amount, "currency": "KES", "destination": phone})
-
-        yield Harness(
-            connector=build(session, {**fake.configuration, "b2c_version": "v1"}),
-            operation="payout",
-            request=request,
-            effects=lambda key: paid(fake, key),
-            minor=MINOR.__getitem__,
-            stop=fake.stop,
-            arrange=arranging(fake, daraja.B2C["v1"]),
-            settle=ended_by(
-                fake,
-                told,
-                "b2c-result",
-                lambda body: translate.payout_result(translate.async_result(body)),
-            ),
-            told_at=told.url,
-        )
-
-
-def paid(fake: FakeDaraja, key: str) -> int:
-    """How many payouts of a call were paid, by the address where it was to be told of them."""
-    return sum(1 for p in fake.book.payouts.values() if p.receipt and f"/{key}/" in p.result_url)
+        path = daraja.B2C["v1"]
+        return payouts_to(telephone, fake, session, told, path=path, b2c_version="v1")
 
 
 class TestGivingBack(ConnectorContract):
