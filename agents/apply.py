@@ -164,11 +164,14 @@ def _call(event: Event[Any], effect: CallGateway, overlay: Overlay, draft: Draft
             effect.subject_id,
             deadline_ms=effect.deadline_ms,
             created_ms=event.now_ms,
+            gateways=effect.gateways,
+            code=effect.code,
         )
     )
     overlay.put(Due(effect.deadline_ms, "call", event.tenant_id, effect.call_id))
     request = _to_json(effect.request)
-    draft.call(Call(effect.call_id, effect.gateway, effect.operation, request, effect.deadline_ms))
+    about = effect.call_id, effect.gateway, effect.operation, request, effect.deadline_ms
+    draft.call(Call(*about, list(effect.gateways)))
 
 
 def _hold(event: Event[Any], effect: Hold, overlay: Overlay, _draft: Draft) -> None:

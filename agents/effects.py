@@ -43,7 +43,10 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallGateway(msgspec.Struct, frozen=True, gc=False):
-    """A wish to call `operation` of a gateway; `call_id` is derived and is the idempotency key."""
+    """A wish to call `operation` of a gateway; `call_id` is derived and is the idempotency key.
+
+    With `gateways`, whichever of them fares best takes it. `code` is what its payer is shown.
+    """
 
     call_id: str
     gateway: str
@@ -51,6 +54,8 @@ class CallGateway(msgspec.Struct, frozen=True, gc=False):
     subject_id: str
     request: Mapping[str, Any]
     deadline_ms: int
+    gateways: tuple[str, ...] = ()
+    code: str = ""
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agents.accounting import chart, earnings, expenses, payouts
+from agents.accounting import chart, earnings, expenses, methods, payouts
 from agents.effects import Effects, Park, Refuse
 from agents.registry import Event, View, handles
 from agents.words import Code, Id, OptionalId, Text
@@ -15,9 +15,6 @@ from tables.earnings import Deduction, Earnings
 from tables.payables import Expense
 from tables.payouts import Payout, PayoutReference
 from tables.tenants import Tenant
-
-GATEWAY = "instant"
-"""What pays out unless the caller chooses."""
 
 
 class ExpenseCreated(msgspec.Struct, frozen=True, gc=False):
@@ -150,6 +147,7 @@ def payout_requested(event: Event[PayoutRequested], view: View) -> Effects:
     owed = chart.earnings(data.payee_id)
     has = payouts.available(view, event.tenant_id, owed, asset)
     amount = data.amount.minor(asset) if data.amount else has
+    provider = methods.paying(tenant)
     payout = Payout(
         event.tenant_id,
         event.derive("payout"),
@@ -159,8 +157,8 @@ def payout_requested(event: Event[PayoutRequested], view: View) -> Effects:
         amount,
         owed,
         data.payee_id,
-        provider=GATEWAY,
-        account=chart.gateway(GATEWAY),
+        provider=provider,
+        account=methods.account_of(provider, methods.PAYOUT),
         destination=data.destination,
         reference=data.reference,
         requested_by="logistics",

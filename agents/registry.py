@@ -24,6 +24,8 @@ PLATFORM = frozenset({"nats", "kafka"})
 """Doors of what only the platform itself may say, such as a tenant's lifecycle."""
 INTERNAL = frozenset({"internal"})
 """Our own producer alone: a posted "success" must not be money."""
+WEBHOOK = frozenset({"webhook"})
+"""Callbacks of gateways, verified by our web layer; nobody else may say what they say."""
 COMMANDS = frozenset({"http"})
 """Commands of our own HTTP layer, whose caller waits for the answer."""
 

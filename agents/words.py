@@ -27,6 +27,8 @@ Account = Annotated[
 """The name of an account."""
 Method = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,32}$")]
 """A way to pay."""
+Provider = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{0,32}$")]
+"""A gateway, or empty."""
 Phone = Annotated[str, msgspec.Meta(pattern=r"^(\+?[0-9]{6,15})?$")]
 """A telephone number in international form, or empty."""
 Metadata = Annotated[

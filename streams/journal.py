@@ -46,13 +46,17 @@ class Emitted(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Call(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A wish to call a gateway; `request` is JSON for the connector, `deadline_ms` is log time."""
+    """A wish to call a gateway; `request` is JSON for the connector, `deadline_ms` is log time.
+
+    With `gateways`, any of them may take it; `gateway` is the one that is preferred.
+    """
 
     call_id: str
     gateway: str
     operation: str
     request: bytes
     deadline_ms: int
+    gateways: list[str] = []
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False):

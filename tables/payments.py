@@ -27,6 +27,8 @@ class Payment(Row, frozen=True):
 
     `authorized` is what the payer's bank holds for it under the provider's reference
     `authorization`, `capturing` what we asked to have of it. `attempt` counts calls made for it.
+    `next_action` is what its payer needs to go on: an address, or a client's secret. `routed` is
+    why its gateway is that one (connectors/routing.py).
     """
 
     KIND = "pi"
@@ -63,6 +65,9 @@ class Payment(Row, frozen=True):
     authorization: str = ""
     capturing: int = 0
     capture_before_ms: int = 0
+    phone: str = ""
+    next_action: str = ""
+    routed: str = ""
 
     @property
     def refundable(self) -> int:
@@ -99,7 +104,9 @@ class IntentReference(Row, frozen=True):
 class GatewayCall(Row, frozen=True):
     """One wish to call a gateway; only the holder of the granted nonce may send it.
 
-    Of a payment, these are its attempts: what was tried, and how it ended.
+    Of a payment, these are its attempts: what was tried, and how it ended. `gateways` may take it,
+    in order; `handle` is the provider's name of it. `code` is what its payer was shown. `counted`
+    is the reference under which its money was counted: its own id until a receipt is known.
     """
 
     KIND = "ca"
@@ -117,6 +124,24 @@ class GatewayCall(Row, frozen=True):
     failure: str = ""
     provider_reference: str = ""
     created_ms: int = 0
+    gateways: tuple[str, ...] = ()
+    routed: str = ""
+    handle: str = ""
+    code: str = ""
+    counted: str = ""
+
+
+@register
+class PayCode(Row, frozen=True):
+    """What a payer's reference means: an invoice, or one attempt of a payment (agents' codes)."""
+
+    KIND = "pc"
+    KEY = ("tenant_id", "code")
+
+    tenant_id: str
+    code: str
+    invoice_id: str = ""
+    call_id: str = ""
 
 
 @register

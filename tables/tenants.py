@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `dunning_days` are counted from the due date. `cut_off_minutes` after local midnight end a
     settlement's day. An expense up to `expense_limit` needs nobody's approval; a payout, refund or
     journal above its limit needs somebody's. A bill may differ from what was received by the
-    greater of the two tolerances.
+    greater of the two tolerances. `gateways` are those that may serve a method, in order, and under
+    `payout` the one that pays out.
     """
 
     taxes: list[str] = []
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cut_off_minutes: int = 0
     refund_limit: int = -1
     journal_limit: int = -1
+    gateways: dict[str, tuple[str, ...]] = {}
 
 
 @register

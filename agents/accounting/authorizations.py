@@ -16,8 +16,6 @@ from tables.payments import Payment
 CAPTURE_WITHIN_MS = 7 * 24 * 3600 * 1000
 """How long a card's hold lasts at most providers."""
 CALL_DEADLINE_MS = 60 * 1000
-HOLDING = frozenset({"instant"})
-"""Gateways that can hold money before they take it."""
 
 
 class Held(NamedTuple):
@@ -37,6 +35,7 @@ def authorize(event: Event[Any], payment: Payment, held: Held) -> Iterator[Effec
         authorization=held.reference,
         capture_before_ms=event.now_ms + CAPTURE_WITHIN_MS,
         failure="",
+        next_action="",
         version=payment.version + 1,
     )
     said = {

@@ -16,7 +16,7 @@ from agents.effects import Effect, Emit, Put
 from agents.registry import Event, View
 from streams.money import json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Payment, Placement, Reference
+from tables.payments import GatewayCall, Payment, Placement, Reference
 
 OVER = frozenset({"succeeded", "expired", "cancelled"})
 """States in which money that comes is late."""
@@ -69,11 +69,41 @@ def receive(
             provider_reference=receipt.reference,
             account=receipt.account,
             failure="",
+            next_action="",
             settlement_id=settlement_id,
         )
         yield Emit("treasury.payment.success", _told(after, receipt, late=late))
     yield Put(after)
     return after
+
+
+def named(
+    event: Event[Any], view: View, payment: Payment, call: GatewayCall, reference: str
+) -> Iterator[Effect]:
+    """The receipt of money that was counted before anybody knew it: told again, it is known.
+
+    The money stays where it is; only its name changes. A receipt that was counted by itself, for
+    want of anything that joins the two, is one for people.
+    """
+    known = view.row(Reference, event.tenant_id, call.gateway, "in", reference)
+    if known is not None:
+        yield Emit(
+            "treasury.reconciliation.exception",
+            {
+                "kind": "counted_twice",
+                "call_id": call.call_id,
+                "payment_id": payment.payment_id,
+                "counted_for": known.payment_id,
+                "provider": call.gateway,
+                "provider_reference": reference,
+            },
+        )
+        yield Put(call.replaced(provider_reference=reference, counted=reference))
+        return
+    yield Put(Reference(event.tenant_id, call.gateway, "in", reference, payment.payment_id))
+    yield Put(call.replaced(provider_reference=reference, counted=reference))
+    if payment.provider_reference == call.call_id:
+        yield Put(payment.replaced(provider_reference=reference, version=payment.version + 1))
 
 
 def _of_another_currency(

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from agents.accounting import methods
 from agents.accounting.tax import LEVIES
 from agents.effects import Unfit
-from agents.words import Text
+from agents.words import Method, Text
 from streams.money import Amount, exponent_of, format_minor, parse_minor
 from tables.tenants import Settings, Tenant
 
@@ -21,7 +22,8 @@ class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
     """What is not said stays as it is. Limits are amounts of the tenant's currency.
 
     `cut_off` is a local time like 23:30 until which a day's settlement collects; percentages have
-    two decimals at most.
+    two decimals at most. `gateways` orders those of a method, and under `payout` those that pay
+    out; it replaces what was chosen before.
     """
 
     tax_registered: bool | None = None
@@ -37,6 +39,7 @@ class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
     tolerance_percent: Amount | None = None
     tolerance_amount: Amount | None = None
     cut_off: Text | None = None
+    gateways: dict[Method, list[Method]] | None = None
 
 
 def chosen(tenant: Tenant, given: SettingsGiven) -> Tenant:
@@ -79,6 +82,7 @@ def told(tenant: Tenant) -> dict[str, Any]:
             "tolerance_percent": format_minor(kept.tolerance_bp, 2),
             "tolerance_amount": _limit_text(kept.tolerance_minor, currency),
             "cut_off": "{:02d}:{:02d}".format(*divmod(kept.cut_off_minutes, 60)),
+            "gateways": {name: list(order) for name, order in kept.gateways.items()},
         },
     }
 
@@ -101,6 +105,7 @@ def _settings(tenant: Tenant, given: SettingsGiven) -> Settings:
         "tolerance_bp": _percent(given.tolerance_percent),
         "tolerance_minor": _limit(given.tolerance_amount, tenant.currency),
         "cut_off_minutes": None if given.cut_off is None else _minutes(given.cut_off),
+        "gateways": None if given.gateways is None else _gateways(given.gateways),
     }
     said = {name: value for name, value in found.items() if value is not None}
     return msgspec.structs.replace(tenant.settings, **said)
@@ -111,6 +116,16 @@ def _taxes(names: list[str]) -> list[str]:
     if unknown:
         raise Unfit("unknown_tax", f"known are {', '.join(LEVIES)}")
     return sorted(set(names))
+
+
+def _gateways(orders: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    known = methods.choices()
+    for name, order in orders.items():
+        if name not in known:
+            raise Unfit("method_unknown", f"known are {', '.join(known)}")
+        if not order or len(set(order)) != len(order) or not set(order) <= set(known[name]):
+            raise Unfit("provider_unknown", f"{name} is served by {', '.join(known[name])}")
+    return {name: tuple(order) for name, order in sorted(orders.items())}
 
 
 def _steps(days: list[int]) -> tuple[int, ...]:

@@ -64,7 +64,11 @@ def _call(before: GatewayCall | None, after: GatewayCall) -> str:
             return "granted twice"
         if before.outcome == "succeeded" and after.outcome != "succeeded":
             return f"succeeded, then {after.outcome}"
-    return kept(before, after, "gateway", "operation", "subject_id")
+        if before.status != "requested" and before.gateway != after.gateway:
+            return "granted to one gateway and made at another"
+    if after.gateways and after.gateway not in after.gateways:
+        return f"made at {after.gateway}, which may not take it"
+    return kept(before, after, "operation", "subject_id", "gateways", "code")
 
 
 def _hold(before: Hold | None, after: Hold) -> str:

@@ -6,27 +6,23 @@ that asks twice, under two keys, is not paid twice.
 
 from typing import Literal
 
-from agents.accounting import authorizations, chart
-from agents.accounting.authorizations import HOLDING
+from agents.accounting import attempts, authorizations, chart, methods
 from agents.accounting.receipts import OVER, Receipt, counted_for, receive
 from agents.commands.base import Command, answered, demand, found, same, unknown
-from agents.effects import Answer, CallGateway, Effects, Put, Refuse, Schedule, Unschedule
+from agents.effects import Answer, Effects, Put, Refuse, Schedule, Unschedule
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
 from agents.words import Code, Id, Metadata, Method, OptionalId, Phone
-from streams.money import Amount, exponent_of, format_minor
+from streams.money import Amount
 from tables.invoices import Invoice, Order
 from tables.payments import IntentReference, OpenIntent, Payment
 
 INTENT_LIFETIME_MS = 24 * 3600 * 1000
-CALL_DEADLINE_MS = 60 * 1000
 
 CREATE_INTENT = "treasury.command.payment_intent.create"
 CONFIRM = "treasury.command.payment.confirm"
 CANCEL = "treasury.command.payment.cancel"
 
-GATEWAYS = {"instant": "instant"}
-"""Method of a confirmation to the gateway that serves it; later gateways add their methods."""
 _NOT_HELD = "capture_unsupported", "this method takes money at once", 422
 
 
@@ -145,39 +141,17 @@ def confirm(event: Event[Confirm], view: View) -> Effects:
     demand(waits, f"payment_{payment.status}", "a confirmation is not possible any more")
     if data.method == "cash":
         return _cash(event, view, payment)
-    gateway = GATEWAYS.get(data.method)
-    if gateway is None:
-        return [Refuse("method_unknown", data.method[:32], 422)]
     by_hand = payment.capture_method == "manual"
-    demand(not by_hand or gateway in HOLDING, *_NOT_HELD)
-    call_id = event.derive("call")
-    after = payment.replaced(
-        status="processing",
-        method=data.method,
-        attempt=payment.attempt + 1,
-        call_id=call_id,
-        provider=gateway,
-        version=payment.version + 1,
-    )
-    request = {
-        "payment_id": payment.payment_id,
-        "amount": format_minor(payment.amount, exponent_of(payment.asset)),
-        "currency": payment.asset,
-        "phone": data.phone,
-    }
-    deadline_ms = event.log_ms + CALL_DEADLINE_MS
-    return [
-        Put(after),
-        CallGateway(
-            call_id,
-            gateway,
-            "authorize" if by_hand else "collect",
-            payment.payment_id,
-            request,
-            deadline_ms,
-        ),
-        Answer(202, shown(after)),
-    ]
+    gateways = methods.gateways_of(view.tenant(event.tenant_id), data.method, held=by_hand)
+    methods.require_payable(data.method, payment.asset, payment.amount, data.phone)
+    return _attempted(event, view, payment.replaced(method=data.method, phone=data.phone), gateways)
+
+
+def _attempted(
+    event: Event[Confirm], view: View, payment: Payment, gateways: tuple[str, ...]
+) -> Effects:
+    after = yield from attempts.attempt(event, view, payment, gateways)
+    yield from answered(after, 202)
 
 
 def _cash(event: Event[Confirm], view: View, payment: Payment) -> Effects:

@@ -2,13 +2,12 @@
 
 from typing import Literal
 
-from agents.accounting import chart, payouts
+from agents.accounting import chart, methods, payouts
 from agents.commands.base import Command, answered, demand, found, same
 from agents.effects import DryRun, Effects
-from agents.logistics import GATEWAY
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
-from agents.words import Code, Id, OptionalId, Text
+from agents.words import Code, Id, OptionalId, Provider, Text
 from streams.money import Amount
 from tables.payables import Bill, Expense
 from tables.payouts import Payout, PayoutReference
@@ -22,8 +21,10 @@ RETURN = "treasury.command.payout.return"
 class CreatePayout(Command, frozen=True):
     """Pay a payee's earnings, an advance, a bill or an expense; without an amount, all of it.
 
-    `subject_id` is the payee, bill or expense. `reference` is the caller's own, unique for ever. A
-    dry run answers what would be, and leaves nothing behind.
+    `subject_id` is the payee, bill or expense. `reference` is the caller's own, unique for ever.
+    `provider` pays it, by default the tenant's first; `destination` is in that one's words: with
+    M-Pesa a telephone, `till:NUMBER` or `paybill:NUMBER/ACCOUNT`. A dry run answers what would be,
+    and leaves nothing behind.
     """
 
     target: Literal["earnings", "advance", "bill", "expense"]
@@ -31,6 +32,7 @@ class CreatePayout(Command, frozen=True):
     amount: Amount | None = None
     currency: Code = ""
     destination: Text = ""
+    provider: Provider = ""
     reference: OptionalId = ""
     dry_run: bool = False
 
@@ -81,6 +83,7 @@ def _payout(event: Event[CreatePayout], view: View) -> Payout:
         amount = payouts.available(view, tenant_id, owed, asset)
     else:
         owed = chart.advances(data.subject_id)
+    provider = methods.paying(view.tenant(tenant_id), data.provider)
     return Payout(
         tenant_id,
         event.derive("payout"),
@@ -90,8 +93,8 @@ def _payout(event: Event[CreatePayout], view: View) -> Payout:
         data.amount.minor(asset) if data.amount else amount,
         owed,
         party,
-        provider=GATEWAY,
-        account=chart.gateway(GATEWAY),
+        provider=provider,
+        account=methods.account_of(provider, methods.PAYOUT),
         destination=data.destination,
         reference=data.reference,
         requested_by=data.actor,

@@ -1,9 +1,10 @@
 """What dispatch tells of gateway calls, and what each kind of call means to what it is about.
 
-`calls` has the life of a call, `collect`, `payout` and `refund` one operation each.
+`calls` has the life of a call, `collect`, `payout` and `refund` one operation each; `told` is what
+gateways say by themselves.
 """
 
-from agents.gateways import calls, clock
+from agents.gateways import calls, clock, told
 from agents.gateways.calls import CASE_AFTER_MS
 
-__all__ = ["CASE_AFTER_MS", "calls", "clock"]
+__all__ = ["CASE_AFTER_MS", "calls", "clock", "told"]

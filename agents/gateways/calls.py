@@ -1,7 +1,8 @@
-"""The life of a gateway call: granted, completed; and what the clock does about it.
+"""The life of a gateway call: granted, begun, completed; and what the clock does about it.
 
-requested → granted(nonce, deadline) → done. Only the holder of the granted nonce sends. A call
-whose fate is unknown stays so until the provider says otherwise; a late success still counts.
+requested → granted(nonce, deadline) → done. Only the holder of the granted nonce sends, to the
+gateway that it chose among those that may take the call. A call whose fate is unknown stays so
+until the provider says otherwise; a late success still counts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,12 +11,13 @@ from typing import Literal
 
 import msgspec
 
+from agents.accounting import receipts
 from agents.effects import Effect, Effects, Emit, Put, Refuse, Schedule, Unschedule
 from agents.gateways import authorize, capture, collect, payout, refund, void
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
-from tables.payments import GatewayCall
+from tables.payments import GatewayCall, Payment
 
 MAX_GRANT_MS = 60 * 1000
 CASE_AFTER_MS = 6 * 60 * 1000
@@ -33,11 +35,26 @@ OPERATIONS: Mapping[str, ModuleType] = {
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """Dispatch asks to be the one who sends the call."""
+    """Dispatch asks to be the one who sends the call, to the gateway it chose, and says why."""
 
     call_id: str
     nonce: str
     valid_for_ms: int
+    gateway: str = ""
+    reason: str = ""
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """The provider has the call under its own name, and waits for the payer.
+
+    `payer_has_s` is how long that may take (seconds).
+    """
+
+    call_id: str
+    nonce: str
+    handle: str
+    payer_action: str
+    payer_has_s: int
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -63,12 +80,56 @@ def granted(event: Event[Granted], view: View) -> Effects:
         return [Refuse("call_unknown")]
     if call.status != "requested":
         return [Refuse(f"call_{call.status}")]
+    gateway = data.gateway or call.gateway
+    if gateway != call.gateway and gateway not in call.gateways:
+        return [Refuse("gateway_not_allowed")]
     deadline_ms = event.log_ms + min(max(data.valid_for_ms, 0), MAX_GRANT_MS)
+    after = call.replaced(
+        status="granted",
+        nonce=data.nonce,
+        deadline_ms=deadline_ms,
+        gateway=gateway,
+        routed=data.reason,
+    )
     return [
         Unschedule(call.deadline_ms, "call", call.call_id, log_time=True),
-        Put(call.replaced(status="granted", nonce=data.nonce, deadline_ms=deadline_ms)),
+        Put(after),
+        *_routed(view, after),
         Schedule(deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
     ]
+
+
+def _routed(view: View, call: GatewayCall) -> list[Put]:
+    """The payment that waits for a call names the gateway, and why it is that one."""
+    payment = view.row(Payment, call.tenant_id, call.subject_id) if call.routed else None
+    if payment is None or payment.call_id != call.call_id:
+        return []
+    chosen = payment.replaced(
+        provider=call.gateway, routed=call.routed, version=payment.version + 1
+    )
+    return [Put(chosen)]
+
+
+@handles("treasury.call.begun", Begun, ingress=INTERNAL, needs_tenant=False)
+def begun(event: Event[Begun], view: View) -> Effects:
+    """What the payer needs is shown, and the payer is waited for."""
+    data = event.data
+    call = view.row(GatewayCall, event.tenant_id, data.call_id)
+    if call is None or call.nonce != data.nonce:
+        return [Refuse("call_unknown")]
+    if call.status != "granted":
+        return [Refuse(f"call_{call.status}")]
+    deadline_ms = max(call.deadline_ms, event.log_ms + max(data.payer_has_s, 0) * 1000)
+    effects: list[Effect] = [
+        Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+        Put(call.replaced(handle=data.handle, deadline_ms=deadline_ms)),
+        Schedule(deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+    ]
+    payment = view.row(Payment, call.tenant_id, call.subject_id)
+    if payment is not None and payment.call_id == call.call_id and payment.status == "processing":
+        shown = payment.replaced(next_action=data.payer_action, version=payment.version + 1)
+        effects.append(Put(shown))
+    return effects
 
 
 @handles("treasury.call.completed", Completed, ingress=INTERNAL, needs_tenant=False)
@@ -80,26 +141,37 @@ def completed(event: Event[Completed], view: View) -> Effects:
         yield Refuse("call_unknown")
         return
     if call.status == "done" and call.outcome != "failed":
-        yield Refuse("call_done")
+        yield from _after_success(event, view, call)
         return
     yield Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True)
     if data.outcome == "unknown":
         if call.status == "granted":  # what is known of it stays known
             yield from _unknown(call)
         return
-    yield Put(
-        call.replaced(
-            status="done",
-            outcome=data.outcome,
-            failure=data.failure if data.outcome == "failed" else "",
-            provider_reference=data.provider_reference,
-        )
+    after = call.replaced(
+        status="done",
+        outcome=data.outcome,
+        failure=data.failure if data.outcome == "failed" else "",
+        provider_reference=data.provider_reference or call.provider_reference,
     )
+    yield Put(after)
     operation = OPERATIONS[call.operation]
     if data.outcome == "failed":
-        yield from operation.failed(event, view, call, data.failure or "failed")
+        yield from operation.failed(event, view, after, data.failure or "failed")
     else:
-        yield from operation.succeeded(event, view, call)
+        yield from operation.succeeded(event, view, after)
+
+
+def _after_success(event: Event[Completed], view: View, call: GatewayCall) -> Effects:
+    """A call that succeeded: its receipt may come later, and a payout may come back."""
+    data = event.data
+    if data.outcome == "succeeded" and data.provider_reference and call.counted == call.call_id:
+        payment = collect.payment_of(view, call)
+        yield from receipts.named(event, view, payment, call, data.provider_reference)
+    elif data.outcome == "failed" and call.operation == "payout":
+        yield from payout.returned(event, view, call, data.failure or "returned")
+    else:
+        yield Refuse("call_done")
 
 
 def _unknown(call: GatewayCall) -> Iterator[Effect]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agents.accounting import chart
+from agents.accounting import attempts, methods
 from agents.accounting.receipts import Receipt, counted_for, receive
 from agents.effects import Effect, Emit, Put
 from agents.registry import Event, View
@@ -19,18 +19,24 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
 
 
 def arrived(event: Event[Any], view: View, call: GatewayCall, fail: Failed) -> Iterator[Effect]:
-    """The money of a call is here; `fail` if the call has none for its own payment."""
+    """The money of a call is here; `fail` if the call has none for its own payment.
+
+    It may have been counted before, when the provider told of it by another way.
+    """
     payment, data = payment_of(view, call), event.data
+    if call.counted and data.provider_reference in {"", call.counted}:
+        return
     asset = data.currency or payment.asset
     asked = payment.capturing or payment.amount
     amount = data.amount.minor(asset) if data.amount else asked
-    account = chart.gateway(call.gateway)
+    account = methods.account_of(call.gateway, call.operation)
     receipt = Receipt(call.gateway, data.provider_reference or call.call_id, account, asset, amount)
     other = counted_for(event, view, receipt)
     if other and other != payment.payment_id:
         yield _reported_twice(payment, call, receipt, other)
         yield from fail(event, view, call, "duplicate_reference")
         return
+    yield Put(call.replaced(counted=receipt.reference))
     yield from receive(event, view, payment, receipt)
     if receipt.asset != payment.asset:
         yield from fail(event, view, call, "currency_differs")
@@ -52,13 +58,21 @@ def _reported_twice(payment: Payment, call: GatewayCall, receipt: Receipt, other
 
 
 def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> Iterator[Effect]:
-    """Back to where another attempt is possible; nothing was posted, so nothing is undone."""
+    """To the next gateway, if this one did not begin; else back to where another attempt is
+    possible. Nothing was posted, so nothing is undone.
+    """
     payment = payment_of(view, call)
     if payment.status != "processing" or payment.call_id != call.call_id:
         return
     final = event.now_ms >= payment.expires_ms
+    left = attempts.left_to(call, failure)
+    if left and not final:
+        yield from attempts.attempt(event, view, payment.replaced(failure=failure), left)
+        return
     status = "expired" if final else "requires_action"
-    after = payment.replaced(status=status, failure=failure, version=payment.version + 1)
+    after = payment.replaced(
+        status=status, failure=failure, next_action="", version=payment.version + 1
+    )
     yield Put(after)
     yield told_of_failure(after, call.gateway, failure, final=final)
 

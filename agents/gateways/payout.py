@@ -1,11 +1,11 @@
-"""A payout on its way: completed, failed, or done although it was given up."""
+"""A payout on its way: completed, failed, done although it was given up, or come back."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from agents.accounting import payouts
 from agents.accounting.settlements import unexplained_loss
-from agents.effects import Effect
+from agents.effects import Effect, Refuse
 from agents.registry import Event, View
 from tables.payments import GatewayCall
 from tables.payouts import Payout
@@ -37,6 +37,15 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     payout = _payout(view, call)
     if payout.status == "submitted" and payout.call_id == call.call_id:
         yield from payouts.fail(event, view, payout, failure)
+
+
+def returned(event: Event[Any], view: View, call: GatewayCall, reason: str) -> Iterator[Effect]:
+    """The provider paid it and has it back (Stripe: paid turns failed; PayPal: unclaimed)."""
+    payout = _payout(view, call)
+    if payout.status != "completed":
+        yield Refuse(f"payout_{payout.status}")
+        return
+    yield from payouts.give_back(event, view, payout, reason)
 
 
 def _payout(view: View, call: GatewayCall) -> Payout:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from agents.accounting.attempts import CALL_DEADLINE_MS
 from agents.commands.payments import (
-    CALL_DEADLINE_MS,
     CONFIRM,
     CREATE_INTENT,
     INTENT_LIFETIME_MS,

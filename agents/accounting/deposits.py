@@ -1,0 +1,83 @@
+"""Money that came without a call: to a paybill, by hand. It is here, whatever we think of it.
+
+What its payer wrote says what it pays: the code of an attempt or of an invoice, an invoice's or
+order's own id. What means nothing to us is a payment all the same, in suspense with its case.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from agents.accounting.codes import meant
+from agents.accounting.receipts import Receipt, counted_for, named, receive
+from agents.effects import Effect, Put
+from agents.registry import Event, View
+from tables.invoices import Invoice, Order
+from tables.payments import GatewayCall, PayCode, Payment
+
+
+class Meaning(NamedTuple):
+    """What a payer's reference names, as far as it does."""
+
+    call: GatewayCall | None = None
+    invoice: Invoice | None = None
+    order_id: str = ""
+
+
+def deposit(
+    event: Event[Any], view: View, receipt: Receipt, reference: str, payer: str
+) -> Iterator[Effect]:
+    """All effects of a deposit, none if its receipt was counted by another way.
+
+    An attempt whose money was counted before its receipt was known only learns its name.
+    """
+    if counted_for(event, view, receipt):
+        return
+    found = meaning(view, event.tenant_id, reference)
+    if found.call is None:
+        yield from receive(event, view, _payment(event, receipt, found, reference, payer), receipt)
+        return
+    call = found.call
+    payment = view.row(Payment, event.tenant_id, call.subject_id)
+    assert payment is not None
+    if call.counted == call.call_id and receipt.amount == payment.amount:
+        yield from named(event, view, payment, call, receipt.reference)
+        return
+    if not call.counted:
+        yield Put(call.replaced(counted=receipt.reference))
+    yield from receive(event, view, payment, receipt)
+
+
+def meaning(view: View, tenant_id: str, reference: str) -> Meaning:
+    """What somebody wrote as an account number means here."""
+    code = view.row(PayCode, tenant_id, meant(reference))
+    if code is not None and code.call_id:
+        return Meaning(call=view.row(GatewayCall, tenant_id, code.call_id))
+    text = code.invoice_id if code is not None else reference.strip()
+    invoice = view.row(Invoice, tenant_id, text) if text else None
+    if invoice is not None:
+        return Meaning(invoice=invoice)
+    order = view.row(Order, tenant_id, text) if text else None
+    return Meaning(order_id=order.order_id) if order is not None else Meaning()
+
+
+def _payment(
+    event: Event[Any], receipt: Receipt, found: Meaning, reference: str, payer: str
+) -> Payment:
+    """A payment nobody had announced; who paid is for people to read."""
+    told = {"reference": reference[:200], "payer": payer[:200]}
+    invoice = found.invoice
+    return Payment(
+        event.tenant_id,
+        event.derive("payment"),
+        receipt.asset,
+        receipt.amount,
+        invoice.order_id if invoice else found.order_id,
+        invoice.invoice_id if invoice else "",
+        invoice.customer_id if invoice else "",
+        method=receipt.provider,
+        provider=receipt.provider,
+        created_ms=event.now_ms,
+        expires_ms=event.now_ms,
+        metadata={name: text for name, text in told.items() if text},
+        version=0,
+    )

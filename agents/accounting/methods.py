@@ -1,0 +1,87 @@
+"""Ways to pay: which gateways serve each, in the order a tenant wants, and what each demands.
+
+Candidates are decided here, from the tenant's choices alone; which of them takes a call is chosen
+where it is made, by how they fare, and comes back with the grant and its reason.
+"""
+
+from collections.abc import Mapping
+
+from agents.accounting import chart
+from agents.effects import Unfit
+from connectors.mpesa import words as mpesa
+from tables.tenants import Tenant
+
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "mpesa": ("mpesa",),
+    "card": ("stripe", "instant"),
+    "paypal": ("paypal",),
+    "instant": ("instant",),
+}
+"""Method of a confirmation to the gateways that serve it, the first preferred."""
+PAYING: tuple[str, ...] = ("instant", "mpesa", "paypal", "stripe")
+"""Gateways that pay out; the first unless a tenant chooses."""
+PAYOUT = "payout"
+"""Under this name a tenant chooses who pays out."""
+HOLDING = frozenset({"instant", "stripe"})
+"""Gateways that can hold money before they take it."""
+TOLD_BY_CODE = frozenset({"mpesa"})
+"""Gateways whose money is told with the reference that its payer was shown."""
+
+
+def choices() -> Mapping[str, tuple[str, ...]]:
+    """What a tenant may order as it likes, by name."""
+    return {**METHODS, PAYOUT: PAYING}
+
+
+def gateways_of(tenant: Tenant, method: str, *, held: bool) -> tuple[str, ...]:
+    """Gateways that may take a payment by this method; empty if there are none.
+
+    Raises Unfit if the method is not known, or cannot hold money when it must.
+    """
+    if method not in METHODS:
+        raise Unfit("method_unknown", method[:32])
+    wanted = tenant.settings.gateways.get(method, METHODS[method])
+    found = tuple(each for each in wanted if not held or each in HOLDING)
+    if not found:
+        raise Unfit("capture_unsupported", "this method takes money at once")
+    return found
+
+
+def paying(tenant: Tenant, wanted: str = "") -> str:
+    """The gateway that pays out. Raises Unfit for one that does not."""
+    gateway = wanted or tenant.settings.gateways.get(PAYOUT, PAYING)[0]
+    if gateway not in PAYING:
+        raise Unfit("provider_unknown", f"known are {', '.join(PAYING)}")
+    return gateway
+
+
+def require_payable(method: str, asset: str, minor: int, phone: str) -> None:
+    """Raise Unfit if this can never be asked of the method's payer: by name, before any attempt.
+
+    M-Pesa moves whole shillings, 1 to 250,000 at a time; nothing is rounded.
+    """
+    if method != "mpesa":
+        return
+    if asset != mpesa.CURRENCY:
+        raise Unfit("currency_unsupported", "M-Pesa moves Kenyan shillings")
+    try:
+        mpesa.shillings(minor)
+        mpesa.phone_of(phone)
+    except mpesa.Unfit as error:
+        raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
+
+
+_WORDS: Mapping[str, str] = {
+    "whole_shillings_only": "M-Pesa moves whole shillings; pay the cents in another way",
+    "amount_out_of_bounds": "M-Pesa moves 1 to 250,000 shillings at a time",
+    "phone_unfit": "a Kenyan mobile number like +254712345678",
+}
+
+
+def account_of(gateway: str, operation: str) -> str:
+    """The ledger's account of a gateway's money that an operation moves.
+
+    M-Pesa keeps what is collected apart from what pays out (Daraja documentation, "B2C").
+    """
+    utility = gateway == "mpesa" and operation == PAYOUT
+    return chart.gateway(gateway, "utility" if utility else "collection")
