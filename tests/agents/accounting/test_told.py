@@ -1,0 +1,423 @@
+"""What gateways tell by themselves: money that nobody asked for, receipts that come late, disputes,
+payouts that come back; and which gateway an attempt goes to.
+"""
+
+import pytest
+
+from agents.accounting.codes import code_for, meant
+from agents.registry import View
+from tables.invoices import Invoice
+from tables.payments import Case, Dispute, GatewayCall, Payment, Reference
+from tables.payouts import Payout
+from tests.agents.accounting.books import Books
+
+MPESA, UTILITY = "gateway:mpesa:collection", "gateway:mpesa:utility"
+PHONE = "+254712345678"
+
+
+class Shop(Books):
+    """A café with one open order of 1,160 shillings, and what gateways tell it."""
+
+    def __init__(self) -> None:
+        super().__init__(tax_registered=True)
+        self.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        [self.invoice] = self.rows(Invoice)
+
+    def confirmed(self, method: str = "mpesa", **wish) -> str:
+        """A payment whose payer is being asked; its id."""
+        payment_id = self.intent(**(wish or {"order_id": "o"}))
+        phone = {"phone": PHONE} if method == "mpesa" else {}
+        self.done("payment.confirm", payment_id=payment_id, method=method, **phone)
+        return payment_id
+
+    def call(self, payment_id: str) -> GatewayCall:
+        return self.row(GatewayCall, self.row(Payment, payment_id).call_id)
+
+    def heard(self, event_type: str, /, **data):
+        """What a gateway tells, verified; its entry."""
+        kind = f"treasury.gateway.{event_type}"
+        entry = self.core.event(kind, "t", data, ingress="webhook")[0]
+        self.check()
+        return entry
+
+    def deposit(self, receipt: str, reference: str, amount: str = "1160.00"):
+        about = {
+            "gateway": "mpesa",
+            "account": "600999",
+            "currency": "KES",
+            "payer": "2547 *** 149",
+        }
+        entry = self.heard("received", receipt=receipt, reference=reference, amount=amount, **about)
+        assert entry.status == "applied", entry.reason
+        return entry
+
+    def money(self) -> tuple[int, int, int]:
+        """Minor units at M-Pesa, receivable, in suspense (as a debt)."""
+        balances = self.balances
+        return (
+            balances.get(MPESA, 0),
+            balances.get("receivable", 0),
+            -balances.get("suspense", 0),
+        )
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+class TestDeposits:
+    def test_money_with_a_payments_code_is_that_payments(self, shop):
+        payment_id = shop.confirmed()
+        shop.deposit("TCA1", shop.call(payment_id).code)
+        payment = shop.row(Payment, payment_id)
+        assert (payment.status, payment.provider_reference) == ("succeeded", "TCA1")
+        assert shop.row(Invoice, shop.invoice.invoice_id).status == "paid"
+        assert shop.money() == (116_000, 0, 0)
+
+    @pytest.mark.parametrize("written", ["o", " o "])
+    def test_an_orders_own_id_pays_its_invoice(self, shop, written):
+        shop.deposit("TCA1", written)
+        assert shop.row(Invoice, shop.invoice.invoice_id).status == "paid"
+        [payment] = shop.rows(Payment)
+        assert (payment.method, payment.metadata["payer"]) == ("mpesa", "2547 *** 149")
+        [said] = shop.emitted("payment.success")
+        assert (said["order_id"], said["provider_reference"]) == ("o", "TCA1")
+
+    def test_an_invoices_own_id_pays_a_part_of_it(self, shop):
+        shop.deposit("TCA1", shop.invoice.invoice_id, "100.00")
+        assert shop.row(Invoice, shop.invoice.invoice_id).status == "partially_paid"
+        assert shop.money() == (10_000, 106_000, 0)
+
+    @pytest.mark.parametrize("written", ["", "rent for june", "O0O0O0O0"])
+    def test_what_means_nothing_waits_in_suspense(self, shop, written):
+        shop.deposit("TCA1", written)
+        [case] = shop.rows(Case)
+        assert (case.kind, case.amount) == ("unmatched_payment", 116_000)
+        assert shop.money() == (116_000, 116_000, 116_000)
+
+    def test_a_receipt_counts_once_however_often_it_is_told(self, shop):
+        payment_id = shop.confirmed()
+        code = shop.call(payment_id).code
+        shop.deposit("TCA1", code)
+        shop.deposit("TCA1", code)
+        shop.gateway(shop.call(payment_id).call_id, provider_reference="TCA1", amount="1160")
+        assert shop.money() == (116_000, 0, 0)
+        assert len(shop.emitted("payment.success")) == 1
+
+    def test_a_second_receipt_for_one_code_is_more_money(self, shop):
+        payment_id = shop.confirmed()
+        code = shop.call(payment_id).code
+        shop.deposit("TCA1", code)
+        shop.deposit("TCA2", code, "60.00")
+        assert shop.row(Payment, payment_id).received == 122_000
+        assert shop.balances[MPESA] == 122_000
+        assert shop.balances["customer:credit"] == -6_000
+
+    def test_money_for_a_payment_that_was_given_up_counts(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "failed", failure="cancelled_by_payer")
+        shop.done("payment.cancel", payment_id=payment_id)
+        shop.deposit("TCA1", call.code)
+        assert shop.row(Payment, payment_id).status == "succeeded"
+        assert shop.money() == (116_000, 0, 0)
+
+
+class TestReceiptsThatComeLate:
+    """An STK query says "paid" and names no receipt; the confirmation names it, before or after."""
+
+    def test_told_after_the_money_was_counted_it_only_gets_its_name(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id)
+        assert shop.money() == (116_000, 0, 0)
+        shop.deposit("TCA1", call.code)
+        assert shop.money() == (116_000, 0, 0)
+        payment = shop.row(Payment, payment_id)
+        assert (payment.received, payment.provider_reference) == (116_000, "TCA1")
+        assert shop.row(Reference, "mpesa", "in", "TCA1").payment_id == payment_id
+
+    def test_told_before_the_query_says_so_it_is_not_counted_again(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.deposit("TCA1", call.code)
+        shop.gateway(call.call_id)
+        assert shop.money() == (116_000, 0, 0)
+        assert shop.row(GatewayCall, call.call_id).counted == "TCA1"
+
+    def test_the_callback_that_comes_last_names_it(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id)
+        shop.answer(call.call_id, provider_reference="TCA1", amount="1160.00")
+        shop.deposit("TCA1", call.code)
+        assert shop.money() == (116_000, 0, 0)
+        assert shop.row(Payment, payment_id).provider_reference == "TCA1"
+
+    def test_another_amount_under_the_same_code_is_other_money(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id)
+        shop.deposit("TCA1", call.code, "40.00")
+        assert shop.row(Payment, payment_id).received == 120_000
+
+    def test_one_that_was_counted_by_itself_is_for_people(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id)
+        shop.deposit("TCA1", "no code at all")
+        shop.answer(call.call_id, provider_reference="TCA1", amount="1160.00")
+        kinds = [said["kind"] for said in shop.emitted("reconciliation.exception")]
+        assert kinds == ["unmatched_payment", "counted_twice"]
+
+    def test_money_after_a_failure_with_the_same_name_counts(self, shop):
+        payment_id = shop.confirmed("card")
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "failed", failure="declined", provider_reference="pi_1")
+        shop.answer(call.call_id, provider_reference="pi_1", amount="1160.00")
+        assert shop.row(Payment, payment_id).status == "succeeded"
+
+
+class TestReports:
+    def test_a_report_decides_nothing(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        entry = shop.heard(
+            "reported", gateway="mpesa", call_id=call.call_id, outcome="succeeded", amount="1160"
+        )
+        assert (entry.status, entry.postings) == ("applied", [])
+        assert shop.row(Payment, payment_id).status == "processing"
+
+    @pytest.mark.parametrize("changed", [{"call_id": "of nobody"}, {"gateway": "stripe"}])
+    def test_of_a_call_that_is_not_ours_it_is_kept_apart(self, shop, changed):
+        call = shop.call(shop.confirmed())
+        about = {"gateway": "mpesa", "call_id": call.call_id, **changed}
+        assert shop.heard("reported", **about).reason.startswith("call_unknown")
+
+    @pytest.mark.parametrize("ingress", ["http", "nats", "kafka", "internal"])
+    @pytest.mark.parametrize("kind", ["reported", "received", "disputed"])
+    def test_it_is_taken_from_callbacks_alone(self, shop, ingress, kind):
+        entry = shop.core.event(f"treasury.gateway.{kind}", "t", {}, ingress=ingress)[0]
+        assert (entry.status, entry.reason) == ("rejected", "ingress_not_allowed")
+
+
+class TestDisputes:
+    def paid(self, shop) -> str:
+        payment_id = shop.confirmed("card")
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, provider_reference="pi_1", amount="1160.00")
+        return payment_id
+
+    def tell(self, shop, state, amount="1160.00", **more):
+        about = {"gateway": "stripe", "dispute_id": "dp_1", "reference": "pi_1"}
+        return shop.heard("disputed", **about, state=state, amount=amount, currency="KES", **more)
+
+    def test_opened_once_and_closed_once(self, shop):
+        self.paid(shop)
+        for state in ("opened", "opened", "lost", "lost"):
+            self.tell(shop, state, fee="15.00")
+        [dispute] = shop.rows(Dispute)
+        assert (dispute.status, dispute.amount, dispute.fee) == ("lost", 116_000, 1_500)
+        assert shop.balances["expense:chargeback"] == 116_000
+        assert shop.balances["fees:stripe"] == 1_500
+
+    def test_its_end_may_be_told_first(self, shop):
+        self.paid(shop)
+        self.tell(shop, "won")
+        self.tell(shop, "opened")
+        [dispute] = shop.rows(Dispute)
+        assert dispute.status == "won"
+        assert shop.balances["gateway:stripe:collection"] == 116_000
+
+    def test_told_before_its_payment_it_waits(self, shop):
+        assert self.tell(shop, "opened").status == "parked"
+        self.paid(shop)
+        assert [row.status for row in shop.rows(Dispute)] == ["opened"]
+
+    def test_more_than_is_there_is_held_as_far_as_it_goes_and_told(self, shop):
+        self.paid(shop)
+        self.tell(shop, "opened", amount="2000.00")
+        [dispute] = shop.rows(Dispute)
+        assert dispute.amount == 116_000
+        [said] = shop.emitted("reconciliation.exception")
+        assert (said["kind"], said["amount"]) == ("dispute_exceeds_payment", 2000)
+
+    def test_an_end_nobody_knows_is_for_people(self, shop):
+        self.paid(shop)
+        self.tell(shop, "opened")
+        self.tell(shop, "unclear")
+        assert [row.status for row in shop.rows(Dispute)] == ["opened"]
+        assert shop.emitted("reconciliation.exception")[-1]["kind"] == "dispute_unclear"
+
+
+class TestPayouts:
+    def sent(self, shop) -> Payout:
+        shop.deposit("TCA9", "o")
+        legs = [
+            {"account": UTILITY, "side": "debit", "amount": "1000", "currency": "KES"},
+            {"account": MPESA, "side": "credit", "amount": "1000", "currency": "KES"},
+        ]
+        shop.done("journal.post", legs=legs)
+        shop.applied(
+            "logistics.earnings.calculated", payee_id="p", period="2026-03", gross_amount=500
+        )
+        shop.done(
+            "payout.create",
+            target="earnings",
+            subject_id="p",
+            provider="mpesa",
+            destination=PHONE,
+        )
+        [payout] = shop.rows(Payout)
+        return payout
+
+    def test_it_leaves_the_utility_account(self, shop):
+        payout = self.sent(shop)
+        shop.gateway(payout.call_id, provider_reference="TCB1", amount="500.00")
+        assert shop.balances[UTILITY] == 50_000
+        assert shop.row(Payout, payout.payout_id).status == "completed"
+
+    def test_what_was_paid_and_comes_back_is_owed_again(self, shop):
+        payout = self.sent(shop)
+        shop.gateway(payout.call_id, provider_reference="TCB1", amount="500.00")
+        shop.answer(payout.call_id, "failed", failure="returned")
+        assert shop.row(Payout, payout.payout_id).status == "returned"
+        assert shop.balances[UTILITY] == 100_000
+        assert shop.balances["earnings:p"] == -50_000
+
+    def test_a_gateway_that_pays_nobody_is_refused(self, shop):
+        wish = {"target": "earnings", "subject_id": "p", "provider": "nobody"}
+        assert shop.refused("payout.create", **wish) == "provider_unknown"
+
+    def test_the_tenants_first_one_pays(self, shop):
+        shop.done("settings.change", settings={"gateways": {"payout": ["mpesa", "instant"]}})
+        self.sent(shop)
+        assert [row.provider for row in shop.rows(Payout)] == ["mpesa"]
+
+
+class TestWhereAnAttemptGoes:
+    def grant(self, shop, payment_id, **choice):
+        call = shop.call(payment_id)
+        about = {"call_id": call.call_id, "nonce": f"n-{call.call_id}", "valid_for_ms": 5_000}
+        return shop.told("treasury.call.granted", about | choice)
+
+    def test_the_choice_and_its_reason_are_journaled_and_shown(self, shop):
+        payment_id = shop.confirmed("card")
+        self.grant(shop, payment_id, gateway="instant", reason="preferred_open")
+        payment, call = shop.row(Payment, payment_id), shop.call(payment_id)
+        assert (payment.provider, payment.routed) == ("instant", "preferred_open")
+        assert (call.gateway, call.routed) == ("instant", "preferred_open")
+
+    def test_no_other_gateway_than_the_methods_own_gets_it(self, shop):
+        payment_id = shop.confirmed("card")
+        entry = self.grant(shop, payment_id, gateway="paypal", reason="preferred")
+        assert entry.reason.startswith("gateway_not_allowed")
+        assert shop.call(payment_id).status == "requested"
+
+    def test_one_that_did_not_begin_leaves_it_to_the_next(self, shop):
+        payment_id = shop.confirmed("card")
+        first = shop.call(payment_id)
+        shop.gateway(first.call_id, "failed", failure="not_reached")
+        second = shop.call(payment_id)
+        assert (second.gateway, second.gateways) == ("instant", ("instant",))
+        payment = shop.row(Payment, payment_id)
+        assert (payment.status, payment.attempt) == ("processing", 2)
+        assert shop.emitted("payment.failed") == []
+        shop.gateway(second.call_id, "failed", failure="not_reached")
+        assert shop.row(Payment, payment_id).status == "requires_action"
+        assert len(shop.emitted("payment.failed")) == 1
+
+    @pytest.mark.parametrize("failure", ["declined", "not_sent", "gateway_unavailable", "refused"])
+    def test_one_that_may_have_begun_or_was_declined_does_not(self, shop, failure):
+        payment_id = shop.confirmed("card")
+        shop.gateway(shop.call(payment_id).call_id, "failed", failure=failure)
+        assert shop.row(Payment, payment_id).status == "requires_action"
+
+    def test_an_unknown_outcome_is_never_left_to_another(self, shop):
+        payment_id = shop.confirmed("card")
+        shop.gateway(shop.call(payment_id).call_id, "unknown")
+        assert shop.row(Payment, payment_id).status == "processing"
+
+    def test_a_tenant_orders_gateways_as_it_likes(self, shop):
+        shop.done("settings.change", settings={"gateways": {"card": ["instant"]}})
+        payment_id = shop.confirmed("card")
+        assert shop.call(payment_id).gateways == ("instant",)
+
+    @pytest.mark.parametrize(
+        ("gateways", "reason"),
+        [
+            ({"cowries": ["instant"]}, "method_unknown"),
+            ({"card": ["mpesa"]}, "provider_unknown"),
+            ({"card": []}, "provider_unknown"),
+            ({"card": ["stripe", "stripe"]}, "provider_unknown"),
+        ],
+    )
+    def test_what_cannot_be_ordered_is_refused(self, shop, gateways, reason):
+        assert shop.refused("settings.change", settings={"gateways": gateways}) == reason
+
+    @pytest.mark.parametrize(
+        ("amount", "phone", "reason"),
+        [
+            ("10.50", PHONE, "whole_shillings_only"),
+            ("250001", PHONE, "amount_out_of_bounds"),
+            ("10", "", "phone_unfit"),
+            ("10", "+255712345678", "phone_unfit"),
+        ],
+    )
+    def test_what_mpesa_can_never_take_is_refused_before_any_attempt(
+        self, shop, amount, phone, reason
+    ):
+        payment_id = shop.intent(amount=amount)
+        wish = {"payment_id": payment_id, "method": "mpesa", "phone": phone}
+        assert shop.refused("payment.confirm", **wish) == reason
+        assert shop.row(Payment, payment_id).status == "requires_action"
+
+
+class TestPayersWhoTakeTheirTime:
+    def begun(self, shop, has_s=3_600) -> str:
+        payment_id = shop.confirmed("card")
+        call_id = shop.call(payment_id).call_id
+        grant = {"call_id": call_id, "nonce": "n", "valid_for_ms": 5_000}
+        shop.told("treasury.call.granted", grant)
+        about = {"call_id": call_id, "nonce": "n", "handle": "pi_1", "payer_action": "secret_1"}
+        entry = shop.told("treasury.call.begun", about | {"payer_has_s": has_s})
+        assert entry.status == "applied", entry.reason
+        return payment_id
+
+    def test_what_the_payer_needs_is_shown_until_it_is_over(self, shop):
+        payment_id = self.begun(shop)
+        assert shop.row(Payment, payment_id).next_action == "secret_1"
+        call = shop.call(payment_id)
+        done = {"call_id": call.call_id, "nonce": "n", "outcome": "succeeded"}
+        shop.told("treasury.call.completed", done | {"provider_reference": "pi_1"})
+        payment = shop.row(Payment, payment_id)
+        assert (payment.status, payment.next_action) == ("succeeded", "")
+
+    def test_the_clock_gives_the_payer_time(self, shop):
+        payment_id = self.begun(shop)
+        shop.until("2026-03-02T06:50:00Z")
+        assert shop.call(payment_id).status == "granted"
+        shop.until("2026-03-02T07:10:00Z")
+        assert shop.call(payment_id).status == "unknown"
+
+    def test_only_who_has_the_grant_says_so(self, shop):
+        payment_id = shop.confirmed("card")
+        about = {"call_id": shop.call(payment_id).call_id, "nonce": "x"}
+        more = {"handle": "", "payer_action": "https://evil.example", "payer_has_s": 1}
+        assert shop.told("treasury.call.begun", about | more).reason.startswith("call_unknown")
+
+
+class TestCodes:
+    def test_a_code_is_read_as_it_was_meant(self):
+        assert meant(" 7kq2-m9xa ") == "7KQ2M9XA"
+        assert meant("OIL") == "011"
+
+    def test_one_that_is_taken_grows(self, shop):
+        shop.confirmed()
+        [row] = [call for call in shop.rows(GatewayCall) if call.code]
+        view = View(shop.core.working)
+        again = code_for(view, "t", row.call_id)
+        assert len(row.code) == 8
+        assert again.startswith(row.code)
+        assert len(again) == 10
