@@ -6,7 +6,7 @@ A connector speaks to one provider and decides nothing: no retries, no money, no
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # callbacks say how calls stand, and so name what is here
     from connectors.callbacks import Callback, Heard
 
 Outcome = Literal["succeeded", "failed", "pending", "unknown"]
@@ -95,6 +95,13 @@ class Connector(Protocol):
     def operations(self) -> frozenset[str]:
         """What it can do; nothing else is ever asked of it."""
 
+    @property
+    def doubted(self) -> frozenset[str]:
+        """Operations of which a callback is no proof: it counts once a query says the same."""
+
+    def takes(self, asset: str) -> bool:
+        """Whether it moves money of this currency."""
+
     def key_lifetime_s(self, asked: Asked) -> float:
         """How long the provider treats a repeat with the same key as the same call; 0: never."""
 
@@ -103,6 +110,12 @@ class Connector(Protocol):
 
     async def query(self, asked: Asked) -> Result:
         """What became of the call; unknown with `NOT_FOUND` if the provider has no such call."""
+
+    async def end(self, asked: Asked) -> Result:
+        """The last look at a call whose payer has had the time there was: end it, where one can.
+
+        Failed only if it certainly never becomes money.
+        """
 
     async def hear(self, callback: "Callback") -> "Heard | None":
         """What the provider tells by itself; None for what is of no concern here.

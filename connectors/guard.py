@@ -22,6 +22,8 @@ from connectors.base import (
     TurnedAway,
 )
 from connectors.breaker import Breaker
+from connectors.callbacks import Callback, Heard
+from connectors.routing import Health
 
 TIMEOUT_S = 5.0
 RETRIES = 3
@@ -42,6 +44,13 @@ _FAILURES = {
 }
 
 
+def _without_result(error: CallError, sent: bool) -> Result:
+    if sent:
+        return Result("unknown", detail=error.reason)
+    failure = error.failure if isinstance(error, Refused) else _FAILURES[type(error)]
+    return Result("failed", failure=failure, detail=error.reason)
+
+
 class Guard:
     """A connector that always has a result: what cannot be known is `unknown`, never raised.
 
@@ -53,18 +62,42 @@ class Guard:
         self,
         connector: Connector,
         breaker: Breaker,
+        health: Health | None = None,
         *,
         monotonic_s: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connector = connector
         self._breaker = breaker
+        self._health = health or Health(monotonic_s=monotonic_s)
         self._monotonic_s, self._sleep = monotonic_s, sleep
 
     @property
     def name(self) -> str:
         """The gateway's name."""
         return self._connector.name
+
+    def can(self, operation: str, asset: str) -> bool:
+        """Whether it does this with money of this currency."""
+        return operation in self._connector.operations and self._connector.takes(asset)
+
+    def doubts(self, operation: str) -> bool:
+        """Whether a callback about it counts only once a query says the same."""
+        return operation in self._connector.doubted
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the breaker lets nothing out now."""
+        return self._breaker.state == "open"
+
+    @property
+    def trouble(self) -> int:
+        """How it fares of late (connectors/routing.py)."""
+        return self._health.trouble
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """What the provider tells by itself, as the connector does."""
+        return await self._connector.hear(callback)
 
     async def perform(
         self,
@@ -85,22 +118,29 @@ class Guard:
             until_s=until_s,
             repeatable_until_s=repeatable_until_s,
         )
-        if isinstance(error, Result):
-            return error
-        if sent:
-            return Result("unknown", detail=error.reason)
-        failure = error.failure if isinstance(error, Refused) else _FAILURES[type(error)]
-        return Result("failed", failure=failure, detail=error.reason)
+        result = error if isinstance(error, Result) else _without_result(error, sent)
+        self._health.saw(result)
+        return result
 
     async def query(
         self, operation: str, key: str, request: bytes, *, told_at: str = "", handle: str = ""
     ) -> Result:
         """What became of it; unknown as long as the provider cannot be asked."""
-        if operation not in self._connector.operations:
+        return await self._ask(
+            self._connector.query, Asked(operation, key, request, told_at, handle)
+        )
+
+    async def end(
+        self, operation: str, key: str, request: bytes, *, told_at: str = "", handle: str = ""
+    ) -> Result:
+        """The last look at a call whose payer has had its time; unknown if that cannot be had."""
+        return await self._ask(self._connector.end, Asked(operation, key, request, told_at, handle))
+
+    async def _ask(self, verb: Callable[[Asked], Awaitable[Result]], asked: Asked) -> Result:
+        if asked.operation not in self._connector.operations:
             return Result("unknown", detail=UNSUPPORTED.failure)
-        asked = Asked(operation, key, request, told_at, handle)
         result, _sent = await self._attempts(
-            lambda: self._connector.query(asked),
+            lambda: verb(asked),
             until_s=math.inf,
             repeatable_until_s=math.inf,
         )

@@ -9,26 +9,46 @@ from connectors.breaker import Breaker
 from connectors.guard import Guard
 from connectors.instant.config import SECRETS as INSTANT_SECRETS
 from connectors.instant.connector import build as instant
+from connectors.mpesa.config import SECRETS as MPESA_SECRETS
+from connectors.mpesa.connector import build as mpesa
+from connectors.paypal.config import SECRETS as PAYPAL_SECRETS
+from connectors.paypal.connector import build as paypal
+from connectors.routing import Health
+from connectors.stripe.config import SECRETS as STRIPE_SECRETS
+from connectors.stripe.connector import build as stripe
 
 Build = Callable[[aiohttp.ClientSession, Mapping[str, str]], Connector]
 
 GATEWAYS: Mapping[str, Build] = {
     "instant": instant,
+    "mpesa": mpesa,
+    "paypal": paypal,
+    "stripe": stripe,
 }
 """Gateway to the function that builds its connector from a session and its configuration."""
-
-
+_SEALED: Mapping[str, tuple[str, ...]] = {
+    "instant": INSTANT_SECRETS,
+    "mpesa": MPESA_SECRETS,
+    "paypal": PAYPAL_SECRETS,
+    "stripe": STRIPE_SECRETS,
+}
 SECRETS: frozenset[str] = frozenset(
-    f"{gateway}.{name}" for gateway, names in {"instant": INSTANT_SECRETS}.items() for name in names
+    f"{gateway}.{name}" for gateway, names in _SEALED.items() for name in names
 )
 """Names of the secrets that tenants and the platform may set: gateway and member."""
+ALIASES: Mapping[str, str] = {"mobile": "mpesa", "cards": "stripe", "wallet": "paypal"}
+"""Neutral words of callback addresses: M-Pesa refuses addresses that hold its name."""
 
 
 def connect(
-    session: aiohttp.ClientSession, gateway: str, configuration: Mapping[str, str], breaker: Breaker
+    session: aiohttp.ClientSession,
+    gateway: str,
+    configuration: Mapping[str, str],
+    breaker: Breaker,
+    health: Health | None = None,
 ) -> Guard:
     """A gateway with this configuration, guarded.
 
     Raises KeyError for one not known here, ValueError for a configuration that lacks something.
     """
-    return Guard(GATEWAYS[gateway](session, configuration), breaker)
+    return Guard(GATEWAYS[gateway](session, configuration), breaker, health)

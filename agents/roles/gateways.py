@@ -9,25 +9,57 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
+import asyncpg
 
 from agents.roles.secret_store import Resolved
 from connectors.base import Result
 from connectors.breaker import Breaker
+from connectors.callbacks import Callback, Heard
 from connectors.registry import connect
+from connectors.routing import Health
 from streams.errors import Misconfigured
+from streams.money import plain
+from tables.postgres.configuration import read_values
 from tables.postgres.secrets import PLATFORM
+
+TIER_TWO = frozenset({"mpesa"})
+"""Gateways of which a tenant's admins say something in plain words (web/tier_two.py)."""
 
 
 class Gateway(Protocol):
-    """A guarded connector: it always has a result."""
+    """A guarded connector: it always has a result (connectors/guard.py)."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its breaker lets nothing out now."""
+
+    @property
+    def trouble(self) -> int:
+        """How it fares of late: 0 is well, 1000 is not at all."""
+
+    def can(self, operation: str, asset: str) -> bool:
+        """Whether it does this with money of this currency."""
+
+    def doubts(self, operation: str) -> bool:
+        """Whether a callback about it counts only once a query says the same."""
 
     async def perform(
-        self, operation: str, key: str, request: bytes, *, until_s: float = ...
+        self, operation: str, key: str, request: bytes, *, told_at: str = ..., until_s: float = ...
     ) -> Result:
         """Do it, sending nothing after `until_s` of the monotonic clock."""
 
-    async def query(self, operation: str, key: str, request: bytes) -> Result:
+    async def query(
+        self, operation: str, key: str, request: bytes, *, told_at: str = ..., handle: str = ...
+    ) -> Result:
         """What became of it."""
+
+    async def end(
+        self, operation: str, key: str, request: bytes, *, told_at: str = ..., handle: str = ...
+    ) -> Result:
+        """The last look at a call whose payer has had its time."""
+
+    async def hear(self, callback: Callback) -> Heard | None:
+        """What its provider tells by itself."""
 
 
 class Secrets(Protocol):
@@ -46,16 +78,22 @@ class Credentialed:
 
 
 class Gateways:
-    """All gateways of this process; `settings` are what the process itself says of each."""
+    """All gateways of this process; `settings` are what the process itself says of each.
+
+    `pool` reads what tenants say in plain words; without one only settings and secrets count.
+    """
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         settings: Mapping[str, Mapping[str, str]],
         secrets: Secrets,
+        pool: asyncpg.Pool | None = None,
     ) -> None:
         self._session, self._settings, self._secrets = session, settings, secrets
+        self._pool = pool
         self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._health: dict[tuple[str, str], Health] = {}
         self._built: dict[tuple[str, str], tuple[str, Gateway]] = {}
 
     def knows(self, gateway: str) -> bool:
@@ -70,23 +108,41 @@ class Gateways:
         """
         prefix = f"{gateway}."
         found = await self._secrets.resolve(tenant_id, prefix)
-        own = any(secret.owner != PLATFORM for secret in found.values())
+        plain_values, version = await self._in_plain_words(tenant_id, gateway)
+        own = version or any(secret.owner != PLATFORM for secret in found.values())
         owner = tenant_id if own else PLATFORM
         said = " ".join(_said(name, secret) for name, secret in sorted(found.items()))
+        said = f"{said} configuration@{version}".strip() if version else said
         built = self._built.get((gateway, owner))
         if built is None or built[0] != said:
             values = {
                 name.removeprefix(prefix): secret.value.get_secret_value()
                 for name, secret in found.items()
             }
-            built = said, self._build(gateway, owner, values)
+            built = said, self._build(gateway, owner, {**plain_values, **values})
             self._built[gateway, owner] = built
         return Credentialed(built[1], said)
 
+    async def _in_plain_words(self, tenant_id: str, gateway: str) -> tuple[dict[str, str], int]:
+        """Members that the tenant's own configuration says, and its version; 0 for none."""
+        if self._pool is None or gateway not in TIER_TWO:
+            return {}, 0
+        async with self._pool.acquire() as connection:
+            rows = await read_values(connection, tenant_id, gateway)
+        if not rows:
+            return {}, 0
+        value = plain(rows[0]["value"].encode())
+        members = {"short_code": value["short_code"]}
+        if value["kind"] == "till":
+            members["till"] = value["short_code"]
+        return members, rows[0]["version"]
+
     def _build(self, gateway: str, owner: str, values: Mapping[str, str]) -> Gateway:
         breaker = self._breakers.setdefault((gateway, owner), Breaker())
+        health = self._health.setdefault((gateway, owner), Health())
+        members = {**self._settings[gateway], **values}
         try:
-            return connect(self._session, gateway, {**self._settings[gateway], **values}, breaker)
+            return connect(self._session, gateway, members, breaker, health)
         except ValueError as error:
             raise Misconfigured(str(error)) from None
 

@@ -18,9 +18,14 @@ class Instant:
 
     name = "instant"
     operations = frozenset({"collect", "authorize", "capture", "void", "payout", "refund"})
+    doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def takes(self, asset: str) -> bool:  # noqa: ARG002
+        """Any."""
+        return True
 
     def key_lifetime_s(self, asked: Asked) -> float:  # noqa: ARG002
         """A day, whatever it is."""
@@ -37,6 +42,10 @@ class Instant:
     async def query(self, asked: Asked) -> Result:
         """What became of the operation with this key."""
         return to_result(await self._client.get(asked.key), "query")
+
+    async def end(self, asked: Asked) -> Result:
+        """Nobody is waited for."""
+        return await self.query(asked)
 
     async def hear(self, callback: Callback) -> Heard | None:
         """It says all that it has to say in its answers."""

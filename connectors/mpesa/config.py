@@ -10,7 +10,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 SANDBOX, PRODUCTION = "https://sandbox.safaricom.co.ke", "https://api.safaricom.co.ke"
-SECRETS = ("consumer_key", "consumer_secret", "passkey", "initiator_password")
+SECRETS = ("consumer_key", "consumer_secret", "passkey", "initiator", "initiator_password")
 """Members that are kept sealed."""
 _short_code = re.compile(r"[0-9]{5,7}").fullmatch
 _number = re.compile(r"[0-9]{5,12}").fullmatch

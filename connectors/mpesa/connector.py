@@ -21,7 +21,7 @@ from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
 from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Wish
-from connectors.mpesa.words import Unfit, business_of
+from connectors.mpesa.words import CURRENCY, Unfit, business_of
 from connectors.reading import Unreadable
 
 B2C_KEY_LIFETIME_S = 24 * 3600.0
@@ -37,6 +37,7 @@ class Mpesa:
     """One short code. A shop without an initiator only collects."""
 
     name = "mpesa"
+    doubted = frozenset({"collect"})  # nothing is signed, and a push can be asked about
 
     def __init__(
         self,
@@ -49,6 +50,10 @@ class Mpesa:
         collecting = {"collect"} if config.passkey else set()
         paying = {"payout", "refund"} if config.initiator else set()
         self.operations = frozenset(collecting | paying)
+
+    def takes(self, asset: str) -> bool:
+        """Kenyan shillings."""
+        return asset == CURRENCY
 
     def key_lifetime_s(self, asked: Asked) -> float:
         """Only a payout to a telephone bears an id of ours; a second push would ring once more."""
@@ -120,6 +125,10 @@ class Mpesa:
             return Result("pending", detail=said, handle=asked.handle)
         _raise_if_not_heard(kind, answer)
         return Result("unknown", detail=said)
+
+    async def end(self, asked: Asked) -> Result:
+        """A push ends by itself, within minutes."""
+        return await self.query(asked)
 
     async def hear(self, callback: Callback) -> Heard | None:
         """What M-Pesa tells at an address of ours."""

@@ -6,7 +6,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 SANDBOX, PRODUCTION = "https://api-m.sandbox.paypal.com", "https://api-m.paypal.com"
-SECRETS = ("client_secret",)
+SECRETS = ("client_id", "client_secret", "webhook_id")
 """Members that are kept sealed."""
 
 

@@ -15,7 +15,7 @@ from connectors.base import Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.paypal import translate
-from connectors.paypal.amounts import Unfit
+from connectors.paypal.amounts import SUPPORTED, Unfit
 from connectors.paypal.client import CAPTURES, ORDERS, PAYOUTS, REFUNDS, Client, action
 from connectors.paypal.config import Config
 from connectors.paypal.hearing import Hearing
@@ -31,6 +31,7 @@ _LIFETIMES_S: Mapping[str, float] = {
     "payout": BATCH_KEY_LIFETIME_S,
 }
 _NOT_BEGUN = Result("failed", failure="not_begun", detail="no payer has seen the order")
+_NOT_APPROVED = frozenset({"CREATED", "SAVED", "PAYER_ACTION_REQUIRED"})
 _UNDER_WAY = frozenset({"ORDER_ALREADY_CAPTURED", "ORDER_COMPLETION_IN_PROGRESS"})
 _TAKEN_BEFORE = "DUPLICATE_SENDER_BATCH_ID"
 _read_wish = msgspec.json.Decoder(Wish).decode
@@ -41,9 +42,14 @@ class PayPal:
 
     name = "paypal"
     operations = frozenset(_LIFETIMES_S)
+    doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client, hearing: Hearing) -> None:
         self._client, self._hearing = client, hearing
+
+    def takes(self, asset: str) -> bool:
+        """The currencies that PayPal has; Kenya's shilling is none of them."""
+        return asset in SUPPORTED
 
     def key_lifetime_s(self, asked: Asked) -> float:
         """How long PayPal knows a request id, or a batch's own id."""
@@ -79,6 +85,12 @@ class PayPal:
                 return Result("unknown", detail="no answer named it")
         answer = _heard(await self._client.get(PAYOUTS, asked.handle))
         return _read(translate.batch_result, answer)
+
+    async def end(self, asked: Asked) -> Result:
+        """An order that nobody has approved: nobody but we could make money of it."""
+        result = await self.query(asked)
+        waits = result.outcome == "pending" and result.detail in _NOT_APPROVED
+        return Result("failed", result.handle, failure="expired") if waits else result
 
     async def hear(self, callback: Callback) -> Heard | None:
         """An event of a webhook that PayPal has signed for our listener."""

@@ -30,9 +30,14 @@ class Stripe:
 
     name = "stripe"
     operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
+    doubted = frozenset({"authorize", "capture", "void"})  # events tell of intents as collected
 
     def __init__(self, client: Client, config: Config) -> None:
         self._client, self._config = client, config
+
+    def takes(self, asset: str) -> bool:
+        """Every currency that money comes in; tokens are none."""
+        return len(asset) == 3
 
     def key_lifetime_s(self, asked: Asked) -> float:  # noqa: ARG002
         """A day, whatever it is."""
@@ -59,6 +64,14 @@ class Stripe:
         if answer.status == 404:
             return Result("unknown", detail=NOT_FOUND)
         return _outcome(answer, asked.operation)
+
+    async def end(self, asked: Asked) -> Result:
+        """An intent that nobody has paid is cancelled, so that nobody pays it later."""
+        result = await self.query(asked)
+        if result.outcome != "pending" or asked.operation not in {"collect", "authorize"}:
+            return result
+        path = action(INTENTS, result.handle, "cancel")
+        return _outcome(await self._client.post(path, {}, f"{asked.key}.end"), asked.operation)
 
     async def hear(self, callback: Callback) -> Heard | None:
         """An event of a webhook that a secret of ours has signed."""

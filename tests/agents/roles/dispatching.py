@@ -29,6 +29,7 @@ from connectors.registry import connect
 from streams.inbound import Signer
 from streams.journal import CODEC, Call, Entry
 from streams.kafka import PartitionReader
+from streams.timestamps import format_ms
 from streams.topics import Topics
 from tables.postgres.archived import RawRecord, insert_records
 from tables.postgres.pool import open_pool
@@ -90,6 +91,25 @@ class PlayedWriter:
             len(self.entries), tenant_id=tenant_id, event_id=f"wanted-{call_id}", calls=[call]
         )
         await self.write(event, now_ms=now_ms)
+
+    async def told(self, call_id: str, **said: Any) -> None:
+        """Journal what a provider tells of a call."""
+        data = {"gateway": "instant", "call_id": call_id, "amount": "1500.00", "currency": "KES"}
+        number = len(self.entries)
+        event_id, event_type = f"told-{number}", "treasury.gateway.reported"
+        envelope = {
+            "event_id": event_id,
+            "event_type": event_type,
+            "tenant_id": "alpha",
+            "timestamp": format_ms(now()),
+            "data": data | said,
+        }
+        told = Entry(
+            number,
+            *(0, 0, "applied", "", "webhook", now(), "alpha", event_id, event_type),
+            msgspec.json.encode(envelope),
+        )
+        await self.write(told)
 
     async def listen(self) -> None:
         """Journal what enters the log, for ever."""

@@ -46,18 +46,45 @@ async def instant(fake):
 
 
 class Scripted:
-    """A gateway that gives what it was told; `performed` and `queried` are the keys it got."""
+    """A gateway that gives what it was told; `performed` and `queried` are the keys it got.
 
-    def __init__(self, performs: list[Result], queries: list[Result] = ()) -> None:
+    `handles` are the names that it was asked by. With `doubted` its callbacks are no proof.
+    """
+
+    is_open, trouble = False, 0
+
+    def __init__(
+        self,
+        performs: list[Result],
+        queries: list[Result] = (),
+        *,
+        doubted: bool = False,
+        ends: Result | None = None,
+    ) -> None:
         self.performs, self.queries = list(performs), list(queries)
         self.performed: list[str] = []
         self.queried: list[str] = []
+        self.handles: list[str] = []
+        self.ended: list[str] = []
+        self.told_at = ""
+        self._doubted, self._ends = doubted, ends
         self.running = self.most_running = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def perform(self, _operation, key, _request, *, until_s):
+    def can(self, _operation, asset):
+        return asset == "KES"
+
+    def doubts(self, _operation):
+        return self._doubted
+
+    async def end(self, _operation, key, _request, *, told_at, handle):
+        self.ended.append(key)
+        return self._ends or self.queries[0]
+
+    async def perform(self, _operation, key, _request, *, told_at, until_s):
         self.performed.append(key)
+        self.told_at = told_at
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -67,8 +94,9 @@ class Scripted:
             self.running -= 1
         return self.performs.pop(0) if len(self.performs) > 1 else self.performs[0]
 
-    async def query(self, _operation, key, _request):
+    async def query(self, _operation, key, _request, *, told_at, handle):
         self.queried.append(key)
+        self.handles.append(handle)
         return self.queries.pop(0) if len(self.queries) > 1 else self.queries[0]
 
 
@@ -178,13 +206,14 @@ class TestCalls:
 
 class TestUnknownOutcomes:
     async def test_unknown_and_pending_are_asked_about_and_never_sent_again(self, writer):
-        pending = Result("pending", "R1")
+        pending = Result("pending", handle="R1")
         gateway = Scripted([UNKNOWN], [UNKNOWN, pending, DONE])
         async with start(writer, {"instant": gateway}, final_after_s=60) as task:
             await writer.call("call-1")
             await until(lambda: all_done(writer, "call-1"), "call done", task)
         assert gateway.performed == ["call-1"]
         assert gateway.queried == ["call-1"] * 3
+        assert gateway.handles == ["", "", "R1"]
         [(_, data)] = writer.said(COMPLETED)
         assert data["outcome"] == "succeeded"
 
@@ -283,3 +312,201 @@ class TestCrashes:
             await writer.pool.execute("UPDATE calls SET state = 'answered'")
         assert gateway.performed == gateway.queried == []
         assert [status for status, _ in writer.said(COMPLETED)] == ["applied", "duplicate"]
+
+
+PENDING = Result("pending", handle="H1")
+TOLD = {"outcome": "succeeded", "provider_reference": "R1", "handle": "H1"}
+
+
+def answers(writer: PlayedWriter) -> list[tuple[str, str]]:
+    """(outcome, provider's reference) of every answer that was taken."""
+    return [
+        (data["outcome"], data["provider_reference"])
+        for status, data in writer.said(COMPLETED)
+        if status == "applied"
+    ]
+
+
+async def is_waiting(writer: PlayedWriter, call_id: str = "call-1") -> bool:
+    """Whether the provider has the call under a name of its own, which is kept."""
+    return bool(await writer.pool.fetchval("SELECT handle FROM calls WHERE call_id = $1", call_id))
+
+
+class TestWhatIsTold:
+    """Reports of providers end a call; where nothing is signed, a query has to agree."""
+
+    async def test_a_signed_word_ends_it_without_a_query(self, writer):
+        gateway = Scripted([PENDING], [PENDING])
+        async with start(writer, {"instant": gateway}, final_after_s=60) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+            await writer.told("call-1", **TOLD)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert answers(writer) == [("succeeded", "R1")]
+
+    async def test_where_nothing_is_signed_a_query_agrees_first(self, writer):
+        gateway = Scripted([PENDING], [Result("succeeded")], doubted=True)
+        async with start(writer, {"instant": gateway}, final_after_s=60) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+            await writer.told("call-1", **TOLD)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert gateway.handles[-1] == "H1"
+        assert answers(writer) == [("succeeded", "R1")]
+
+    @pytest.mark.parametrize(
+        ("told", "queried", "outcome"),
+        [
+            (TOLD, Result("failed", failure="cancelled"), ("failed", "")),
+            ({**TOLD, "amount": "1.00"}, Result("succeeded"), ("succeeded", "")),
+            ({"outcome": "failed", "handle": "H1"}, Result("succeeded"), ("succeeded", "")),
+        ],
+        ids=["paid, it says", "another amount", "failed, it says"],
+    )
+    async def test_a_forged_word_is_not_believed(self, writer, told, queried, outcome):
+        gateway = Scripted([PENDING], [queried], doubted=True)
+        async with start(writer, {"instant": gateway}, final_after_s=60) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+            await writer.told("call-1", **told)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert answers(writer) == [outcome]
+
+    async def test_of_another_name_than_the_calls_it_is_no_proof(self, writer):
+        gateway = Scripted([PENDING], [PENDING])
+        async with start(writer, {"instant": gateway}) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+            await writer.told("call-1", **{**TOLD, "handle": "of another"})
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert [outcome for outcome, _ in answers(writer)] == ["unknown"]
+
+    async def test_told_before_the_answer_to_the_request_it_counts(self, writer):
+        gateway = Scripted([UNKNOWN], [MISSING])
+        gateway.gate.clear()
+        async with start(writer, {"instant": gateway}, final_after_s=60) as task:
+            await writer.call("call-1")
+
+            async def is_out() -> bool:
+                return gateway.running == 1
+
+            await until(is_out, "the call is out", task)
+            await writer.told("call-1", **TOLD)
+            await until(lambda: reached(writer, writer.journal.seq), "read", task)
+            gateway.gate.set()
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert answers(writer) == [("succeeded", "R1")]
+
+    async def test_told_when_it_was_given_up_it_still_counts(self, writer):
+        gateway = Scripted([UNKNOWN], [MISSING])
+        async with start(writer, {"instant": gateway}) as task:
+            await writer.call("call-1")
+            await until(lambda: all_done(writer, "call-1"), "given up", task)
+            await writer.told("call-1", **TOLD)
+
+            async def answered_again() -> bool:
+                return answers(writer) == [("unknown", ""), ("succeeded", "R1")]
+
+            await until(answered_again, "answered again", task)
+        assert gateway.performed == ["call-1"]
+
+    async def test_a_reason_to_ask_asks_at_once(self, writer):
+        gateway = Scripted([PENDING], [DONE])
+        async with start(writer, {"instant": gateway}, final_after_s=600) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+            await writer.told("call-1", outcome="pending", ask="old")
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert answers(writer) == [("succeeded", "R1")]
+
+    async def test_what_changes_nothing_is_not_asked_about(self, writer):
+        gateway = Scripted([DONE], [DONE])
+        async with start(writer, {"instant": gateway}) as task:
+            await writer.call("call-1")
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+            await writer.told("call-1", **TOLD)
+            await writer.told("of nobody", **TOLD)
+            await until(lambda: reached(writer, writer.journal.seq), "read", task)
+        assert gateway.queried == []
+        assert await state_of(writer, "call-1") == "done"
+        assert await writer.pool.fetchval("SELECT told FROM calls") is None
+
+    async def test_what_was_told_outlives_the_process(self, writer):
+        gateway = Scripted([PENDING], [PENDING])
+        async with start(writer, {"instant": gateway}, final_after_s=60) as task:
+            await writer.call("call-1")
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+        await writer.told("call-1", **TOLD)
+        silent = Scripted([DONE], [PENDING])
+        async with start(writer, {"instant": silent}, final_after_s=60) as task:
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert silent.performed == []
+        assert answers(writer) == [("succeeded", "R1")]
+
+
+class TestPayersWhoTakeTheirTime:
+    WAITS = Result("pending", handle="H1", payer_action="https://pay.example/1")
+
+    async def test_the_payer_has_the_time_of_the_payment_and_then_it_is_ended(self, writer):
+        ended = Result("failed", failure="expired")
+        gateway = Scripted([self.WAITS], [self.WAITS], ends=ended)
+        about = {"amount": "1500.00", "currency": "KES", "payer_has_s": 3}
+        async with start(writer, {"instant": gateway}, final_after_s=0.2) as task:
+            await writer.call("call-1", request=msgspec.json.encode(about))
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        [(status, begun)] = writer.said("treasury.call.begun")
+        assert (status, begun["handle"]) == ("applied", "H1")
+        assert (begun["payer_action"], begun["payer_has_s"]) == ("https://pay.example/1", 3)
+        assert gateway.ended == ["call-1"]
+        assert [data["failure"] for _, data in writer.said(COMPLETED)] == ["expired"]
+
+
+class TestWhereACallGoes:
+    async def call(self, writer):
+        about = {"gateway": "first", "gateways": ["first", "second", "third"]}
+        await writer.call("call-1", **about)
+
+    async def test_to_the_preferred_one_while_it_is_well(self, writer):
+        first, second = Scripted([DONE]), Scripted([DONE])
+        async with start(writer, {"first": first, "second": second}) as task:
+            await self.call(writer)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        [(_, granted)] = writer.said(GRANTED)
+        assert (granted["gateway"], granted["reason"]) == ("first", "preferred")
+        assert (first.performed, second.performed) == (["call-1"], [])
+
+    async def test_to_another_one_while_it_is_not_and_says_why(self, writer):
+        first, second = Scripted([DONE]), Scripted([DONE])
+        first.is_open = True
+        async with start(writer, {"first": first, "second": second}) as task:
+            await self.call(writer)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        [(_, granted)] = writer.said(GRANTED)
+        assert (granted["gateway"], granted["reason"]) == ("second", "preferred_open")
+        assert (first.performed, second.performed) == ([], ["call-1"])
+        kept = await writer.pool.fetchval("SELECT gateway FROM calls")
+        assert kept == "second"
+
+    async def test_not_to_one_that_has_no_such_currency(self, writer):
+        first, second = Scripted([DONE]), Scripted([DONE])
+        first.can = lambda *_: False
+        async with start(writer, {"first": first, "second": second}) as task:
+            await self.call(writer)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert (first.performed, second.performed) == ([], ["call-1"])
+
+    async def test_where_it_went_is_where_it_is_asked_about_later(self, writer):
+        first, second = Scripted([DONE]), Scripted([DONE], [DONE])
+        first.is_open = True
+        second.gate.clear()
+        async with start(writer, {"first": first, "second": second}) as task:
+            await self.call(writer)
+
+            async def is_out() -> bool:
+                return second.running == 1
+
+            await until(is_out, "the call is out", task)
+        first.is_open = False
+        async with start(writer, {"first": first, "second": second}) as task:
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert (first.queried, second.queried) == ([], ["call-1"])
