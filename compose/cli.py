@@ -376,6 +376,36 @@ def bench(
     _show(run_bench(name, options, _tell), as_json=as_json)
 
 
+@app.command()
+def trigger(
+    name: Annotated[str, typer.Argument(help="One of them, or list.")] = "list",
+    parameters: Annotated[
+        list[str] | None, typer.Argument(help="name=value, such as amount=1500")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make something happen at the fakes of a local installation, which then tell of it."""
+    from compose.sandbox import Sandbox, trigger
+
+    triggers = Sandbox().triggers
+    if name == "list":
+        listed = [
+            {"trigger": known, "parameters": " ".join(each.needs), "what": each.words}
+            for known, each in triggers.items()
+        ]
+        _show(listed, as_json=as_json)
+        return
+    if name not in triggers:
+        raise typer.BadParameter(f"one of {', '.join(triggers)}", param_hint="NAME")
+    said = dict(text.partition("=")[::2] for text in parameters or [])
+    if set(said) != set(triggers[name].needs):
+        needs = " ".join(f"{need}=…" for need in triggers[name].needs)
+        raise typer.BadParameter(f"{name} needs {needs}", param_hint="PARAMETERS")
+    happened = _run(trigger(_settings().sandbox_url, name, said))
+    _show({"happened": happened}, as_json=as_json)
+
+
 def _tell(line: str) -> None:
     err.print(line, highlight=False, soft_wrap=True)
 

@@ -49,7 +49,9 @@ from compose.telemetry import Gauges
 from compose.topics import require_topics
 from compose.watchdog import Progress, end_if_blocked, watch
 from connectors.auth.client import AuthService
+from connectors.callback_tokens import Addresses
 from connectors.http import open_session
+from connectors.registry import ALIASES
 from connectors.webhooks.addresses import read_networks
 from connectors.webhooks.sender import Sender
 from streams.app import AppSettings, create_app, fetch_often
@@ -62,7 +64,7 @@ from tables.postgres.pool import APP, ARCHIVER, open_pool
 from web import call
 from web.api_keys import ApiKeys
 from web.auth import Keys, Verifier
-from web.call import Context
+from web.call import Callbacks, Context
 from web.jwks import FixedKeys, RemoteKeys, read_key_set
 from web.metrics import Metrics
 from web.people import People
@@ -127,8 +129,10 @@ class Worker:
             self._spawn(keeper.run())
         if "webhooks" in settings.roles:
             self._start_webhooks()
+        if {"dispatch", "writer"} & set(settings.roles):
+            self._connect_gateways()
         if "dispatch" in settings.roles:
-            await self._start_dispatch()
+            self._start_dispatch()
         if "writer" in settings.roles:
             await self._start_writers()
             await self._start_web()
@@ -230,20 +234,24 @@ class Worker:
         for partition in range(self.settings.partitions):
             self._spawn(webhooks.run(partition))
 
-    async def _start_dispatch(self) -> None:
+    def _connect_gateways(self) -> None:
         settings = self.settings
-        session = open_session()
-        self._stack.push_async_callback(session.close)
-        configured: dict[str, dict[str, str]] = {}
-        if settings.instant_url:
-            configured["instant"] = {"base_url": settings.instant_url, "api_key": "local"}
+        self._session = open_session()
+        self._stack.push_async_callback(self._session.close)
+        self.gateways = Gateways(
+            self._session, settings.gateway_settings, self.secrets, self.archive_pool
+        )
+        keys = settings.derived_keys("callbacks")
+        self.addresses = Addresses(settings.public_base, ALIASES, keys)
+
+    def _start_dispatch(self) -> None:
+        settings = self.settings
         saying = Saying(self.inlet)
-        gateways = Gateways(session, configured, self.secrets)
-        conductor = Conductor(self.archive_pool, saying, gateways)
+        conductor = Conductor(self.archive_pool, saying, self.gateways, told_at=self.addresses.of)
         tenants = None
         if settings.auth_url:
             key = settings.auth_api_key.get_secret_value()
-            tenants = AuthService(session, settings.auth_url, key)
+            tenants = AuthService(self._session, settings.auth_url, key)
         dispatch = Dispatch(
             self.archive_pool,
             self.archived,
@@ -279,6 +287,7 @@ class Worker:
             ApiKeys(pool, mode=settings.mode),
             People(pool),
             settings.keyring,
+            self._callbacks(),
             settings.jwks_file.read_bytes() if settings.jwks_file else None,
         )
         server = Server(context, host=settings.host, port=settings.port)
@@ -300,6 +309,12 @@ class Worker:
             await asyncio.sleep(min(TRIM_S, after_s))
             trimmer.note(writers.trimmable())
             await trim(self.settings.kafka, trimmer.due())
+
+    def _callbacks(self) -> Callbacks:
+        settings = self.settings
+        networks = {name: read_networks(text) for name, text in settings.callback_networks.items()}
+        trusted = read_networks(settings.trusted_proxies)
+        return Callbacks(self.addresses, self.gateways, networks, trusted)
 
     def _verifier(self) -> Verifier:
         settings = self.settings

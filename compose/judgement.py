@@ -50,7 +50,7 @@ async def judge(
         Accepted(sent, payers.answered),
         served,
         outbound,
-        running.gateway.effects,
+        running.sandbox.instant.effects,
         load.canaries,
         [log for log in _logs(running) if log.exists()],
         kafka_complete,

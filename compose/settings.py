@@ -14,10 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connectors.envelope import Keyring
+from connectors.registry import GATEWAYS
 from connectors.webhooks.addresses import read_networks
 from streams.errors import Misconfigured
 from streams.topics import Topics
@@ -74,7 +76,23 @@ class Settings(BaseSettings):
     auth_url: str = Field("", description="the auth service, asked about tenants we do not know")
     auth_api_key: SecretStr = SecretStr("")
     auth_api_key_file: Path | None = None
-    instant_url: str = ""
+    gateways: SecretStr = Field(
+        SecretStr("{}"),
+        description="what gateways need besides tenants' secrets: {name: {member: text}}",
+    )
+    gateways_file: Path | None = None
+    callback_url: str = Field(
+        "", description="where gateways and payers reach us; default: the web layer's own address"
+    )
+    callback_networks: dict[str, str] = Field(
+        {}, description="where a gateway's callbacks may come from: {name: comma-separated CIDR}"
+    )
+    trusted_proxies: str = Field(
+        "", description="our own proxies and workers, comma-separated CIDR: X-Forwarded-For counts"
+    )
+    sandbox_url: str = Field(
+        "", description="a local installation's fakes, for `treasury trigger`; empty elsewhere"
+    )
     requests_per_s: int = Field(
         500, ge=0, description="requests a second of each tenant to one worker; 0: no limit"
     )
@@ -102,13 +120,30 @@ class Settings(BaseSettings):
     @classmethod
     def _read_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Put what stands in a file in its place; passwords are read again for each login."""
-        for name in ("postgres_dsn", "master_key", "old_master_keys", "auth_api_key"):
+        for name in (
+            *("postgres_dsn", "master_key", "old_master_keys", "auth_api_key", "gateways"),
+        ):
             path = values.get(f"{name}_file")
             if path and not values.get(name):
                 values = {**values, name: read_secret(Path(path))}
         return values
 
-    @field_validator("webhook_networks")
+    @field_validator("gateways")
+    @classmethod
+    def _are_gateways(cls, value: SecretStr) -> SecretStr:
+        _read_gateways(value)
+        return value
+
+    @field_validator("callback_networks")
+    @classmethod
+    def _are_networks_of_gateways(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, networks in value.items():
+            if name not in GATEWAYS:
+                raise ValueError(f"no such gateway: {name}")
+            read_networks(networks)
+        return value
+
+    @field_validator("webhook_networks", "trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
         read_networks(value)
@@ -140,6 +175,16 @@ class Settings(BaseSettings):
     def web_url(self) -> str:
         """Where other workers reach this one."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def public_base(self) -> str:
+        """Where gateways and payers reach us, without a trailing slash."""
+        return (self.callback_url or self.web_url).rstrip("/")
+
+    @property
+    def gateway_settings(self) -> dict[str, dict[str, str]]:
+        """What each gateway needs besides tenants' secrets, by its name. Holds secrets."""
+        return _read_gateways(self.gateways)
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of 32 bytes for one purpose, from the master key (HMAC-SHA256)."""
@@ -193,6 +238,18 @@ def read_secret(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _read_gateways(value: SecretStr) -> dict[str, dict[str, str]]:
+    """Raises ValueError, without the text, for what is none."""
+    try:
+        found = msgspec.json.decode(value.get_secret_value(), type=dict[str, dict[str, str]])
+    except msgspec.DecodeError:
+        raise ValueError("gateways are JSON: {name: {member: text}}") from None
+    unknown = sorted(set(found) - set(GATEWAYS))
+    if unknown:
+        raise ValueError(f"no such gateway: {', '.join(unknown)}")
+    return found
 
 
 def _listed(value: SecretStr) -> list[str]:

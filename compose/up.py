@@ -1,4 +1,4 @@
-"""`treasury up`: the local stack, the built-in gateway, workers under a supervisor, a demo tenant.
+"""`treasury up`: the local stack, fakes of all gateways, workers under a supervisor, a demo tenant.
 
 Everything it starts it stops again, in order, on Ctrl-C.
 """
@@ -27,10 +27,12 @@ from compose.local.processes import Command, StartError, free_port, port_answers
 from compose.local.stack import Endpoints, KafkaKind, Stack
 from compose.local.supervisor import Supervisor
 from compose.repair import restore
+from compose.sandbox import Sandbox
 from compose.serve import migrate_database
 from compose.settings import Settings, new_master_key
 from compose.topics import prepare_topics
-from connectors.instant.fake import FakeGateway
+from connectors.callback_tokens import Addresses
+from connectors.registry import ALIASES
 from streams.topics import Topics
 from tables.postgres.archived import last_record
 from tables.postgres.pool import open_pool
@@ -68,7 +70,7 @@ class Running:
             nats_sync="always" if local.nats_sync == "always" else "default",
             topics={topic.name: local.partitions for topic in Topics().all()},
         )
-        self.gateway = FakeGateway()
+        self.sandbox = Sandbox()
         self.issuer = LocalIssuer.open(local.home / "issuer")
         self.supervisors: list[Supervisor] = []
         self.ports = [local.port + n if local.port else free_port() for n in range(local.workers)]
@@ -108,7 +110,9 @@ class Running:
                 "worker_name": f"worker-{number}",
                 "port": self.ports[number],
                 "jwks_file": self.local.home / "issuer" / "jwks.json",
-                "instant_url": self.gateway.base_url,
+                "gateways": msgspec.json.encode(self.sandbox.configuration).decode(),
+                "sandbox_url": self.sandbox.url,
+                "trusted_proxies": "127.0.0.0/8",
                 "webhook_networks": "127.0.0.0/8",
                 "embedded": self.local.kafka == "embedded",
                 "unarchived_bytes": EMBEDDED_UNARCHIVED_BYTES
@@ -123,8 +127,9 @@ class Running:
                 raise StartError(f"port {port} is taken; choose another with --port")
         self._exit.push_async_callback(self.stack.stop)
         self.endpoints = await self.stack.start(self._tell)
-        await self.gateway.start()
-        self._exit.push_async_callback(self.gateway.stop)
+        await self._exit.enter_async_context(self.sandbox)
+        keys = self.settings().derived_keys("callbacks")
+        self.sandbox.call_back_to(Addresses(self.urls[0], ALIASES, keys))
         await self._prepare()
         left = leave_settings(self.local.home, environment_of(self.settings()))
         self._exit.callback(left.unlink, missing_ok=True)

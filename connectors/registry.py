@@ -11,6 +11,7 @@ from connectors.instant.config import SECRETS as INSTANT_SECRETS
 from connectors.instant.connector import build as instant
 from connectors.mpesa.config import SECRETS as MPESA_SECRETS
 from connectors.mpesa.connector import build as mpesa
+from connectors.mpesa.hearing import accepted as mpesa_accepted
 from connectors.paypal.config import SECRETS as PAYPAL_SECRETS
 from connectors.paypal.connector import build as paypal
 from connectors.routing import Health
@@ -38,6 +39,11 @@ SECRETS: frozenset[str] = frozenset(
 """Names of the secrets that tenants and the platform may set: gateway and member."""
 ALIASES: Mapping[str, str] = {"mobile": "mpesa", "cards": "stripe", "wallet": "paypal"}
 """Neutral words of callback addresses: M-Pesa refuses addresses that hold its name."""
+
+
+def accepted(gateway: str, kind: str) -> bytes:
+    """What a gateway is answered whose callback was taken (JSON)."""
+    return mpesa_accepted(kind) if gateway == "mpesa" else b"{}"
 
 
 def connect(

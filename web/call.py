@@ -9,7 +9,9 @@ import asyncpg
 from aiohttp import web
 from pydantic import BaseModel
 
+from agents.roles.conduct import Gateways
 from agents.roles.desk import Desk
+from connectors.callback_tokens import Addresses
 from connectors.envelope import Keyring
 from connectors.webhooks.addresses import Network
 from web.api_keys import ApiKeys
@@ -47,6 +49,20 @@ def wall_clock_ms() -> int:
 
 
 @dataclass(frozen=True)
+class Callbacks:
+    """What callbacks of gateways are judged by.
+
+    `networks` are where those of a gateway may come from, from anywhere without; `trusted` are our
+    own proxies and workers, whose word on a client's address is taken.
+    """
+
+    addresses: Addresses
+    gateways: Gateways
+    networks: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
+    trusted: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
 class Context:
     """The process as handlers see it.
 
@@ -63,6 +79,7 @@ class Context:
     api_keys: ApiKeys
     people: People
     keyring: Keyring
+    callbacks: Callbacks
     key_set: bytes | None = None
     clock_ms: Callable[[], int] = wall_clock_ms
 

@@ -17,6 +17,8 @@ OF_THE_API: Mapping[str, str] = {
     "body-too-large": "The body is larger than is taken here; the limit is 1 MiB.",
     "configuration-unavailable": "The database is away. Nothing was changed; ask again.",
     "conflict": "The Idempotency-Key was used for another body. Use a new key.",
+    "callback-not-verifiable": "The gateway's callback cannot be verified now; it will come again.",
+    "callback-refused": "It is not the gateway's word, or says nothing that can be read.",
     "idempotency-key-bad": "Send one Idempotency-Key of 1 to 255 printable ASCII characters.",
     "idempotency-key-missing": "A request that moves money needs an Idempotency-Key.",
     "internal": "We failed. The log has it by the request id; nothing was half done.",

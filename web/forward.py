@@ -11,6 +11,7 @@ from yarl import URL
 
 from web.api.live import HEARTBEAT_S
 from web.call import Call
+from web.clients import FORWARDED_FOR
 from web.middleware import REQUEST_ID
 from web.problems import Problem, unavailable
 
@@ -30,7 +31,9 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_OURS = frozenset({"host", "content-length", "expect", "x-request-id", MARK.lower()})
+_OURS = frozenset(
+    {"host", "content-length", "expect", "x-request-id", MARK.lower(), FORWARDED_FOR.lower()}
+)
 _THEIRS = frozenset({"content-length", "date", "server", "x-request-id"})
 
 
@@ -49,6 +52,8 @@ async def forward(call: Call, url: str) -> web.StreamResponse:
     headers = _passed_on(request.headers, _OURS)
     headers[MARK] = "1"
     headers["X-Request-Id"] = request[REQUEST_ID]
+    told = [*request.headers.getall(FORWARDED_FOR, []), request.remote or ""]
+    headers[FORWARDED_FOR] = ", ".join(each for each in told if each)
     try:
         async with request.app[SESSION].request(
             request.method,

@@ -25,6 +25,14 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._callbacks = Counter(
+            "treasury_callbacks_total",
+            "Callbacks of gateways: taken, of_no_concern, refused; or at an address that is not"
+            " ours, or from_elsewhere.",
+            ("gateway", "outcome"),
+            registry=self.registry,
+        )
+
     def served(self, method: str, route: str, status: int, duration_s: float) -> None:
         """Count a response under its status class."""
         known = method if route != UNMATCHED else "any"
@@ -33,3 +41,7 @@ class Metrics:
     def forwarded(self, outcome: str) -> None:
         """Count a forward: answered, unreachable or unknown; a stream that broke off: ended."""
         self._forwarded.labels(outcome).inc()
+
+    def called_back(self, gateway: str, outcome: str) -> None:
+        """Count a callback, by what became of it."""
+        self._callbacks.labels(gateway, outcome).inc()

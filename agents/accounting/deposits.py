@@ -57,7 +57,10 @@ def meaning(view: View, tenant_id: str, reference: str) -> Meaning:
     if invoice is not None:
         return Meaning(invoice=invoice)
     order = view.row(Order, tenant_id, text) if text else None
-    return Meaning(order_id=order.order_id) if order is not None else Meaning()
+    if order is None:
+        return Meaning()
+    own = view.row(Invoice, tenant_id, order.invoice_id) if order.invoice_id else None
+    return Meaning(invoice=own, order_id=order.order_id)
 
 
 def _payment(
@@ -71,7 +74,7 @@ def _payment(
         event.derive("payment"),
         receipt.asset,
         receipt.amount,
-        invoice.order_id if invoice else found.order_id,
+        found.order_id or (invoice.order_id if invoice else ""),
         invoice.invoice_id if invoice else "",
         invoice.customer_id if invoice else "",
         method=receipt.provider,

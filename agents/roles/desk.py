@@ -62,9 +62,15 @@ class Desk(Protocol):
         """The partitions assigned to this process."""
 
     async def decide(
-        self, tenant_id: str, event_id: str, envelope: bytes, *, timeout_s: float
+        self,
+        tenant_id: str,
+        event_id: str,
+        envelope: bytes,
+        *,
+        timeout_s: float,
+        ingress: str = "http",
     ) -> Decision:
-        """Append an envelope (ingress http) and wait for what becomes of it.
+        """Append an envelope and wait for what becomes of it.
 
         Raises Elsewhere, NotServing (nothing was appended) or AnswerUnknown (it was).
         """

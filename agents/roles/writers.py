@@ -330,16 +330,23 @@ class Writers:
         return None if url is None or url == str(self._app.conf.canonical_url) else str(url)
 
     async def decide(
-        self, tenant_id: str, event_id: str, envelope: bytes, *, timeout_s: float
+        self,
+        tenant_id: str,
+        event_id: str,
+        envelope: bytes,
+        *,
+        timeout_s: float,
+        ingress: str = "http",
     ) -> Decision:
-        """Append an envelope (ingress http) and wait for what becomes of it."""
+        """Append an envelope and wait for what becomes of it."""
         writer = self._writer(tenant_id)
         if writer.pressed:
             raise NotServing(f"partition {writer.partition} can remember no more ids for now")
         with self._answers.expect(tenant_id, event_id) as answer:
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._inlet.append(writer.partition, stamp=Stamp("http"), value=envelope)
+                    stamp = Stamp(ingress)
+                    await self._inlet.append(writer.partition, stamp=stamp, value=envelope)
                     return await answer
             except TimeoutError:
                 raise AnswerUnknown("the command may still be carried out") from None

@@ -282,15 +282,23 @@ class FakeDaraja:
             }
         )
 
-    async def pay(self, amount: int, bill_reference: str, phone: str = "254708374149") -> str:
-        """A customer pays to the paybill by hand; the receipt, once it was told."""
+    async def pay(
+        self, amount: int, bill_reference: str, phone: str = "254708374149", *, tell: str = ""
+    ) -> str:
+        """A customer pays to the paybill by hand; the receipt, once it was told (at `tell`)."""
         receipt = self._receipt()
-        await self._confirm(Paid(receipt, amount, bill_reference, phone))
+        paid = Paid(receipt, amount, bill_reference, phone)
+        self.book.deposits.append(paid)
+        await self._confirm(paid, tell)
         return receipt
 
-    def _confirm(self, paid: Paid) -> "asyncio.Task[None]":
+    async def tell_again(self, push: Push) -> None:
+        """The callback of a push comes once more."""
+        await self._tell(push.callback_url, bodies.callback(push, self._moment))
+
+    def _confirm(self, paid: Paid, tell: str = "") -> "asyncio.Task[None]":
         said = bodies.confirmation(paid, self.short_code, self._moment)
-        return self._tell(self.c2b_urls["ConfirmationURL"], said)
+        return self._tell(tell or self.c2b_urls["ConfirmationURL"], said)
 
     @property
     def _moment(self) -> str:

@@ -99,18 +99,20 @@ class Book:
     """What truly happened: whoever calls is held against this."""
 
     pushes: dict[str, Push] = field(default_factory=dict)
+    deposits: list[Paid] = field(default_factory=list)
     payouts: dict[str, Payout] = field(default_factory=dict)
     reversals: list[Reversal] = field(default_factory=list)
 
     @property
     def received(self) -> int:
         """Shillings that payers paid."""
-        return sum(push.amount for push in self.pushes.values() if push.receipt)
+        pushed = sum(push.amount for push in self.pushes.values() if push.receipt)
+        return pushed + sum(paid.amount for paid in self.deposits)
 
     def amount_of(self, receipt: str) -> int | None:
         """Shillings that were received under a receipt; None if there is none such."""
-        found = (push.amount for push in self.pushes.values() if push.receipt == receipt)
-        return next(found, None)
+        paid: list[Push | Paid] = [*self.pushes.values(), *self.deposits]
+        return next((each.amount for each in paid if each.receipt == receipt), None)
 
     @property
     def given_back(self) -> int:

@@ -38,6 +38,12 @@ def heard(config: Config, callback: Callback) -> Heard | None:
         raise NotBelieved(f"{callback.kind}: {error}") from None
 
 
+def accepted(kind: str) -> bytes:
+    """What M-Pesa is answered; a validation's code is text (Daraja, "Customer To Business")."""
+    code = '"0"' if kind == "c2b-validation" else "0"
+    return f'{{"ResultCode":{code},"ResultDesc":"Accepted"}}'.encode()
+
+
 def _report(callback: Callback) -> Report:
     if not callback.call_id:
         raise NotBelieved(f"{callback.kind}: the address names no call")

@@ -171,6 +171,23 @@ class FakeStripe:
         """Its payer confirms an intent on a page."""
         self._confirm(self.objects[intent_id], {"payment_method": method})
 
+    def dispute(self, intent_id: str) -> Object:
+        """The payer's bank takes an intent's money back."""
+        intent = self.objects[intent_id]
+        self._numbers += 1
+        dispute = {
+            "id": f"dp_{self._numbers:06d}",
+            "object": "dispute",
+            "amount": intent["amount_received"],
+            "currency": intent["currency"],
+            "payment_intent": intent_id,
+            "reason": "fraudulent",
+            "status": "needs_response",
+            "balance_transactions": [{"fee": 1_500, "currency": intent["currency"]}],
+        }
+        self.objects[str(dispute["id"])] = dispute
+        return dispute
+
     def arrive(self, payout_id: str) -> None:
         """A payout comes to its bank."""
         self.objects[payout_id]["status"] = "paid"

@@ -60,7 +60,7 @@ async def _outlives(home: Path, *, events: int, kills: int) -> None:
         # payments meet their crashes at the seams.
         await cluster.pay(load.stories)
         assert await cluster.differences() == []
-        effects = cluster.running.gateway.effects
+        effects = cluster.running.sandbox.instant.effects
         assert [key for key, times in effects.items() if times != 1] == []
 
 

@@ -41,7 +41,10 @@ class TestRecovery:
             load = await cluster.begin(seed, 2_000)
             await cluster.pay(load.stories[: len(load.stories) // 2])
             assert await cluster.differences() == []
-            published, calls = await _outbound_count(cluster), list(cluster.running.gateway.calls)
+            published, calls = (
+                await _outbound_count(cluster),
+                list(cluster.running.sandbox.instant.calls),
+            )
 
             supervisor = cluster.running.supervisors[0]
             await supervisor.stop()
@@ -55,7 +58,7 @@ class TestRecovery:
             await cluster.running.ready()
             assert await cluster.differences() == []
             assert await _outbound_count(cluster) == published
-            assert cluster.running.gateway.calls == calls
+            assert cluster.running.sandbox.instant.calls == calls
 
             await cluster.finish()
             assert await cluster.differences() == []

@@ -105,7 +105,7 @@ async def _dies_everywhere(home: Path, rounds: int) -> None:
         assert len(deaths.unsent) == len(UNSENT) * rounds
         for payment in deaths.unsent:
             assert await cluster.status_of(payment) == "processing"
-        effects = cluster.running.gateway.effects
+        effects = cluster.running.sandbox.instant.effects
         assert [key for key, count in effects.items() if count != 1] == []
 
 

@@ -12,13 +12,15 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from connectors.callback_tokens import Addresses
 from connectors.envelope import Keyring
+from connectors.registry import ALIASES
 from tests.databases import Database, migrated
 from tests.web.desk import NOW_MS, MemoryDesk
 from tests.web.schema import answer_violations, body_of
 from web import scopes
 from web.api_keys import ApiKeys
-from web.call import Context, Settings
+from web.call import Callbacks, Context, Settings
 from web.catalogue import meaning_of
 from web.local_issuer import LocalIssuer
 from web.metrics import Metrics
@@ -132,6 +134,19 @@ async def database(database_dsn: str):
         yield database
 
 
+ADDRESSES = Addresses("https://treasury.example", ALIASES, [b"a key of callbacks, for tests only"])
+
+
+class NoGateways:
+    """Nothing is configured."""
+
+    def knows(self, _gateway):
+        return False
+
+    async def of(self, _tenant_id, gateway):
+        raise KeyError(gateway)
+
+
 @pytest.fixture
 def context(desk, no_database, issuer) -> Context:
     return Context(
@@ -143,6 +158,7 @@ def context(desk, no_database, issuer) -> Context:
         ApiKeys(no_database),
         People(no_database),
         KEYRING,
+        Callbacks(ADDRESSES, NoGateways()),
         key_set=issuer.jwks(),
         clock_ms=lambda: NOW_MS,
     )

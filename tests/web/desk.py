@@ -52,10 +52,10 @@ class MemoryDesk:
         state = "recovering" if self.recovering else "serving"
         return [PartitionStatus(0, state, len(self.batches), len(self._mail), 0.25)]
 
-    async def decide(self, tenant_id, event_id, envelope, *, timeout_s):
+    async def decide(self, tenant_id, event_id, envelope, *, timeout_s, ingress="http"):
         self._must_serve()
         with self.answers.expect(tenant_id, event_id) as answer:
-            self._append(envelope, "http")
+            self._append(envelope, ingress)
             if self.silent:
                 raise AnswerUnknown("no answer in time")
             async with asyncio.timeout(timeout_s):

@@ -4,6 +4,7 @@ follow from it. Adding a route is one line in the file of its subject and one ha
 
 from web.routes.access import ACCESS
 from web.routes.books import BOOKS
+from web.routes.gateways import GATEWAYS
 from web.routes.invoices import INVOICES
 from web.routes.ledger import LEDGER
 from web.routes.payments import PAYMENTS
@@ -18,5 +19,6 @@ ROUTES = (
     *BOOKS,
     *LEDGER,
     *ACCESS,
+    *GATEWAYS,
     *OPEN,
 )

@@ -81,6 +81,7 @@ class TestDeposits:
         assert shop.row(Invoice, shop.invoice.invoice_id).status == "paid"
         [payment] = shop.rows(Payment)
         assert (payment.method, payment.metadata["payer"]) == ("mpesa", "2547 *** 149")
+        assert (payment.invoice_id, payment.customer_id) == (shop.invoice.invoice_id, "c")
         [said] = shop.emitted("payment.success")
         assert (said["order_id"], said["provider_reference"]) == ("o", "TCA1")
 
