@@ -41,7 +41,7 @@ OUTBOUND: Mapping[str, Told] = {
     ),
     "treasury.payment_link.generated": Told(
         "An invoice has a public page.",
-        "invoice_id order_id customer_id amount currency path expires country",
+        "invoice_id order_id customer_id amount currency path pay_code expires country",
     ),
     "treasury.invoice.created": Told("A claim on a customer.", _INVOICE),
     "treasury.invoice.due": Told(

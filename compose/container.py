@@ -59,6 +59,7 @@ from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
 from streams.kafka import POLL_OFTEN_MS, open_producer, poll_often
 from tables.postgres.isolation import require_isolation
+from tables.postgres.lookups import tenant_of_link
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import APP, ARCHIVER, open_pool
 from web import call
@@ -288,6 +289,7 @@ class Worker:
             People(pool),
             settings.keyring,
             self._callbacks(),
+            partial(tenant_of_link, self.archive_pool),
             settings.jwks_file.read_bytes() if settings.jwks_file else None,
         )
         server = Server(context, host=settings.host, port=settings.port)

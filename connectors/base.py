@@ -3,6 +3,7 @@
 A connector speaks to one provider and decides nothing: no retries, no money, no rows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -98,6 +99,10 @@ class Connector(Protocol):
     @property
     def doubted(self) -> frozenset[str]:
         """Operations of which a callback is no proof: it counts once a query says the same."""
+
+    @property
+    def public(self) -> Mapping[str, str]:
+        """What payers may be shown: where they pay by hand."""
 
     def takes(self, asset: str) -> bool:
         """Whether it moves money of this currency."""

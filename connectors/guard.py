@@ -7,7 +7,7 @@ provider still knows the key. Otherwise what is not known stays unknown.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -76,6 +76,11 @@ class Guard:
     def name(self) -> str:
         """The gateway's name."""
         return self._connector.name
+
+    @property
+    def public(self) -> Mapping[str, str]:
+        """What payers may be shown."""
+        return self._connector.public
 
     def can(self, operation: str, asset: str) -> bool:
         """Whether it does this with money of this currency."""

@@ -14,7 +14,9 @@ from compose.local.accounts import temporary_folder
 from compose.local.kafka import apache_kafka_available
 from compose.local.stack import Endpoints, Stack
 from streams.kafka import open_producer
+from tests.browser import CHROMIUM
 
+BROWSER_REQUIRED = os.environ.get("TREASURY_REQUIRE_BROWSER") == "1"
 APACHE_REQUIRED = os.environ.get("TREASURY_REQUIRE_APACHE_KAFKA") == "1"
 REPORT = Path(__file__).parents[1] / ".cache" / "test-report"
 BROKER = pytest.StashKey[str]()
@@ -24,7 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
     available, reason = apache_kafka_available()
     if APACHE_REQUIRED and not available:
         pytest.exit(f"TREASURY_REQUIRE_APACHE_KAFKA=1, but {reason}", returncode=1)
+    if BROWSER_REQUIRED and not CHROMIUM:
+        pytest.exit("TREASURY_REQUIRE_BROWSER=1, but there is no Chromium", returncode=1)
     config.stash[BROKER] = "no broker (no test asked for one)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without Chromium on this machine what needs it is skipped, and says so."""
+    for item in items:
+        if not CHROMIUM and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
 
 @pytest.hookimpl(wrapper=True)

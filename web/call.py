@@ -66,7 +66,8 @@ class Callbacks:
 class Context:
     """The process as handlers see it.
 
-    `pool` logs in as treasury_app. `keyring` seals secrets. `key_set` is the JWKS document to
+    `pool` logs in as treasury_app. `keyring` seals secrets. `tenant_of_link` says whose a payment
+    link is, which names no tenant. `key_set` is the JWKS document to
     show: that of the local issuer, which has no web server of its own; None where the auth service
     shows its keys.
     """
@@ -80,6 +81,7 @@ class Context:
     people: People
     keyring: Keyring
     callbacks: Callbacks
+    tenant_of_link: Callable[[str], Awaitable[str | None]]
     key_set: bytes | None = None
     clock_ms: Callable[[], int] = wall_clock_ms
 

@@ -4,6 +4,7 @@ The event id follows from tenant, route and Idempotency-Key, so a retry is the s
 the same answer. Nothing is decided here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from streams.ids import http_event_id
 from streams.journal import Entry
 from streams.money import plain
 from streams.timestamps import format_ms
-from web.call import Call, Handler
+from web.call import Call, Context, Handler
 from web.problems import RETRY_AFTER_S, Problem, unavailable
 
 REPLAYED = "Idempotency-Replayed"
@@ -43,23 +44,26 @@ async def command(call: Call, event_type: str) -> web.Response:
     event_id = http_event_id(call.tenant_id, call.route.name, call.idempotency_key)
     named = {name: value for name, value in call.request.match_info.items() if name != "tenant"}
     said = call.model.model_dump(exclude_none=True)
-    data = _to_json({**said, **named, "actor": call.claims.subject[:ACTOR_CHARS_MAX]})
+    data = {**said, **named, "actor": call.claims.subject[:ACTOR_CHARS_MAX]}
+    decision = await decided(call.context, call.tenant_id, event_type, event_id, data)
+    return _answer(decision, _to_json(data))
+
+
+async def decided(
+    context: Context, tenant_id: str, event_type: str, event_id: str, data: Mapping[str, Any]
+) -> Decision:
+    """What became of an event of ours. Raises Elsewhere, NotServing or AnswerUnknown."""
     envelope = _to_json(
         {
             "event_id": event_id,
             "event_type": event_type,
-            "tenant_id": call.tenant_id,
-            "timestamp": format_ms(call.context.clock_ms()),
-            "data": msgspec.Raw(data),
+            "tenant_id": tenant_id,
+            "timestamp": format_ms(context.clock_ms()),
+            "data": msgspec.Raw(_to_json(data)),
         }
     )
-    decision = await call.context.desk.decide(
-        call.tenant_id,
-        event_id,
-        envelope,
-        timeout_s=call.context.settings.decide_timeout_s,
-    )
-    return _answer(decision, data)
+    timeout_s = context.settings.decide_timeout_s
+    return await context.desk.decide(tenant_id, event_id, envelope, timeout_s=timeout_s)
 
 
 def _to_json(value: Any) -> bytes:

@@ -1,7 +1,7 @@
 """Short codes that payers see or type: the account number at a paybill, a payment's on a telephone.
 
-Eight characters of Crockford's base 32, which has no letter that looks like a digit; ten or twelve
-where a tenant has used the shorter one before.
+Crockford's base 32, which has no letter that looks like a digit: eight characters for an attempt,
+more where a tenant has used the shorter one before; twelve for an invoice.
 """
 
 import hashlib
@@ -14,13 +14,18 @@ _LENGTHS = (8, 10, 12)
 _SEEN_AS = str.maketrans("OIL", "011")
 
 
+def code_of(tenant_id: str, seed: str) -> str:
+    """Twelve characters of this seed: 60 bits, which no two of a tenant's seeds share."""
+    number = int.from_bytes(hashlib.sha256(f"{tenant_id}\x00{seed}".encode()).digest(), "big")
+    return "".join(_ALPHABET[(number >> 5 * place) & 31] for place in range(max(_LENGTHS)))
+
+
 def code_for(view: View, tenant_id: str, seed: str) -> str:
     """A code that the tenant has not used; the same seed gives the same one, as long as it is free.
 
     Raises ValueError if all are taken, which 2^60 keep from happening.
     """
-    number = int.from_bytes(hashlib.sha256(f"{tenant_id}\x00{seed}".encode()).digest(), "big")
-    characters = "".join(_ALPHABET[(number >> 5 * place) & 31] for place in range(max(_LENGTHS)))
+    characters = code_of(tenant_id, seed)
     for length in _LENGTHS:
         if view.row(PayCode, tenant_id, characters[:length]) is None:
             return characters[:length]

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from agents.accounting.codes import code_of
 from agents.effects import Effect, Emit, Put
 from agents.registry import Event
 from streams.money import json_number
 from tables.invoices import Invoice, PaymentLink
+from tables.payments import PayCode
 from tables.tenants import Tenant
 
 
@@ -17,11 +19,16 @@ def token_of(event: Event[Any]) -> str:
 
 
 def link(event: Event[Any], tenant: Tenant, invoice: Invoice) -> Iterator[Effect]:
-    """A link to the invoice, which bears its token already; nothing if it bears none."""
+    """A link to the invoice, which bears its token already; nothing if it bears none.
+
+    Its code is what a payer writes as the account at a paybill.
+    """
     if not invoice.link_token:
         return
     row = PaymentLink(event.tenant_id, invoice.link_token, invoice.invoice_id, event.now_ms)
     yield Put(row)
+    code = code_of(event.tenant_id, invoice.invoice_id)
+    yield Put(PayCode(event.tenant_id, code, invoice.invoice_id))
     said = {
         "invoice_id": invoice.invoice_id,
         "order_id": invoice.order_id,
@@ -29,6 +36,7 @@ def link(event: Event[Any], tenant: Tenant, invoice: Invoice) -> Iterator[Effect
         "amount": json_number(invoice.total, invoice.asset),
         "currency": invoice.asset,
         "path": f"/pay/{row.token}",
+        "pay_code": code,
         "expires": "with the invoice",
         "country": tenant.country,
     }

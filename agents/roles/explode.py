@@ -16,7 +16,7 @@ from tables.balances import Balance, Hold
 from tables.budgets import Budget
 from tables.drawers import DrawerSession
 from tables.earnings import Earnings
-from tables.invoices import Invoice, Order
+from tables.invoices import Invoice, Order, PaymentLink
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
 from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Refund
@@ -64,8 +64,9 @@ RESOURCES: tuple[type[Row], ...] = (
     Conversion,
     Hold,
     AccountRule,
+    PaymentLink,
 )
-"""The kinds of rows that can be listed."""
+"""The kinds of rows that can be listed, or found (a payment link, by its token)."""
 
 _PARTIES = ("customer_id", "supplier_id", "party_id", "payee_id")
 """Members that name who a row is about."""

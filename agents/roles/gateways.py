@@ -37,6 +37,10 @@ class Gateway(Protocol):
     def trouble(self) -> int:
         """How it fares of late: 0 is well, 1000 is not at all."""
 
+    @property
+    def public(self) -> Mapping[str, str]:
+        """What payers may be shown: where they pay by hand."""
+
     def can(self, operation: str, asset: str) -> bool:
         """Whether it does this with money of this currency."""
 

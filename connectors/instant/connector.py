@@ -23,6 +23,8 @@ class Instant:
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    public: Mapping[str, str] = {}
+
     def takes(self, asset: str) -> bool:  # noqa: ARG002
         """Any."""
         return True

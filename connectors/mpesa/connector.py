@@ -51,6 +51,11 @@ class Mpesa:
         paying = {"payout", "refund"} if config.initiator else set()
         self.operations = frozenset(collecting | paying)
 
+    @property
+    def public(self) -> Mapping[str, str]:
+        """The paybill or till."""
+        return {"short_code": self._config.short_code, "till": self._config.till}
+
     def takes(self, asset: str) -> bool:
         """Kenyan shillings."""
         return asset == CURRENCY

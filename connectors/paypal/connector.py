@@ -47,6 +47,8 @@ class PayPal:
     def __init__(self, client: Client, hearing: Hearing) -> None:
         self._client, self._hearing = client, hearing
 
+    public: Mapping[str, str] = {}
+
     def takes(self, asset: str) -> bool:
         """The currencies that PayPal has; Kenya's shilling is none of them."""
         return asset in SUPPORTED

@@ -35,6 +35,8 @@ class Stripe:
     def __init__(self, client: Client, config: Config) -> None:
         self._client, self._config = client, config
 
+    public: Mapping[str, str] = {}
+
     def takes(self, asset: str) -> bool:
         """Every currency that money comes in; tokens are none."""
         return len(asset) == 3

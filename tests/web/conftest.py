@@ -137,6 +137,11 @@ async def database(database_dsn: str):
 ADDRESSES = Addresses("https://treasury.example", ALIASES, [b"a key of callbacks, for tests only"])
 
 
+async def no_link(_token):
+    """Nobody has a payment link."""
+    return
+
+
 class NoGateways:
     """Nothing is configured."""
 
@@ -159,6 +164,7 @@ def context(desk, no_database, issuer) -> Context:
         People(no_database),
         KEYRING,
         Callbacks(ADDRESSES, NoGateways()),
+        no_link,
         key_set=issuer.jwks(),
         clock_ms=lambda: NOW_MS,
     )

@@ -1,7 +1,7 @@
-"""Lines of the route table for gateways: what they call, and nobody else."""
+"""Lines of the route table for gateways and payers, who have an address from us and no token."""
 
 from web import answers
-from web.api import callbacks
+from web.api import callbacks, paying
 from web.call import Route
 
 GATEWAYS: tuple[Route, ...] = (
@@ -13,5 +13,20 @@ GATEWAYS: tuple[Route, ...] = (
         summary="What a gateway tells by itself; its address is made here and given to it alone.",
         shows=answers.ANY,
         media_type="*/*",
+    ),
+    Route(
+        "GET",
+        "/pay/{token}",
+        paying.show,
+        None,
+        summary="The page of a payment link.",
+    ),
+    Route(
+        "POST",
+        "/pay/{token}",
+        paying.pay,
+        None,
+        summary="The form of that page: ask the payer.",
+        media_type="application/x-www-form-urlencoded",
     ),
 )

@@ -4,3 +4,6 @@ ALTER TABLE calls
     ADD COLUMN handle   text  NOT NULL DEFAULT '',
     ADD COLUMN gateways text  NOT NULL DEFAULT '',
     ADD COLUMN told     bytea;
+
+-- Payment links, found by their token alone: a page for the public names no tenant.
+CREATE INDEX resources_links ON resources (id) WHERE kind = 'ln';

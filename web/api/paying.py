@@ -1,0 +1,245 @@
+"""The page of a payment link: what is owed, how to pay it, and how that goes. Public.
+
+Its token is all that a payer has. It pays one invoice and nothing else; whoever pays it again
+overpays, and that is kept as the customer's credit.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from agents.accounting.codes import code_of
+from agents.commands.payments import CONFIRM, CREATE_INTENT
+from agents.registry import View
+from connectors.mpesa.words import LEAST_SHILLINGS, MOST_SHILLINGS
+from streams.errors import Misconfigured, Unreadable
+from streams.ids import http_event_id
+from streams.money import exponent_of, format_minor, plain
+from tables.invoices import Invoice, PaymentLink
+from tables.payments import OpenIntent, Payment
+from tables.tenants import Tenant
+from web.call import Call
+from web.commands import decided
+from web.pages import page
+from web.problems import of_status
+
+FORM_BYTES_MAX = 4 * 1024
+ATTEMPTS_MAX = 10
+"""Of one payment by this page: a telephone is not rung without end."""
+REFRESH_S = 3
+_KES_MINOR = 100
+_token = re.compile(r"[0-9a-f]{40}").fullmatch
+_once = re.compile(r"[0-9a-f]{32}").fullmatch
+_WORDS: Mapping[str, str] = {
+    "phone_unfit": "This is no Kenyan mobile number. Write it like 0712 345 678.",
+    "insufficient_funds": "There was not enough money on the telephone. Try again.",
+    "cancelled_by_payer": "It was cancelled on the telephone. Try again if you like.",
+    "cancelled": "It was cancelled. Try again if you like.",
+    "wrong_pin": "The PIN was wrong. Try again.",
+    "expired": "Nobody answered on the telephone in time. Try again.",
+}
+_ANY_FAILURE = "It did not work. Nothing was taken; try again, or in another way."
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to pay on the page: its amount may differ from what is owed, and `note` says why."""
+
+    name: str
+    title: str
+    minor: int
+    amount: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a link is about, as committed now."""
+
+    tenant: Tenant
+    invoice: Invoice
+    payment: Payment | None
+
+    @property
+    def state(self) -> str:
+        """open, waiting, paid or closed."""
+        if self.invoice.status == "paid":
+            return "paid"
+        if not self.invoice.outstanding:
+            return "closed"
+        waits = self.payment is not None and self.payment.status == "processing"
+        return "waiting" if waits else "open"
+
+
+async def show(call: Call) -> web.StreamResponse:
+    """The page as it is now; while a payer is waited for, it comes again by itself."""
+    found = await _found(call)
+    return _gone() if found is None else await _page(call, found)
+
+
+async def pay(call: Call) -> web.StreamResponse:
+    """The form was sent: an attempt begins, and the page shows it. Sent twice, it begins once."""
+    found = await _found(call)
+    if found is None:
+        return _gone()
+    form = await _form(call)
+    once, phone = form.get("once", ""), re.sub(r"[\s()-]", "", form.get("phone", ""))
+    methods = {method.name: method for method in await _methods(call, found)}
+    method = methods.get(form.get("method", ""))
+    if found.state != "open" or method is None or not _once(once):
+        return await _page(call, found)
+    failure = await _attempt(call, found, method, phone[:16], once)
+    if failure:
+        return await _page(call, found, failure)
+    # RFC 9110, 15.4.4: a page that is loaded again does not send the form again.
+    return web.Response(status=303, headers={"Location": call.request.path})
+
+
+async def _found(call: Call) -> Shown | None:
+    """What the link is about; None for none. Raises `Elsewhere` for the owner of its tenant."""
+    token = call.request.match_info["token"]
+    tenant_id = await call.context.tenant_of_link(token) if _token(token) else None
+    if tenant_id is None:
+        return None
+    async with call.context.desk.view(tenant_id) as view:
+        link = view.row(PaymentLink, tenant_id, token)
+        invoice = view.row(Invoice, tenant_id, link.invoice_id) if link else None
+        if invoice is None:
+            return None
+        return Shown(view.tenant(tenant_id), invoice, _newest(view, invoice))
+
+
+def _newest(view: View, invoice: Invoice) -> Payment | None:
+    about = invoice.order_id, "" if invoice.order_id else invoice.invoice_id
+    mark = view.row(OpenIntent, invoice.tenant_id, *about)
+    return view.row(Payment, invoice.tenant_id, mark.payment_id) if mark else None
+
+
+async def _methods(call: Call, found: Shown) -> list[Method]:
+    """Ways to pay that the tenant can be paid by, and that need no more than this page."""
+    invoice, methods = found.invoice, []
+    if await _can(call, found, "mpesa"):
+        methods.append(_by_mpesa(invoice))
+    if await _can(call, found, "paypal"):
+        amount = _text(invoice.outstanding, invoice.asset)
+        methods.append(Method("paypal", "PayPal", invoice.outstanding, amount))
+    return methods
+
+
+async def _can(call: Call, found: Shown, gateway: str) -> bool:
+    gateways = call.context.callbacks.gateways
+    if not gateways.knows(gateway):
+        return False
+    try:
+        made = await gateways.of(found.tenant.tenant_id, gateway)
+    except (Misconfigured, Unreadable):
+        return False
+    return made.gateway.can("collect", found.invoice.asset)
+
+
+def _by_mpesa(invoice: Invoice) -> Method:
+    """Whole shillings: cents are rounded up, and what is too much is the customer's credit."""
+    whole = max(-(-invoice.outstanding // _KES_MINOR), LEAST_SHILLINGS)
+    minor, note = min(whole, MOST_SHILLINGS) * _KES_MINOR, ""
+    if minor > invoice.outstanding:
+        kept = _text(minor - invoice.outstanding, invoice.asset)
+        note = f"M-Pesa takes whole shillings: {kept} of it is kept as your credit."
+    elif minor < invoice.outstanding:
+        note = "M-Pesa takes no more than this at a time. Pay the rest after it."
+    return Method("mpesa", "M-Pesa", minor, _text(minor, invoice.asset), note)
+
+
+async def _attempt(call: Call, found: Shown, method: Method, phone: str, once: str) -> str:
+    """Have the payer asked; a reason if that was refused."""
+    tenant_id, payment = found.tenant.tenant_id, found.payment
+    payment_id = payment.payment_id if payment and payment.status == "requires_action" else ""
+    if payment_id and payment is not None and payment.attempt >= ATTEMPTS_MAX:
+        return "too_many_attempts"
+    if not payment_id:
+        asked = format_minor(method.minor, exponent_of(found.invoice.asset))
+        wish = {"invoice_id": found.invoice.invoice_id, "amount": asked}
+        status, answer = await _say(call, tenant_id, CREATE_INTENT, f"{once}/intent", wish)
+        if status >= 400:
+            return str(answer["code"])
+        payment_id = str(answer["payment_id"])
+    told = {"phone": phone} if method.name == "mpesa" else {}
+    wish = {"payment_id": payment_id, "method": method.name, **told}
+    status, answer = await _say(call, tenant_id, CONFIRM, f"{once}/{payment_id}", wish)
+    return str(answer["code"]) if status >= 400 else ""
+
+
+async def _say(
+    call: Call, tenant_id: str, event_type: str, key: str, data: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    event_id = http_event_id(tenant_id, call.route.name, key)
+    said = {**data, "actor": "payer"}
+    decision = await decided(call.context, tenant_id, event_type, event_id, said)
+    reply = decision.entry.reply
+    if reply is None:
+        return 409, {"code": decision.entry.reason.partition(":")[0]}
+    return reply.status, plain(reply.body)
+
+
+async def _page(call: Call, found: Shown, failure: str = "") -> web.Response:
+    payment, invoice, state = found.payment, found.invoice, found.state
+    if not failure and payment is not None and payment.status == "requires_action":
+        failure = payment.failure
+    action = payment.next_action if payment is not None and state == "waiting" else ""
+    methods = await _methods(call, found) if state == "open" else []
+    return page(
+        "pay",
+        status=422 if failure and call.request.method == "POST" else 200,
+        refresh_s=REFRESH_S if state == "waiting" else 0,
+        token=call.request.match_info["token"],
+        once=secrets.token_hex(16),
+        tenant=found.tenant,
+        invoice=invoice,
+        state=state,
+        outstanding=_text(invoice.outstanding, invoice.asset),
+        total=_text(invoice.total, invoice.asset),
+        methods=methods,
+        action_url=action if action.startswith("https://") else "",
+        failure=_WORDS.get(failure, _ANY_FAILURE) if failure else "",
+        paybill=await _paybill(call, found) if state == "open" else None,
+        code=code_of(found.tenant.tenant_id, invoice.invoice_id),
+    )
+
+
+async def _paybill(call: Call, found: Shown) -> Mapping[str, str] | None:
+    """Where the tenant is paid at any M-Pesa menu; None where it is not."""
+    if not await _can(call, found, "mpesa"):
+        return None
+    made = await call.context.callbacks.gateways.of(found.tenant.tenant_id, "mpesa")
+    return made.gateway.public
+
+
+def _text(minor: int, asset: str) -> str:
+    whole, point, rest = format_minor(minor, exponent_of(asset)).partition(".")
+    return f"{asset} {int(whole):,}{point}{rest}"
+
+
+async def _form(call: Call) -> Mapping[str, str]:
+    """The members of a form. Raises `Problem` 413, 415, 408 or 400."""
+    request = call.request
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise of_status(415)
+    if (request.content_length or 0) > FORM_BYTES_MAX:
+        raise of_status(413)
+    try:
+        async with asyncio.timeout(call.context.settings.body_timeout_s):
+            form = await request.post()
+    except TimeoutError as error:
+        raise of_status(408) from error
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ValueError) as error:
+        raise of_status(400) from error
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _gone() -> web.Response:
+    return page("gone", status=404)
