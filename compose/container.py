@@ -248,7 +248,13 @@ class Worker:
     def _start_dispatch(self) -> None:
         settings = self.settings
         saying = Saying(self.inlet)
-        conductor = Conductor(self.archive_pool, saying, self.gateways, told_at=self.addresses.of)
+        conductor = Conductor(
+            self.archive_pool,
+            saying,
+            self.gateways,
+            told_at=self.addresses.of,
+            final_after_s=settings.unknown_after_s,
+        )
         tenants = None
         if settings.auth_url:
             key = settings.auth_api_key.get_secret_value()

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         description="what gateways need besides tenants' secrets: {name: {member: text}}",
     )
     gateways_file: Path | None = None
+    unknown_after_s: float = Field(
+        360,
+        gt=0,
+        description="how long after a call's deadline the provider may still find it; then unknown",
+    )
     callback_url: str = Field(
         "", description="where gateways and payers reach us; default: the web layer's own address"
     )

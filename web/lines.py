@@ -10,7 +10,7 @@ from tables.budgets import Budget
 from tables.invoices import Invoice
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
-from tables.payments import Case, Dispute, Payment, Refund
+from tables.payments import Case, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.row import Row
 from tables.subscriptions import Plan, Subscription
@@ -31,6 +31,7 @@ _SHOWS: Mapping[str, type[Row]] = {
     "payment": Payment,
     "payment.refund": Refund,
     "refund": Refund,
+    "call": GatewayCall,
     "dispute": Dispute,
     "case": Case,
     "invoice": Invoice,

@@ -26,11 +26,14 @@ def answered(row: Row, status: int = 200) -> Iterator[Effect]:
     yield Answer(status, shown(row))
 
 
-def found(view: View, kind: type[R], tenant_id: str, row_id: str) -> R:
-    """The row that a command is about. Raises Unfit (404) if the tenant has none of this id."""
+def found(view: View, kind: type[R], tenant_id: str, row_id: str, *, name: str = "") -> R:
+    """The row that a command is about. Raises Unfit (404) if the tenant has none of this id.
+
+    `name` is what people call it, if that is not the kind's own name.
+    """
     row = view.row(kind, tenant_id, row_id)
     if row is None:
-        raise unknown(kind.__name__.lower())
+        raise unknown(name or kind.__name__.lower())
     return row
 
 

@@ -46,7 +46,7 @@ from connectors.mpesa.fake_book import (
 EAST_AFRICA = timezone(timedelta(hours=3))
 WINDOW = timedelta(minutes=10)
 _Handler = Callable[[dict[str, Any]], Awaitable[web.Response]]
-Told = Literal["once", "never", "twice", "before"]
+Told = Literal["once", "never", "twice", "before", "late"]
 
 
 class FakeDaraja:
@@ -75,6 +75,9 @@ class FakeDaraja:
         self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         """By path: what becomes of the next requests, in order."""
         self.callbacks: Told = "once"
+        self.telling: deque[Told] = deque()
+        """How the next results are told, in order; `callbacks` after these."""
+        self.late_s = 5.0
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.tokens = 0
         """How many tokens were given out; only the last one is good."""
@@ -214,9 +217,7 @@ class FakeDaraja:
         if push.receipt and self.c2b_urls:
             self._confirm(Paid(push.receipt, amount, push.reference, phone))
         if result is not None:
-            telling = self._tell(push.callback_url, bodies.callback(push, self._moment))
-            if self.callbacks == "before":
-                await telling
+            await self._told_of(push.callback_url, bodies.callback(push, self._moment))
         return web.json_response(
             {
                 "MerchantRequestID": push.merchant_id,
@@ -312,13 +313,13 @@ class FakeDaraja:
         known = [p for p in self.book.payouts.values() if p.originator_id == originator]
         if known or not originator:
             return bodies.error(500, "500.002.1001", "Duplicate OriginatorConversationID")
-        return self._paid(body, originator)
+        return await self._paid(body, originator)
 
     async def _pay_out_without_id(self, body: dict[str, Any]) -> web.Response:
         """Version 1: whoever asks twice pays twice."""
         if "OriginatorConversationID" in body:
             return bodies.error(400, "400.002.02", "Bad Request - Invalid Request")
-        return self._paid(body, f"{self._next()}-{self._seed}-1")
+        return await self._paid(body, f"{self._next()}-{self._seed}-1")
 
     async def _pay_business(self, body: dict[str, Any]) -> web.Response:
         """B2B: whoever asks twice pays twice."""
@@ -327,9 +328,9 @@ class FakeDaraja:
             return bodies.error(400, "400.002.02", "Bad Request - Invalid RecieverIdentifierType")
         if len(body["AccountReference"]) > 13 or (wanted == "4" and not body["AccountReference"]):
             return bodies.error(400, "400.002.02", "Bad Request - Invalid AccountReference")
-        return self._paid(body, f"{self._next()}-{self._seed}-1")
+        return await self._paid(body, f"{self._next()}-{self._seed}-1")
 
-    def _paid(self, body: dict[str, Any], originator: str) -> web.Response:
+    async def _paid(self, body: dict[str, Any], originator: str) -> web.Response:
         to = str(body["PartyB"])
         allowed = self._knows(body.get("SecurityCredential", ""))
         result = RESULTS.get(to[-2:], 0) if allowed else 2001
@@ -344,7 +345,7 @@ class FakeDaraja:
         )
         self.book.payouts[payout.conversation_id] = payout
         told = bodies.b2b_result if "SenderIdentifierType" in body else bodies.b2c_result
-        self._tell(payout.result_url, told(payout, self._receipt))
+        await self._told_of(payout.result_url, told(payout, self._receipt))
         return bodies.accepted(payout.conversation_id, originator)
 
     def _knows(self, credential: str) -> bool:
@@ -373,7 +374,7 @@ class FakeDaraja:
             reversal.receipt or self._receipt(),
             pairs if reversal.receipt else {},
         )
-        self._tell(reversal.result_url, said)
+        await self._told_of(reversal.result_url, said)
         return bodies.accepted(reversal.conversation_id, f"{number}-{self._seed}-1")
 
     def _reversed(self, body: dict[str, Any]) -> int | str:
@@ -403,26 +404,34 @@ class FakeDaraja:
         pairs = {} if found is None else bodies.state(found)
         result: int | str = 0 if found is not None else "R000002"
         said = bodies.envelope(result, originator_id, conversation_id, self._receipt(), pairs)
-        self._tell(body["ResultURL"], said)
+        await self._told_of(body["ResultURL"], said)
         return bodies.accepted(conversation_id, originator_id)
 
     # -- telling ------------------------------------------------------------------------------
 
-    def _tell(self, url: str, said: dict[str, Any]) -> "asyncio.Task[None]":
-        times = {"never": 0, "twice": 2}.get(self.callbacks, 1)
-        task = asyncio.create_task(self._post(url, said, times))
+    async def _told_of(self, url: str, said: dict[str, Any]) -> None:
+        """Tell of a result; before the request is answered, if it is to be so."""
+        how = self.telling.popleft() if self.telling else self.callbacks
+        telling = self._tell(url, said, how)
+        if how == "before":
+            await telling
+
+    def _tell(self, url: str, said: dict[str, Any], how: Told = "once") -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._post(url, said, how))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
         return task
 
-    async def _post(self, url: str, said: dict[str, Any], times: int) -> None:
+    async def _post(self, url: str, said: dict[str, Any], how: Told) -> None:
         assert self._session is not None
-        for _ in range(times):
+        if how == "late":
+            await asyncio.sleep(self.late_s)
+        for _ in range({"never": 0, "twice": 2}.get(how, 1)):
             try:
                 async with self._session.post(url, json=said) as answer:
                     if answer.status != 200:
                         self.untold.append(url)
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, TimeoutError):
                 self.untold.append(url)
 
     def _next(self) -> int:

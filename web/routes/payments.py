@@ -1,7 +1,7 @@
 """Lines of the route table for payments: intents, refunds, disputes, cases, credits."""
 
 from agents.commands.payments import Confirm
-from tables.payments import Case, Credit, Dispute, Payment, Refund
+from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Refund
 from web import scopes
 from web.api import payments
 from web.bodies import body_of
@@ -80,6 +80,13 @@ PAYMENTS: tuple[Route, ...] = (
         "refund.reject",
         scopes.REFUNDS_APPROVE,
         "Do not send a refund that waits.",
+    ),
+    *resource("/calls", GatewayCall, "call_id", scopes.CASES_READ),
+    act(
+        "/calls/{call_id}/resolve",
+        "call.resolve",
+        scopes.CASES_WRITE,
+        "Say how a call to a gateway ended that nobody knows of, as its statement shows.",
     ),
     *resource("/disputes", Dispute, "dispute_id", scopes.PAYMENTS_READ),
     act(

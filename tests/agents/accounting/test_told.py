@@ -297,6 +297,61 @@ class TestPayouts:
         assert [row.provider for row in shop.rows(Payout)] == ["mpesa"]
 
 
+class TestCallsThatNobodyKnowsOf:
+    def unknown(self, shop) -> Payout:
+        payout = TestPayouts().sent(shop)
+        shop.gateway(payout.call_id, "unknown")
+        return shop.row(Payout, payout.payout_id)
+
+    def resolve(self, shop, payout, outcome, *, actor="bob", **more):
+        wish = {"call_id": payout.call_id, "outcome": outcome, "actor": actor, **more}
+        return shop.command("call.resolve", **wish)
+
+    def test_somebody_else_says_that_it_was_paid(self, shop):
+        payout = self.unknown(shop)
+        status, body = self.resolve(shop, payout, "succeeded", provider_reference="TCB1")
+        assert (status, body["status"], body["outcome"]) == (200, "done", "succeeded")
+        assert shop.row(Payout, payout.payout_id).status == "completed"
+        assert shop.balances[UTILITY] == 50_000
+
+    def test_or_that_it_was_not_and_it_is_owed_again(self, shop):
+        payout = self.unknown(shop)
+        status, body = self.resolve(shop, payout, "failed", reason="not on the statement")
+        assert (status, body["failure"]) == (200, "not on the statement")
+        assert shop.row(Payout, payout.payout_id).status == "failed"
+        assert shop.balances.get("payout:pending", 0) == 0
+
+    def test_what_the_provider_says_later_still_counts(self, shop):
+        payout = self.unknown(shop)
+        self.resolve(shop, payout, "failed")
+        shop.answer(payout.call_id, provider_reference="TCB1", amount="500.00")
+        assert shop.row(Payout, payout.payout_id).status == "completed"
+
+    @pytest.mark.parametrize(
+        ("outcome", "actor", "reason"),
+        [("failed", "ann", "same_person"), ("succeeded", "bob", "provider_reference_missing")],
+    )
+    def test_not_who_asked_for_it_and_not_without_a_reference(self, shop, outcome, actor, reason):
+        status, body = self.resolve(shop, self.unknown(shop), outcome, actor=actor)
+        assert status >= 400
+        assert body["code"] == reason
+
+    def test_only_what_is_unknown_is_for_people(self, shop):
+        payout = TestPayouts().sent(shop)
+        assert self.resolve(shop, payout, "failed")[1]["code"] == "call_requested"
+        assert shop.refused("call.resolve", call_id="x", outcome="failed") == "call_unknown"
+
+    def test_a_payers_payment_too(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "unknown")
+        wish = {"call_id": call.call_id, "outcome": "succeeded", "provider_reference": "TCA1"}
+        shop.done("call.resolve", **wish)
+        assert shop.row(Payment, payment_id).status == "succeeded"
+        shop.deposit("TCA1", call.code)
+        assert shop.money() == (116_000, 0, 0)
+
+
 class TestWhereAnAttemptGoes:
     def grant(self, shop, payment_id, **choice):
         call = shop.call(payment_id)

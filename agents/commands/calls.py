@@ -1,0 +1,63 @@
+"""Calls whose outcome nobody knows: a person who has looked at the provider says how one ended."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from agents.commands.base import Command, answered, demand, found, same
+from agents.effects import Effects
+from agents.gateways import calls
+from agents.registry import COMMANDS, Event, View, handles
+from agents.words import Id, OptionalId, Text
+from tables.payments import GatewayCall, Refund
+from tables.payouts import Payout
+
+RESOLVE = "treasury.command.call.resolve"
+
+
+class ResolveCall(Command, frozen=True):
+    """How a call ended that is unknown: as its provider's statement shows it.
+
+    A success needs the provider's own reference.
+    """
+
+    call_id: Id
+    outcome: Literal["succeeded", "failed"]
+    provider_reference: OptionalId = ""
+    reason: Text = ""
+
+
+@handles(RESOLVE, ResolveCall, ingress=COMMANDS)
+def resolve(event: Event[ResolveCall], view: View) -> Effects:
+    """As if the provider had said so; what it says later still counts.
+
+    Of a payout or refund, somebody other than who asked for it.
+    """
+    data = event.data
+    call = found(view, GatewayCall, event.tenant_id, data.call_id, name="call")
+    demand(call.status == "unknown", f"call_{call.status}", "its outcome is not unknown")
+    named = data.outcome == "failed" or data.provider_reference
+    demand(named, "provider_reference_missing", "a success has a reference", 422)
+    another = _asked_by(view, call) != data.actor
+    demand(another, "same_person", "who asked for it does not say how it ended", 403)
+    yield from calls.completed(_said(event, call), view)
+    yield from answered(same(view, GatewayCall, event.tenant_id, call.call_id))
+
+
+def _asked_by(view: View, call: GatewayCall) -> str | None:
+    """Who wished for what the call is about; None for a payer's own wish."""
+    payout = view.row(Payout, call.tenant_id, call.subject_id)
+    asked = payout or view.row(Refund, call.tenant_id, call.subject_id)
+    return asked.requested_by if asked is not None else None
+
+
+def _said(event: Event[ResolveCall], call: GatewayCall) -> Event[Any]:
+    data = event.data
+    said = calls.Completed(
+        call.call_id,
+        call.nonce,
+        data.outcome,
+        provider_reference=data.provider_reference,
+        failure=data.reason or "resolved" if data.outcome == "failed" else "",
+    )
+    return msgspec.structs.replace(event, data=said)
