@@ -38,6 +38,7 @@ from agents.roles.relay import Relay
 from agents.roles.saying import Saying
 from agents.roles.secret_store import KeyKeeper, SecretStore, require_keys
 from agents.roles.takeover import Sources
+from agents.roles.token_shelf import TokenShelf
 from agents.roles.trimming import TRIM_S, Trimmer, trim
 from agents.roles.webhooks import Webhooks
 from agents.roles.writer import Limits
@@ -240,7 +241,11 @@ class Worker:
         self._session = open_session()
         self._stack.push_async_callback(self._session.close)
         self.gateways = Gateways(
-            self._session, settings.gateway_settings, self.secrets, self.archive_pool
+            self._session,
+            settings.gateway_settings,
+            self.secrets,
+            self.archive_pool,
+            TokenShelf(self.archive_pool, settings.keyring),
         )
         keys = settings.derived_keys("callbacks")
         self.addresses = Addresses(settings.public_base, ALIASES, keys)

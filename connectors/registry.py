@@ -17,8 +17,9 @@ from connectors.paypal.connector import build as paypal
 from connectors.routing import Health
 from connectors.stripe.config import SECRETS as STRIPE_SECRETS
 from connectors.stripe.connector import build as stripe
+from connectors.tokens import Shelf
 
-Build = Callable[[aiohttp.ClientSession, Mapping[str, str]], Connector]
+Build = Callable[[aiohttp.ClientSession, Mapping[str, str], Shelf | None], Connector]
 
 GATEWAYS: Mapping[str, Build] = {
     "instant": instant,
@@ -52,9 +53,11 @@ def connect(
     configuration: Mapping[str, str],
     breaker: Breaker,
     health: Health | None = None,
+    *,
+    shelf: Shelf | None = None,
 ) -> Guard:
-    """A gateway with this configuration, guarded.
+    """A gateway with this configuration, guarded; its tokens lie on the shelf, if there is one.
 
     Raises KeyError for one not known here, ValueError for a configuration that lacks something.
     """
-    return Guard(GATEWAYS[gateway](session, configuration), breaker, health)
+    return Guard(GATEWAYS[gateway](session, configuration, shelf), breaker, health)

@@ -1,13 +1,14 @@
-"""Bearer tokens of providers (RFC 6749, client credentials): one for all requests of a process.
+"""Bearer tokens of providers (RFC 6749, client credentials): one for all requests of an app.
 
 Fetched by one of them while the others wait, renewed a minute before its end, and once more when
-it is refused before that.
+it is refused before that. Where a new token ends the one before it, all processes share a shelf.
 """
 
 import asyncio
 import base64
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from connectors.base import Ambiguous, NotSent, Refused
 from connectors.http import Answer
@@ -17,11 +18,35 @@ RENEW_BEFORE_S = 60
 Fetch = Callable[[], Awaitable[Answer]]
 
 
-class Tokens:
-    """The tokens of one app; `fetch` asks its provider for another."""
+Asking = Callable[[], Awaitable[tuple[str, int]]]
 
-    def __init__(self, fetch: Fetch, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+
+class Shelf(Protocol):
+    """Where the processes of an installation share tokens."""
+
+    async def take(self, name: str, refused: str, ask: Asking) -> tuple[str, float]:
+        """The token of an app that is good and is not `refused`, and how long it is good for (s).
+
+        If there is none, `ask` gives one to all, once. Raises what `ask` raises, or `NotSent`.
+        """
+
+
+class Tokens:
+    """The tokens of one app; `fetch` asks its provider for another.
+
+    On a `shelf` they lie under `name`, which tells one app from another and nothing more.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        shelf: Shelf | None = None,
+        name: str = "",
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fetch, self._monotonic_s = fetch, monotonic_s
+        self._shelf, self._name = shelf, name
         self._token, self._count, self._good_until_s = "", 0, 0.0
         self._fetching = asyncio.Lock()
 
@@ -34,10 +59,17 @@ class Tokens:
         async with self._fetching:
             began_s = self._monotonic_s()
             if self._count <= after or began_s >= self._good_until_s:
-                self._token, lives_s = await self._asked()
-                self._good_until_s = began_s + max(lives_s - RENEW_BEFORE_S, 0)
+                refused = self._token if self._count == after else ""
+                self._token, good_for_s = await self._another(refused)
+                self._good_until_s = began_s + good_for_s
                 self._count += 1
             return self._token, self._count
+
+    async def _another(self, refused: str) -> tuple[str, float]:
+        if self._shelf is not None:
+            return await self._shelf.take(self._name, refused, self._asked)
+        token, lives_s = await self._asked()
+        return token, good_for_s(lives_s)
 
     async def _asked(self) -> tuple[str, int]:
         try:
@@ -61,6 +93,11 @@ def _read(body: bytes) -> tuple[str, int]:
     if not isinstance(token, str) or not token or not token.isprintable():
         raise NotSent("no token: unreadable")
     return token, lives_s
+
+
+def good_for_s(lives_s: int) -> float:
+    """How long a token of this life is used, in seconds."""
+    return max(float(lives_s) - RENEW_BEFORE_S, 0.0)
 
 
 def bearing(token: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from connectors.breaker import Breaker
 from connectors.callbacks import Callback, Heard
 from connectors.registry import connect
 from connectors.routing import Health
+from connectors.tokens import Shelf
 from streams.errors import Misconfigured
 from streams.money import plain
 from tables.postgres.configuration import read_values
@@ -84,7 +85,8 @@ class Credentialed:
 class Gateways:
     """All gateways of this process; `settings` are what the process itself says of each.
 
-    `pool` reads what tenants say in plain words; without one only settings and secrets count.
+    `pool` reads what tenants say in plain words; without one only settings and secrets count. On
+    the `shelf` all processes share tokens.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class Gateways:
         settings: Mapping[str, Mapping[str, str]],
         secrets: Secrets,
         pool: asyncpg.Pool | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._session, self._settings, self._secrets = session, settings, secrets
-        self._pool = pool
+        self._pool, self._shelf = pool, shelf
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._health: dict[tuple[str, str], Health] = {}
         self._built: dict[tuple[str, str], tuple[str, Gateway]] = {}
@@ -146,7 +149,7 @@ class Gateways:
         health = self._health.setdefault((gateway, owner), Health())
         members = {**self._settings[gateway], **values}
         try:
-            return connect(self._session, gateway, members, breaker, health)
+            return connect(self._session, gateway, members, breaker, health, shelf=self._shelf)
         except ValueError as error:
             raise Misconfigured(str(error)) from None
 

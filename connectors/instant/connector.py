@@ -9,6 +9,7 @@ from connectors.callbacks import Callback, Heard, NotBelieved
 from connectors.instant.client import Client
 from connectors.instant.config import Config
 from connectors.instant.translate import to_gateway, to_result
+from connectors.tokens import Shelf
 
 KEY_LIFETIME_S = 24 * 3600.0
 
@@ -54,6 +55,10 @@ class Instant:
         raise NotBelieved(f"{callback.kind}: this gateway tells nothing")
 
 
-def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+def build(
+    session: aiohttp.ClientSession,
+    configuration: Mapping[str, str],
+    _shelf: Shelf | None = None,
+) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
     return Instant(Client(session, Config.read(configuration)))

@@ -1,9 +1,10 @@
 """Daraja's requests: addresses, tokens and headers. Knows nothing of what answers mean for money.
 
-A new token ends the one before it, so there is one for all requests of a process (Daraja
+A new token ends the one before it, so there is one for all requests of all processes (Daraja
 documentation, "Authorization").
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from connectors.http import Answer, exchange
 from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.translate import error_of
-from connectors.tokens import Tokens, basic, bearing
+from connectors.tokens import Shelf, Tokens, basic, bearing
 
 STK_PUSH, STK_QUERY = "/mpesa/stkpush/v1/processrequest", "/mpesa/stkpushquery/v1/query"
 B2C = {version: f"/mpesa/b2c/{version}/paymentrequest" for version in ("v3", "v1")}
@@ -34,10 +35,13 @@ class Client:
         session: aiohttp.ClientSession,
         config: Config,
         *,
+        shelf: Shelf | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session, self._config = session, config
-        self._tokens = Tokens(self._fetch, monotonic_s=monotonic_s)
+        app = f"{config.base_url}\n{config.consumer_key}".encode()
+        name = f"mpesa.{hashlib.sha256(app).hexdigest()[:32]}"
+        self._tokens = Tokens(self._fetch, shelf=shelf, name=name, monotonic_s=monotonic_s)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
         """POST as JSON; an answer below 500, or a server error that says what it means.

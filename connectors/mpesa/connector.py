@@ -23,6 +23,7 @@ from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Wish
 from connectors.mpesa.words import CURRENCY, Unfit, business_of
 from connectors.reading import Unreadable
+from connectors.tokens import Shelf
 
 B2C_KEY_LIFETIME_S = 24 * 3600.0
 _FAILURES: Mapping[str, str] = {
@@ -186,9 +187,11 @@ def _read(read: Callable[[], Result]) -> Result:
         raise Ambiguous("unreadable answer") from error
 
 
-def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+def build(
+    session: aiohttp.ClientSession, configuration: Mapping[str, str], shelf: Shelf | None = None
+) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
     config = Config.read(configuration)
     if config.initiator:
         security_credential(config.initiator_password, config.certificate)
-    return Mpesa(Client(session, config), config)
+    return Mpesa(Client(session, config, shelf=shelf), config)

@@ -21,6 +21,7 @@ from connectors.paypal.config import Config
 from connectors.paypal.hearing import Hearing
 from connectors.paypal.translate import Wish
 from connectors.reading import Unreadable
+from connectors.tokens import Shelf
 
 ORDER_KEY_LIFETIME_S = 6 * 3600.0
 PAYMENT_KEY_LIFETIME_S = 45 * 24 * 3600.0
@@ -162,7 +163,11 @@ def _read(read: Callable[[bytes], Result], answer: Answer) -> Result:
         raise Ambiguous("unreadable answer") from error
 
 
-def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+def build(
+    session: aiohttp.ClientSession,
+    configuration: Mapping[str, str],
+    _shelf: Shelf | None = None,
+) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
     config = Config.read(configuration)
     return PayPal(Client(session, config), Hearing(session, config))

@@ -19,6 +19,7 @@ from connectors.stripe.client import INTENTS, KEY_LIFETIME_S, PAYOUTS, REFUNDS, 
 from connectors.stripe.config import Config
 from connectors.stripe.hearing import heard
 from connectors.stripe.translate import Wish
+from connectors.tokens import Shelf
 
 _NOT_CONFIGURED = frozenset({401, 403})
 _PATHS: Mapping[str, str] = {"refund": REFUNDS, "payout": PAYOUTS}
@@ -129,7 +130,11 @@ def _read(read: Callable[[], Result]) -> Result:
         raise Ambiguous("unreadable answer") from error
 
 
-def build(session: aiohttp.ClientSession, configuration: Mapping[str, str]) -> Connector:
+def build(
+    session: aiohttp.ClientSession,
+    configuration: Mapping[str, str],
+    _shelf: Shelf | None = None,
+) -> Connector:
     """The connector for this configuration; ValueError when that is incomplete."""
     config = Config.read(configuration)
     return Stripe(Client(session, config), config)
