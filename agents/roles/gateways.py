@@ -4,7 +4,8 @@ One breaker for a gateway and an owner of credentials: a tenant whose key is bad
 gateway for the others, and new credentials do not open it again.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,7 +97,10 @@ class Gateways:
         secrets: Secrets,
         pool: asyncpg.Pool | None = None,
         shelf: Shelf | None = None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic_s = monotonic_s
         self._session, self._settings, self._secrets = session, settings, secrets
         self._pool, self._shelf = pool, shelf
         self._breakers: dict[tuple[str, str], Breaker] = {}
@@ -145,8 +149,9 @@ class Gateways:
         return members, rows[0]["version"]
 
     def _build(self, gateway: str, owner: str, values: Mapping[str, str]) -> Gateway:
-        breaker = self._breakers.setdefault((gateway, owner), Breaker())
-        health = self._health.setdefault((gateway, owner), Health())
+        clock = self._monotonic_s
+        breaker = self._breakers.setdefault((gateway, owner), Breaker(monotonic_s=clock))
+        health = self._health.setdefault((gateway, owner), Health(monotonic_s=clock))
         members = {**self._settings[gateway], **values}
         try:
             return connect(self._session, gateway, members, breaker, health, shelf=self._shelf)

@@ -16,6 +16,7 @@ import pytest
 
 from compose.calling import Accepted, Caller
 from compose.proof import verify_all
+from compose.repair import restore
 from connectors.mpesa.client import B2C, STK_PUSH
 from connectors.mpesa.fake_book import Fault
 from tests.e2e.cluster import Cluster, seed_of_run
@@ -255,3 +256,39 @@ class TestCollecting:
         assert {p["provider_reference"] for p in payments if p not in named} <= {
             p["call_id"] for p in payments
         }
+
+
+class TestWhenKafkaIsLost:
+    async def test_after_a_restore_no_provider_is_asked_anything_again(self, home):
+        seed_of_run()
+        async with Cluster(home, environment=QUICK) as cluster, aiohttp.ClientSession() as session:
+            client = await nats.connect(cluster.running.endpoints.nats)
+            made = await firm(cluster, session, client, tenants=2)
+            for number, method in enumerate(["mpesa", "card", "mpesa"] * 4):
+                caller = made.callers[number % 2]
+                intent = await caller.done("/payments/intents", amount="100", currency="KES")
+                about = {"payment_id": intent["payment_id"], "method": method}
+                told = {"phone": phone(number)} if method == "mpesa" else {}
+                await caller.done("/payments/confirm", **about, **told)
+            await made.over(
+                "payments/intents", lambda row: row["status"] == "succeeded" or row["next_action"]
+            )
+            before = await made.cents(COLLECTION)
+            assert before == 100 * made.mpesa.book.received > 0
+            supervisor = cluster.running.supervisors[0]
+            await supervisor.stop()
+            asked = [list(made.mpesa.requests), list(cluster.running.sandbox.stripe.requests)]
+            await cluster.lose_kafka()
+            await restore(cluster.settings, print)
+            await supervisor.start()
+            await cluster.running.ready()
+            assert await made.cents(COLLECTION) == before
+            posts = [request for request in _posted(cluster) if request not in asked[1]]
+            assert (made.mpesa.requests, posts) == (asked[0], [])
+            await made.proven()
+            await client.close()
+
+
+def _posted(cluster: Cluster) -> list[tuple[str, str]]:
+    """What Stripe was asked to do; that cards are still waited for is only looked at."""
+    return [each for each in cluster.running.sandbox.stripe.requests if each[0] == "POST"]
