@@ -169,14 +169,17 @@ class Caller:
 
     # -- what it becomes ----------------------------------------------------------------------
 
-    async def become(self, path: str, row_id: str, status: str) -> dict[str, Any]:
+    async def become(
+        self, path: str, row_id: str, status: str, *, within_s: float = WITHIN_S
+    ) -> dict[str, Any]:
         """The resource, once it is in this status."""
 
         async def found() -> dict[str, Any] | None:
             row = await self.get(f"{path}/{row_id}")
             return row if row["status"] == status else None
 
-        return await self.until(found, f"{path}/{row_id} is not {status}")
+        otherwise = f"{path}/{row_id} is not {status}"
+        return await self.until(found, otherwise, within_s=within_s)
 
     async def only(self, path: str, **members: Any) -> dict[str, Any]:
         """The one row of a list that has these members, once it is there."""
@@ -191,10 +194,14 @@ class Caller:
         return await self.until(found, f"none of {path} has {members}")
 
     async def until(
-        self, ask: Callable[[], Awaitable[T | None]], otherwise: str = "it did not come"
+        self,
+        ask: Callable[[], Awaitable[T | None]],
+        otherwise: str = "it did not come",
+        *,
+        within_s: float = WITHIN_S,
     ) -> T:
         """What `ask` gives once that is something."""
-        ends = time.monotonic() + WITHIN_S
+        ends = time.monotonic() + within_s
         while not (found := await ask()):
             if time.monotonic() > ends:
                 raise TimeoutError(f"{self.tenant_id}: {otherwise}")

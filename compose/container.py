@@ -59,8 +59,8 @@ from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
 from streams.kafka import POLL_OFTEN_MS, open_producer, poll_often
+from tables.postgres.gateways import tenant_of_link
 from tables.postgres.isolation import require_isolation
-from tables.postgres.lookups import tenant_of_link
 from tables.postgres.migrate import require_current
 from tables.postgres.pool import APP, ARCHIVER, open_pool
 from web import call
@@ -283,7 +283,7 @@ class Worker:
         async with pool.acquire() as connection:
             await require_isolation(connection)
         metrics = Metrics(REGISTRY)
-        metrics.registry.register(Gauges(self.writers))
+        metrics.registry.register(Gauges(self.writers, self.gateways))
         ProcessCollector(registry=metrics.registry)
         context = Context(
             self.writers,

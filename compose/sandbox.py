@@ -8,6 +8,7 @@ declined, a dispute is opened. Loopback only; nothing is kept beyond the process
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Self
 
 import aiohttp
@@ -38,8 +39,18 @@ class Sandbox:
     """All fakes of one installation; start with `async with`."""
 
     def __init__(self) -> None:
-        self.instant, self.mpesa = FakeGateway(), FakeDaraja()
-        self.stripe, self.paypal = FakeStripe(), FakePayPal()
+        self.instant = FakeGateway()
+        # Secrets that are like no other text: whoever looks for them in a log finds them.
+        self.mpesa = FakeDaraja(
+            consumer_key=token_hex(16),
+            consumer_secret=token_hex(16),
+            passkey=token_hex(32),
+            initiator_password=token_hex(16),
+        )
+        self.stripe = FakeStripe(
+            secret_key=f"sk_test_{token_hex(16)}", webhook_secrets=[f"whsec_{token_hex(16)}"]
+        )
+        self.paypal = FakePayPal(client_secret=token_hex(16))
         self.url = ""
         self._addresses: Addresses | None = None
         self._exit = AsyncExitStack()
@@ -70,6 +81,16 @@ class Sandbox:
             "paypal": self.paypal.configuration,
             "stripe": self.stripe.configuration,
         }
+
+    @property
+    def secrets(self) -> list[str]:
+        """Everything that connectors know of the fakes and nobody else may."""
+        stripe = self.stripe
+        return [
+            *(self.mpesa.consumer_key, self.mpesa.consumer_secret, self.mpesa.passkey),
+            *(self.mpesa.initiator_password, stripe.secret_key, *stripe.webhook_secrets),
+            self.paypal.client_secret,
+        ]
 
     def call_back_to(self, addresses: Addresses) -> None:
         """Where the tenants' addresses are, which providers know from their dashboards."""

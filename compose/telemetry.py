@@ -7,16 +7,19 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agents.roles.desk import Desk
+from agents.roles.gateways import Gateways
 
 
 class Gauges(Collector):
-    """Reads the desk, and counts the tasks of the loop it is asked in, whenever somebody looks."""
+    """Reads the desk and the gateways, and counts the tasks of the loop it is asked in, whenever
+    somebody looks.
+    """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, gateways: Gateways) -> None:
+        self._desk, self._gateways = desk, gateways
 
     def collect(self) -> Iterator[Metric]:
-        """One sample per assigned partition, and the number of tasks."""
+        """One sample per assigned partition and per gateway, and the number of tasks."""
         labels = ["partition"]
         lag = GaugeMetricFamily(
             "treasury_partition_lag_records", "Inbound records not yet decided.", labels=labels
@@ -37,6 +40,14 @@ class Gauges(Collector):
             serving.add_metric(name, 1 if status.state == "serving" else 0)
             seq.add_metric(name, status.seq)
         yield from (lag, age, serving, seq)
+        breakers = GaugeMetricFamily(
+            "treasury_gateway_breakers_open",
+            "Breakers that are not closed, one for each owner of a gateway's credentials.",
+            labels=["gateway"],
+        )
+        for gateway, count in self._gateways.open_breakers().items():
+            breakers.add_metric([gateway], count)
+        yield breakers
         yield GaugeMetricFamily(
             "treasury_asyncio_tasks",
             "Tasks of the event loop that have not ended.",

@@ -93,8 +93,12 @@ class Connector(Protocol):
         """The gateway's name in calls."""
 
     @property
+    def capabilities(self) -> frozenset[str]:
+        """What it can do where everything is configured that it needs."""
+
+    @property
     def operations(self) -> frozenset[str]:
-        """What it can do; nothing else is ever asked of it."""
+        """What it can do as it is configured; nothing else is ever asked of it."""
 
     @property
     def doubted(self) -> frozenset[str]:
@@ -104,7 +108,8 @@ class Connector(Protocol):
     def public(self) -> Mapping[str, str]:
         """What payers may be shown: where they pay by hand."""
 
-    def takes(self, asset: str) -> bool:
+    @staticmethod
+    def takes(asset: str) -> bool:
         """Whether it moves money of this currency."""
 
     def key_lifetime_s(self, asked: Asked) -> float:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+State = Literal["closed", "open", "half_open"]
 FAILURES_TO_OPEN = 5
 OPEN_S = 60.0
 
@@ -24,7 +25,7 @@ class Breaker:
         self._probing = False
 
     @property
-    def state(self) -> Literal["closed", "open", "half_open"]:
+    def state(self) -> State:
         """Where it stands now."""
         if self._opened_s is None:
             return "closed"

@@ -21,7 +21,7 @@ from connectors.base import (
     Result,
     TurnedAway,
 )
-from connectors.breaker import Breaker
+from connectors.breaker import Breaker, State
 from connectors.callbacks import Callback, Heard
 from connectors.routing import Health
 
@@ -32,10 +32,20 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 30.0
 log = structlog.get_logger(__name__)
 
 
+Observe = Callable[[str, str, str, float], None]
+"""Told of every request: (gateway, verb, how it ended, seconds)."""
+
+
 class CircuitOpen(NotSent):
     """The breaker let nothing out."""
 
 
+_ENDED: Mapping[type[CallError], str] = {
+    CircuitOpen: "circuit_open",
+    Ambiguous: "unclear",
+    TurnedAway: "busy",
+    Refused: "refused",
+}
 UNSUPPORTED = Result("failed", failure="capability_unsupported")
 _FAILURES = {
     CircuitOpen: "circuit_open",
@@ -64,11 +74,13 @@ class Guard:
         breaker: Breaker,
         health: Health | None = None,
         *,
+        observe: Observe = lambda *_: None,
         monotonic_s: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connector = connector
         self._breaker = breaker
+        self._observe = observe
         self._health = health or Health(monotonic_s=monotonic_s)
         self._monotonic_s, self._sleep = monotonic_s, sleep
 
@@ -89,6 +101,16 @@ class Guard:
     def doubts(self, operation: str) -> bool:
         """Whether a callback about it counts only once a query says the same."""
         return operation in self._connector.doubted
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """What it can do."""
+        return self._connector.operations
+
+    @property
+    def breaker(self) -> State:
+        """Where the breaker stands: closed, half_open or open."""
+        return self._breaker.state
 
     @property
     def is_open(self) -> bool:
@@ -119,6 +141,7 @@ class Guard:
         asked = Asked(operation, key, request, told_at)
         repeatable_until_s = self._monotonic_s() + self._connector.key_lifetime_s(asked)
         error, sent = await self._attempts(
+            "perform",
             lambda: self._connector.perform(asked),
             until_s=until_s,
             repeatable_until_s=repeatable_until_s,
@@ -145,6 +168,7 @@ class Guard:
         if asked.operation not in self._connector.operations:
             return Result("unknown", detail=UNSUPPORTED.failure)
         result, _sent = await self._attempts(
+            "query",
             lambda: verb(asked),
             until_s=math.inf,
             repeatable_until_s=math.inf,
@@ -153,6 +177,7 @@ class Guard:
 
     async def _attempts(
         self,
+        verb: str,
         call: Callable[[], Awaitable[Result]],
         *,
         until_s: float,
@@ -163,7 +188,7 @@ class Guard:
         delay_s = FIRST_DELAY_S
         for attempt in range(RETRIES + 1):
             try:
-                return await self._once(call), True
+                return await self._timed(verb, call), True
             except CallError as error:
                 sent = sent or isinstance(error, Ambiguous)
                 last: CallError = error
@@ -176,6 +201,20 @@ class Guard:
             await self._sleep(wait_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
         return last, sent
+
+    async def _timed(self, verb: str, call: Callable[[], Awaitable[Result]]) -> Result:
+        """One attempt, of which the observer is told."""
+        began_s, ended = time.perf_counter(), "answered"
+        try:
+            return await self._once(call)
+        except CallError as error:
+            ended = _ENDED.get(type(error), "not_sent")
+            raise
+        except BaseException:
+            ended = "cancelled"
+            raise
+        finally:
+            self._observe(self.name, verb, ended, time.perf_counter() - began_s)
 
     async def _once(self, call: Callable[[], Awaitable[Result]]) -> Result:
         if not self._breaker.admit():

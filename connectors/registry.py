@@ -6,16 +6,20 @@ import aiohttp
 
 from connectors.base import Connector
 from connectors.breaker import Breaker
-from connectors.guard import Guard
+from connectors.guard import Guard, Observe
 from connectors.instant.config import SECRETS as INSTANT_SECRETS
+from connectors.instant.connector import Instant
 from connectors.instant.connector import build as instant
 from connectors.mpesa.config import SECRETS as MPESA_SECRETS
+from connectors.mpesa.connector import Mpesa
 from connectors.mpesa.connector import build as mpesa
 from connectors.mpesa.hearing import accepted as mpesa_accepted
 from connectors.paypal.config import SECRETS as PAYPAL_SECRETS
+from connectors.paypal.connector import PayPal
 from connectors.paypal.connector import build as paypal
 from connectors.routing import Health
 from connectors.stripe.config import SECRETS as STRIPE_SECRETS
+from connectors.stripe.connector import Stripe
 from connectors.stripe.connector import build as stripe
 from connectors.tokens import Shelf
 
@@ -28,6 +32,13 @@ GATEWAYS: Mapping[str, Build] = {
     "stripe": stripe,
 }
 """Gateway to the function that builds its connector from a session and its configuration."""
+CONNECTORS: Mapping[str, type[Instant] | type[Mpesa] | type[PayPal] | type[Stripe]] = {
+    "instant": Instant,
+    "mpesa": Mpesa,
+    "paypal": PayPal,
+    "stripe": Stripe,
+}
+"""Gateway to what it claims: capabilities, doubted operations, currencies."""
 _SEALED: Mapping[str, tuple[str, ...]] = {
     "instant": INSTANT_SECRETS,
     "mpesa": MPESA_SECRETS,
@@ -55,9 +66,13 @@ def connect(
     health: Health | None = None,
     *,
     shelf: Shelf | None = None,
+    observe: Observe = lambda *_: None,
 ) -> Guard:
     """A gateway with this configuration, guarded; its tokens lie on the shelf, if there is one.
 
+    `observe` is told of every request.
+
     Raises KeyError for one not known here, ValueError for a configuration that lacks something.
     """
-    return Guard(GATEWAYS[gateway](session, configuration, shelf), breaker, health)
+    made = GATEWAYS[gateway](session, configuration, shelf)
+    return Guard(made, breaker, health, observe=observe)

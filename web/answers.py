@@ -96,6 +96,29 @@ LIFE = record(
     }
 )
 LINE = record({"line": INTEGER, "event_id": STRING, "status": STRING, "reason": STRING})
+_COUNTS = record(dict.fromkeys(("succeeded", "failed", "unknown", "open"), INTEGER))
+_NAMES: Schema = {"type": "array", "items": STRING}
+CONNECTORS = record(
+    {
+        "data": {
+            "type": "array",
+            "items": record(
+                {
+                    "provider": STRING,
+                    "methods": _NAMES,
+                    "capabilities": _NAMES,
+                    "state": {"enum": ["usable", "not_configured", "not_here"]},
+                    "reason": STRING,
+                    "operations": _NAMES,
+                    "credentials": STRING,
+                    "breaker": {"enum": ["closed", "open", "half_open", None]},
+                    "trouble": {"type": ["integer", "null"]},
+                    "last_day": _COUNTS,
+                }
+            ),
+        }
+    }
+)
 CLOCK = record({"now": MOMENT, "sandbox": BOOLEAN, "time_zone": STRING, "closed_through": STRING})
 ADVANCED = record({"now": MOMENT, "to": MOMENT})
 CLOSED = record({"closed_through": STRING, "version": INTEGER})

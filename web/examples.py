@@ -70,6 +70,7 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
     "CreateBillBody": {"tax_amount": "206.90", "category": "rent"},
     "PostJournalBody": {"legs": [_BANK, _OPENING], "description": "opening balance"},
     "PostBatchBody": {"journals": [{"legs": [_BANK, _OPENING]}]},
+    "ResolveCallBody": {"outcome": "failed", "reason": "not on the statement"},
     "ResolveCaseBody": {"customer_id": "customer-1"},
     "AdvanceBody": {"days": 30},
     "RefundPaymentBody": {"amount": "500.00", "reason": "returned"},

@@ -15,17 +15,21 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from agents.accounting.methods import METHODS
+from connectors.registry import CONNECTORS
 from streams.money import ENCODER
 from web import asyncapi as events
 from web import openapi as paths
 from web.call import Call
 from web.catalogue import FAMILIES, OF_DECISIONS, OF_THE_API
 
+_ASSETS = ("KES", "UGX", "TZS", "RWF", "ETB", "USD", "EUR", "GBP")
 _code = re.compile(r"`([^`]+)`").sub
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a}
 code,pre{font:14px/1.4 ui-monospace,monospace;background:#f4f4f4;border-radius:3px}
 pre{padding:.6rem;overflow-x:auto}details{border-top:1px solid #ddd;padding:.4rem 0}
+table{border-collapse:collapse}th,td{border:1px solid #ddd;padding:.3rem .6rem;text-align:left}
 summary{cursor:pointer}b{display:inline-block;min-width:4rem}h2{margin-top:2rem}
 """
 
@@ -78,6 +82,11 @@ async def errors(_call: Call) -> web.StreamResponse:
     return _shown(_errors())
 
 
+async def connectors(_call: Call) -> web.StreamResponse:
+    """What each gateway claims."""
+    return _shown(_matrix())
+
+
 def _shown(page: str) -> web.Response:
     response = web.Response(text=page, content_type="text/html")
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -103,8 +112,35 @@ def _page() -> str:
         f"<p>{_marked(api['info']['description'])}</p>"
         "<p>For programs: <a href=/openapi.json>openapi.json</a>,"
         " <a href=/asyncapi.json>asyncapi.json</a>."
-        " <a href=/docs/errors>What each error means.</a></p>"
+        " <a href=/docs/errors>What each error means.</a>"
+        " <a href=/docs/connectors>What each gateway can do.</a></p>"
         f"{''.join(parts)}<h2>events</h2>{messages}",
+    )
+
+
+@cache
+def _matrix() -> str:
+    """Made of what the connectors claim; the contract holds each to it (tests/connectors)."""
+    operations = sorted({name for each in CONNECTORS.values() for name in each.capabilities})
+    head = "".join(f"<th>{name}</th>" for name in ("gateway", "methods", *operations))
+    lines = []
+    for gateway, each in CONNECTORS.items():
+        methods = ", ".join(method for method, served in METHODS.items() if gateway in served)
+        cells = "".join(
+            f"<td>{'yes' if name in each.capabilities else '–'}</td>" for name in operations
+        )
+        takes = ", ".join(asset for asset in _ASSETS if each.takes(asset))
+        doubted = ", ".join(sorted(each.doubted)) or "–"
+        lines.append(
+            f"<tr><th>{gateway}</th><td>{methods}</td>{cells}<td>{takes}</td><td>{doubted}</td></tr>"
+        )
+    return _document(
+        "Gateways",
+        "<p>What is asked of a gateway that does not claim it fails as"
+        " <code>capability_unsupported</code>, unsent. <code>GET /connectors</code> says how each"
+        " fares for a tenant. <a href=/docs>All routes.</a></p>"
+        f"<table><tr>{head}<th>among these currencies</th><th>callbacks need a query</th></tr>"
+        f"{''.join(lines)}</table>",
     )
 
 

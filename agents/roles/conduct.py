@@ -291,7 +291,7 @@ class Conductor:
 
     async def _answer(self, row: CallRow, result: Result, told: bytes | None = None) -> None:
         answer = msgspec.json.encode(completed(row, result))
-        CALLED.labels(row.gateway, result.outcome).inc()
+        CALLED.labels(row.gateway, row.operation, result.outcome).inc()
         kept = await through_outages(
             lambda: store_answer(self._pool, row.call_id, answer, told=told)
         )

@@ -1,6 +1,6 @@
 """What the roles count for Prometheus; labels are outcomes and gateways, never tenants."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 """Everything this process shows at /metrics; the web layer adds its own."""
@@ -22,10 +22,25 @@ RELAYED = Counter(
 )
 CALLED = Counter(
     "treasury_gateway_calls_total",
-    "Gateway calls by their final outcome.",
-    ("gateway", "outcome"),
+    "Gateway calls by their outcome; an unknown one may be followed by another.",
+    ("gateway", "operation", "outcome"),
     registry=REGISTRY,
 )
+PROVIDER_S = Histogram(
+    "treasury_provider_request_duration_seconds",
+    "Time of a request to a provider: answered (whatever it said), refused, busy, unclear (it may"
+    " have been done), not_sent, or kept back by the open circuit.",
+    ("gateway", "verb", "outcome"),
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
+
+def observe_provider(gateway: str, verb: str, outcome: str, seconds: float) -> None:
+    """Count one request to a provider."""
+    PROVIDER_S.labels(gateway, verb, outcome).observe(seconds)
+
+
 KEY_AGE = Gauge(
     "treasury_oldest_data_key_age_seconds",
     "Age of the oldest key that a secret is sealed under; 0 where no secrets are.",

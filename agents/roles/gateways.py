@@ -14,7 +14,7 @@ import asyncpg
 
 from agents.roles.secret_store import Resolved
 from connectors.base import Result
-from connectors.breaker import Breaker
+from connectors.breaker import Breaker, State
 from connectors.callbacks import Callback, Heard
 from connectors.registry import connect
 from connectors.routing import Health
@@ -30,6 +30,14 @@ TIER_TWO = frozenset({"mpesa"})
 
 class Gateway(Protocol):
     """A guarded connector: it always has a result (connectors/guard.py)."""
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """What it can do, as it is configured."""
+
+    @property
+    def breaker(self) -> State:
+        """Where its breaker stands."""
 
     @property
     def is_open(self) -> bool:
@@ -110,6 +118,13 @@ class Gateways:
     def knows(self, gateway: str) -> bool:
         """Whether calls to this gateway can be made here."""
         return gateway in self._settings
+
+    def open_breakers(self) -> Mapping[str, int]:
+        """How many breakers of each gateway are not closed: one for each owner of credentials."""
+        counted = dict.fromkeys(self._settings, 0)
+        for (gateway, _owner), breaker in self._breakers.items():
+            counted[gateway] += breaker.state != "closed"
+        return counted
 
     async def of(self, tenant_id: str, gateway: str) -> Credentialed:
         """The gateway as this tenant has it now.

@@ -19,6 +19,7 @@ class Instant:
 
     name = "instant"
     operations = frozenset({"collect", "authorize", "capture", "void", "payout", "refund"})
+    capabilities = operations
     doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client) -> None:
@@ -26,7 +27,8 @@ class Instant:
 
     public: Mapping[str, str] = {}
 
-    def takes(self, asset: str) -> bool:  # noqa: ARG002
+    @staticmethod
+    def takes(asset: str) -> bool:  # noqa: ARG004
         """Any."""
         return True
 

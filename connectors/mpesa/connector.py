@@ -38,6 +38,7 @@ class Mpesa:
     """One short code. A shop without an initiator only collects."""
 
     name = "mpesa"
+    capabilities = frozenset({"collect", "payout", "refund"})
     doubted = frozenset({"collect"})  # nothing is signed, and a push can be asked about
 
     def __init__(
@@ -57,7 +58,8 @@ class Mpesa:
         """The paybill or till."""
         return {"short_code": self._config.short_code, "till": self._config.till}
 
-    def takes(self, asset: str) -> bool:
+    @staticmethod
+    def takes(asset: str) -> bool:
         """Kenyan shillings."""
         return asset == CURRENCY
 

@@ -43,6 +43,7 @@ class PayPal:
 
     name = "paypal"
     operations = frozenset(_LIFETIMES_S)
+    capabilities = operations
     doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client, hearing: Hearing) -> None:
@@ -50,7 +51,8 @@ class PayPal:
 
     public: Mapping[str, str] = {}
 
-    def takes(self, asset: str) -> bool:
+    @staticmethod
+    def takes(asset: str) -> bool:
         """The currencies that PayPal has; Kenya's shilling is none of them."""
         return asset in SUPPORTED
 

@@ -31,6 +31,7 @@ class Stripe:
 
     name = "stripe"
     operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
+    capabilities = operations
     doubted = frozenset({"authorize", "capture", "void"})  # events tell of intents as collected
 
     def __init__(self, client: Client, config: Config) -> None:
@@ -38,7 +39,8 @@ class Stripe:
 
     public: Mapping[str, str] = {}
 
-    def takes(self, asset: str) -> bool:
+    @staticmethod
+    def takes(asset: str) -> bool:
         """Every currency that money comes in; tokens are none."""
         return len(asset) == 3
 

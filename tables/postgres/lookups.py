@@ -80,11 +80,3 @@ def _decided(entry: Entry, *, redriven: bool) -> bool:
     if entry.status == "rejected":
         return not redriven and entry.reason not in _AT_THE_DOOR
     return not (entry.status == "refused" and entry.reason in _NOT_NOW)
-
-
-async def tenant_of_link(pool: asyncpg.Pool, token: str) -> str | None:
-    """Whose payment link this is; None if nobody's. For a login that reads all tenants' rows."""
-    found: str | None = await pool.fetchval(
-        "SELECT tenant_id FROM resources WHERE kind = 'ln' AND id = $1", token
-    )
-    return found

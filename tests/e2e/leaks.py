@@ -8,6 +8,8 @@ _SHAPES = (
     re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),  # a JWT, whole
     re.compile(r"trs_(?:live|test)_[0-9a-f]{16}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}"),
     re.compile(r"whsec_[A-Za-z0-9+/]{20,}"),
+    re.compile(r"/webhooks/[a-z]+/[^/\s]+/[A-Za-z0-9_.-]*[0-9a-f]{40}"),  # an address is a key
+    re.compile(r"/pay/[0-9a-f]{40}"),
 )
 
 
@@ -16,7 +18,7 @@ def secrets_of(running: Running) -> list[str]:
     settings = running.settings()
     passwords = [settings.password(login) for login in ("treasury_app", "treasury_archiver")]
     keys = [settings.master_key.get_secret_value(), settings.derived_key("secrets").hex()]
-    return [*keys, *passwords]
+    return [*keys, *passwords, *running.sandbox.secrets]
 
 
 def leaks(running: Running) -> list[str]:

@@ -9,6 +9,7 @@ from compose.calling import Caller
 from tests.e2e.test_ledger import day
 
 Ids = dict[str, str]
+NEVER_DECIDES, UNKNOWN_WITHIN_S = "+254712345699", 120.0
 BANK, GATEWAY = "bank:kcb", "gateway:instant:collection"
 
 
@@ -40,6 +41,7 @@ async def _sales(caller: Caller, mark: str, has: Ids) -> None:
     has["invoice_id"] = (await caller.only("invoices", order_id=f"o-{mark}"))["invoice_id"]
     has["payment_id"] = await caller.pay(order_id=f"o-{mark}")
     intent = f"payments/intents/{has['payment_id']}"
+    has["call_id"] = (await caller.get(intent))["call_id"]
     refund = await caller.done(f"{intent}/refunds", amount="10", reason=mark)
     has["refund_id"] = refund["refund_id"]
     await caller.become("refunds", has["refund_id"], "completed")
@@ -170,6 +172,14 @@ class Rows:
         intent = f"payments/intents/{await self.paid()}"
         return str((await self._caller.done(f"{intent}/disputes", amount="900"))["dispute_id"])
 
+    async def unknown_call(self) -> str:
+        """Of a payer who never decides: a minute later nobody knows."""
+        payment_id = await self.intent()
+        about = {"payment_id": payment_id, "method": "mpesa", "phone": NEVER_DECIDES}
+        call_id = (await self._caller.done("/payments/confirm", **about))["call_id"]
+        await self._caller.become("calls", call_id, "unknown", within_s=UNKNOWN_WITHIN_S)
+        return str(call_id)
+
     async def case(self) -> str:
         """That is open."""
         order_id = self._name()
@@ -270,6 +280,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/refunds/{refund_id}/reject", rows.refund),
         ("/disputes/{dispute_id}/close", rows.dispute),
         ("/cases/{case_id}/resolve", rows.case),
+        ("/calls/{call_id}/resolve", rows.unknown_call),
         ("/invoices/{invoice_id}/void", rows.invoice),
         ("/invoices/{invoice_id}/credit", rows.invoice),
         ("/invoices/{invoice_id}/write-off", rows.invoice),

@@ -216,6 +216,7 @@ class TestAuthorisation:
             "/openapi.json",
             "/asyncapi.json",
             "/docs",
+            "/docs/connectors",
             "/docs/errors",
         }
 

@@ -1,10 +1,21 @@
-"""Lines of the route table for gateways and payers, who have an address from us and no token."""
+"""Lines of the route table for gateways: how they fare; and for gateways and payers themselves, who
+have an address from us and no token.
+"""
 
-from web import answers
-from web.api import callbacks, paying
+from web import answers, scopes
+from web.api import callbacks, connectors, paying
 from web.call import Route
+from web.lines import TENANT
 
 GATEWAYS: tuple[Route, ...] = (
+    Route(
+        "GET",
+        f"{TENANT}/connectors",
+        connectors.list_all,
+        scopes.SETTINGS_READ,
+        summary="List gateways: what each can do here, how it fares, what a day's calls came to.",
+        shows=answers.CONNECTORS,
+    ),
     Route(
         "POST",
         "/webhooks/{alias}/{tenant}/{token}/{kind}",

@@ -32,5 +32,6 @@ OPEN: tuple[Route, ...] = (
     Route("GET", "/openapi.json", specs.openapi, None, summary="This API, as OpenAPI 3.1."),
     Route("GET", "/asyncapi.json", specs.asyncapi, None, summary="The events, as AsyncAPI 3.0."),
     Route("GET", "/docs", specs.docs, None, summary="Both, to read."),
+    Route("GET", "/docs/connectors", specs.connectors, None, summary="What each gateway can do."),
     Route("GET", "/docs/errors", specs.errors, None, summary="What each code of an error means."),
 )

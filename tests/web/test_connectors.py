@@ -1,0 +1,91 @@
+"""Gateways as a tenant sees them, and the page of what each can do."""
+
+import re
+from dataclasses import replace
+
+import pytest_asyncio
+
+from connectors.http import open_session
+from connectors.instant.fake import FakeGateway
+from connectors.registry import CONNECTORS
+from streams.errors import Misconfigured
+from tests.web.conftest import ADDRESSES
+from tests.web.desk import project
+from tests.web.test_callbacks import OfFakes, attempt
+from web.call import Callbacks
+
+
+@pytest_asyncio.fixture
+async def here(context, database, serve):
+    """A worker with one gateway, and what it has of it."""
+    async with FakeGateway() as fake, open_session() as session:
+        gateways = OfFakes(session, instant=fake.configuration)
+        callbacks = Callbacks(ADDRESSES, gateways)
+        api = await serve(replace(context, pool=database.app, callbacks=callbacks))
+        yield api, gateways
+
+
+async def instant_of(api, tenant="alpha"):
+    """What a tenant is shown of the instant gateway."""
+    answer = await api.get(f"/api/v1/{tenant}/connectors", token=api.token(tenant))
+    return {row["provider"]: row for row in answer.json["data"]}["instant"]
+
+
+class TestTheList:
+    async def test_says_what_each_can_do_and_whether_it_can_be_used(self, here):
+        api, _ = here
+        shown = {
+            row["provider"]: row for row in (await api.get("/api/v1/alpha/connectors")).json["data"]
+        }
+        assert set(shown) == set(CONNECTORS)
+        assert shown["instant"]["state"] == "usable"
+        assert (shown["instant"]["breaker"], shown["instant"]["trouble"]) == ("closed", 0)
+        assert "collect" in shown["instant"]["operations"]
+        assert (shown["mpesa"]["state"], shown["mpesa"]["operations"]) == ("not_here", [])
+        assert shown["mpesa"]["methods"] == ["mpesa"]
+
+    async def test_says_why_one_cannot_be_used(self, here):
+        api, gateways = here
+        gateways.error = Misconfigured("instant: api_key is missing")
+        row = await instant_of(api)
+        assert (row["state"], row["reason"]) == ("not_configured", "instant: api_key is missing")
+
+    async def test_counts_how_the_tenants_own_calls_ended(self, here, desk, database):
+        api, _ = here
+        for outcome, call_id in (
+            ("succeeded", await attempt(desk, "instant", "")),
+            ("failed", await attempt(desk, "instant", "")),
+            ("", await attempt(desk, "instant", "")),
+        ):
+            about = {"call_id": call_id, "nonce": "n"}
+            if outcome:
+                await desk.hear(
+                    "treasury.call.granted", ingress="internal", valid_for_ms=1, **about
+                )
+                await desk.hear(
+                    "treasury.call.completed", ingress="internal", outcome=outcome, **about
+                )
+        await project(desk, database)
+        await database.owner.execute("UPDATE resources SET created_at = now()")
+        row = await instant_of(api)
+        assert row["last_day"] == {"succeeded": 1, "failed": 1, "unknown": 0, "open": 1}
+        row = await instant_of(api, "beta")
+        assert set(row["last_day"].values()) == {0}
+
+
+class TestTheMatrix:
+    async def test_says_of_each_gateway_what_it_claims_and_no_more(self, context, serve):
+        api = await serve(context)
+        page = (await api.request("GET", "/docs/connectors", headers={"Authorization": None})).raw
+        rows = re.findall(r"<tr>(.*?)</tr>", page.decode())
+        head = re.findall(r"<th>(.*?)</th>", rows[0])
+        told = {}
+        for row in rows[1:]:
+            cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", row)
+            told[cells[0]] = dict(zip(head, cells, strict=True))
+        assert set(told) == set(CONNECTORS)
+        for gateway, cells in told.items():
+            claimed = {name for name, cell in cells.items() if cell == "yes"}
+            assert claimed == CONNECTORS[gateway].capabilities
+        assert told["mpesa"]["among these currencies"] == "KES"
+        assert told["mpesa"]["callbacks need a query"] == "collect"
