@@ -1,6 +1,7 @@
 """Fixtures for tests that need real services: one stack for the whole session, and its notice."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +17,10 @@ from compose.local.stack import Endpoints, Stack
 from streams.kafka import open_producer
 from tests.browser import CHROMIUM
 
-BROWSER_REQUIRED = os.environ.get("TREASURY_REQUIRE_BROWSER") == "1"
+TOOLS_REQUIRED = os.environ.get("TREASURY_REQUIRE_TOOLS") == "1"
+PROMTOOL = shutil.which("promtool") or ""
+TOOLS = {"browser": ("Chromium", CHROMIUM), "promtool": ("promtool", PROMTOOL)}
+"""By the mark of the tests that need it: a tool that a machine may lack, and where it is."""
 APACHE_REQUIRED = os.environ.get("TREASURY_REQUIRE_APACHE_KAFKA") == "1"
 REPORT = Path(__file__).parents[1] / ".cache" / "test-report"
 BROKER = pytest.StashKey[str]()
@@ -26,16 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     available, reason = apache_kafka_available()
     if APACHE_REQUIRED and not available:
         pytest.exit(f"TREASURY_REQUIRE_APACHE_KAFKA=1, but {reason}", returncode=1)
-    if BROWSER_REQUIRED and not CHROMIUM:
-        pytest.exit("TREASURY_REQUIRE_BROWSER=1, but there is no Chromium", returncode=1)
+    missing = [name for name, path in TOOLS.values() if not path]
+    if TOOLS_REQUIRED and missing:
+        pytest.exit(f"TREASURY_REQUIRE_TOOLS=1, but there is no {missing[0]}", returncode=1)
     config.stash[BROKER] = "no broker (no test asked for one)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without Chromium on this machine what needs it is skipped, and says so."""
+    """What needs a tool that this machine lacks is skipped, and says so."""
     for item in items:
-        if not CHROMIUM and item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+        for mark, (name, path) in TOOLS.items():
+            if not path and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f"no {name} on this machine"))
 
 
 @pytest.hookimpl(wrapper=True)
