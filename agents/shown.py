@@ -25,6 +25,7 @@ from tables.payments import (
     GatewayCall,
     Payment,
     Placement,
+    ProviderBalance,
     Refund,
     Taken,
 )
@@ -43,6 +44,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     GatewayCall: "",
     Placement: "amount",
     Case: "amount",
+    ProviderBalance: "current available",
     Credit: "amount",
     Refund: "amount",
     Taken: "amount",

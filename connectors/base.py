@@ -3,9 +3,9 @@
 A connector speaks to one provider and decides nothing: no retries, no money, no rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:  # callbacks say how calls stand, and so name what is here
     from connectors.callbacks import Callback, Heard
@@ -85,6 +85,14 @@ class Refused(CallError):
         self.failure = failure
 
 
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What came of an action: words for people, and what was heard by it."""
+
+    says: Mapping[str, Any]
+    heard: "Sequence[Heard]" = ()
+
+
 class Connector(Protocol):
     """One gateway. Both verbs raise a `CallError` when there is no result."""
 
@@ -125,6 +133,15 @@ class Connector(Protocol):
         """The last look at a call whose payer has had the time there was: end it, where one can.
 
         Failed only if it certainly never becomes money.
+        """
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """What people may have it do besides calls; it moves no money."""
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
+        """Do it; `told_at` is the tenant's own address. Raises a `CallError` where it is not done,
+        `Refused` with a word for who asked.
         """
 
     async def hear(self, callback: "Callback") -> "Heard | None":

@@ -92,4 +92,22 @@ class Disputed:
     reason: str = ""
 
 
-Heard = Report | Deposit | Disputed
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What a provider says that one account of ours has, and what of it is free; minor units."""
+
+    account: str
+    asset: str
+    current_minor: int
+    available_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a provider says that our accounts have now."""
+
+    event_id: str
+    funds: tuple[Funds, ...]
+
+
+Heard = Report | Deposit | Disputed | Told

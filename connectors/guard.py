@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from connectors.base import (
+    Acted,
     Ambiguous,
     Asked,
     CallError,
@@ -26,6 +27,8 @@ from connectors.callbacks import Callback, Heard
 from connectors.routing import Health
 
 TIMEOUT_S = 5.0
+ACTION_TIMEOUT_S = 30.0
+"""Of what a person waits for, which may be several requests."""
 RETRIES = 3
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 30.0
 
@@ -108,6 +111,11 @@ class Guard:
         return self._connector.operations
 
     @property
+    def actions(self) -> frozenset[str]:
+        """What people may have it do besides calls."""
+        return self._connector.actions
+
+    @property
     def breaker(self) -> State:
         """Where the breaker stands: closed, half_open or open."""
         return self._breaker.state
@@ -121,6 +129,28 @@ class Guard:
     def trouble(self) -> int:
         """How it fares of late (connectors/routing.py)."""
         return self._health.trouble
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
+        """An action of people's, once; raises as the connector does, and counts for the breaker."""
+        if not self._breaker.admit():
+            raise CircuitOpen("the circuit is open")
+        try:
+            async with asyncio.timeout(ACTION_TIMEOUT_S):
+                acted = await self._connector.act(action, told_at, values)
+        except Refused:
+            self._breaker.succeeded()
+            raise
+        except CallError:
+            self._breaker.failed()
+            raise
+        except TimeoutError as error:
+            self._breaker.failed()
+            raise Ambiguous("timeout") from error
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        self._breaker.succeeded()
+        return acted
 
     async def hear(self, callback: Callback) -> Heard | None:
         """What the provider tells by itself, as the connector does."""

@@ -159,6 +159,23 @@ class Reference(Row, frozen=True):
 
 
 @register
+class ProviderBalance(Row, frozen=True):
+    """What a provider said last that one account of ours has; minor units, perhaps below zero."""
+
+    KIND = "pb"
+    KEY = ("tenant_id", "provider", "account")
+
+    tenant_id: str
+    provider: str
+    account: str
+    asset: str
+    current: int
+    available: int
+    as_of_ms: int = 0
+    version: int = 1
+
+
+@register
 class Case(Row, frozen=True):
     """Money without a home, for a person or a later event to place; suspense = Σ open cases.
 

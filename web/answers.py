@@ -110,6 +110,7 @@ CONNECTORS = record(
                     "state": {"enum": ["usable", "not_configured", "not_here"]},
                     "reason": STRING,
                     "operations": _NAMES,
+                    "actions": _NAMES,
                     "credentials": STRING,
                     "breaker": {"enum": ["closed", "open", "half_open", None]},
                     "trouble": {"type": ["integer", "null"]},

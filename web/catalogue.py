@@ -34,6 +34,8 @@ OF_THE_API: Mapping[str, str] = {
     "not-found": "There is no such resource, or it is another tenant's.",
     "not-serving": "The tenant's partition is moving between workers, or recovering. Ask again.",
     "outcome-unknown": f"The command was taken; what became of it is not known yet. {AGAIN}",
+    "provider-refused": "The gateway does not do this; the detail has its word.",
+    "provider-unavailable": "The gateway did not answer. Ask again in a while.",
     "request-timeout": "The request did not arrive in time.",
     "scope-missing": "The token or key lacks a scope; the detail names it.",
     "superuser-only": "Only the platform's own people may do this.",

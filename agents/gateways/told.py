@@ -10,16 +10,17 @@ import msgspec
 
 from agents.accounting import deposits, disputes, methods
 from agents.accounting.receipts import Receipt
-from agents.effects import Effects, Emit, Park, Refuse
+from agents.effects import Effects, Emit, Park, Put, Refuse
 from agents.registry import WEBHOOK, Event, View, handles
 from agents.words import Code, Id, OptionalId, Text
 from streams.ids import derive
-from streams.money import Amount, json_number
-from tables.payments import Dispute, GatewayCall, Payment, Reference
+from streams.money import Amount, exponent_of, json_number, parse_minor
+from tables.payments import Dispute, GatewayCall, Payment, ProviderBalance, Reference
 
 REPORTED = "treasury.gateway.reported"
 RECEIVED = "treasury.gateway.received"
 DISPUTED = "treasury.gateway.disputed"
+FUNDS = "treasury.gateway.funds_told"
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -63,6 +64,23 @@ class Disputed(msgspec.Struct, frozen=True):
     currency: Code
     fee: Amount | None = None
     reason: Text = ""
+    raw: str = ""
+
+
+class Funds(msgspec.Struct, frozen=True):
+    """One account of ours at a gateway, decimal text that may be below zero."""
+
+    account: Id
+    currency: Code
+    current: Text
+    available: Text
+
+
+class FundsTold(msgspec.Struct, frozen=True):
+    """What a gateway says that our accounts have."""
+
+    gateway: Id
+    funds: list[Funds]
     raw: str = ""
 
 
@@ -142,3 +160,27 @@ def _for_people(data: Disputed, payment: Payment, kind: str) -> Emit:
         "reason": data.reason,
     }
     return Emit("treasury.reconciliation.exception", said)
+
+
+@handles(FUNDS, FundsTold, ingress=WEBHOOK)
+def funds_told(event: Event[FundsTold], view: View) -> Effects:
+    """Kept beside the ledger's own balances, which it does not change."""
+    for each in event.data.funds:
+        key = event.data.gateway, each.account
+        before = view.row(ProviderBalance, event.tenant_id, *key)
+        yield Put(
+            ProviderBalance(
+                event.tenant_id,
+                *key,
+                each.currency,
+                _signed(each.current, each.currency),
+                _signed(each.available, each.currency),
+                event.now_ms,
+                before.version + 1 if before else 1,
+            )
+        )
+
+
+def _signed(text: str, currency: str) -> int:
+    digits = text.removeprefix("-")
+    return parse_minor(digits, exponent_of(currency)) * (-1 if digits != text else 1)

@@ -19,7 +19,15 @@ from tables.earnings import Earnings
 from tables.invoices import Invoice, Order, PaymentLink
 from tables.journals import Conversion, Journal
 from tables.payables import Bill, Expense
-from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Refund
+from tables.payments import (
+    Case,
+    Credit,
+    Dispute,
+    GatewayCall,
+    Payment,
+    ProviderBalance,
+    Refund,
+)
 from tables.payouts import Payout
 from tables.postgres.read_models import (
     DeadLetterRow,
@@ -65,6 +73,7 @@ RESOURCES: tuple[type[Row], ...] = (
     Hold,
     AccountRule,
     PaymentLink,
+    ProviderBalance,
 )
 """The kinds of rows that can be listed, or found (a payment link, by its token)."""
 

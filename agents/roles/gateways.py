@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 
 from agents.roles.secret_store import Resolved
-from connectors.base import Result
+from connectors.base import Acted, Result
 from connectors.breaker import Breaker, State
 from connectors.callbacks import Callback, Heard
 from connectors.registry import connect
@@ -71,6 +71,13 @@ class Gateway(Protocol):
         self, operation: str, key: str, request: bytes, *, told_at: str = ..., handle: str = ...
     ) -> Result:
         """The last look at a call whose payer has had its time."""
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """What people may have it do besides calls."""
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
+        """An action of people's. Raises a `CallError` where it is not done."""
 
     async def hear(self, callback: Callback) -> Heard | None:
         """What its provider tells by itself."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from connectors.base import Asked, Connector, Result
+from connectors.base import Acted, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard, NotBelieved
 from connectors.instant.client import Client
 from connectors.instant.config import Config
@@ -20,6 +20,7 @@ class Instant:
     name = "instant"
     operations = frozenset({"collect", "authorize", "capture", "void", "payout", "refund"})
     capabilities = operations
+    actions: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client) -> None:
@@ -51,6 +52,10 @@ class Instant:
     async def end(self, asked: Asked) -> Result:
         """Nobody is waited for."""
         return await self.query(asked)
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
+        """Nothing."""
+        raise Refused(action, failure="action_unknown")
 
     async def hear(self, callback: Callback) -> Heard | None:
         """It says all that it has to say in its answers."""

@@ -24,6 +24,7 @@ B2C = {version: f"/mpesa/b2c/{version}/paymentrequest" for version in ("v3", "v1
 B2B, STATUS = "/mpesa/b2b/v1/paymentrequest", "/mpesa/transactionstatus/v1/query"
 C2B_REGISTER, C2B_SIMULATE = "/mpesa/c2b/v2/registerurl", "/mpesa/c2b/v2/simulate"
 REVERSAL, BALANCE = "/mpesa/reversal/v1/request", "/mpesa/accountbalance/v1/query"
+PULL_REGISTER, PULL_QUERY = "/pulltransactions/v1/register", "/pulltransactions/v1/query"
 _TOKEN = "/oauth/v1/generate?grant_type=client_credentials"  # noqa: S105  an address
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+from connectors.http import is_near
+
 SANDBOX, PRODUCTION = "https://sandbox.safaricom.co.ke", "https://api.safaricom.co.ke"
 SECRETS = ("consumer_key", "consumer_secret", "passkey", "initiator", "initiator_password")
 """Members that are kept sealed."""
@@ -66,6 +68,11 @@ class Config:
             certificate=values.get("certificate", ""),
             b2c_version="v1" if version == "v1" else "v3",
         )
+
+    @property
+    def is_near(self) -> bool:
+        """Whether M-Pesa is a fake on this machine."""
+        return is_near(urlsplit(self.base_url).hostname or "")
 
     @property
     def transaction_type(self) -> Literal["CustomerPayBillOnline", "CustomerBuyGoodsOnline"]:

@@ -11,18 +11,31 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from connectors.base import Ambiguous, Asked, Connector, Refused, Result, TurnedAway
-from connectors.callbacks import Callback, Heard
+from connectors.base import Acted, Ambiguous, Asked, Connector, Refused, Result, TurnedAway
+from connectors.callbacks import Callback, Deposit, Heard
 from connectors.http import Answer
-from connectors.mpesa import translate
-from connectors.mpesa.client import B2B, B2C, REVERSAL, STATUS, STK_PUSH, STK_QUERY, Client
+from connectors.mpesa import desk, translate
+from connectors.mpesa.client import (
+    B2B,
+    B2C,
+    BALANCE,
+    C2B_REGISTER,
+    C2B_SIMULATE,
+    PULL_QUERY,
+    PULL_REGISTER,
+    REVERSAL,
+    STATUS,
+    STK_PUSH,
+    STK_QUERY,
+    Client,
+)
 from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
 from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Wish
 from connectors.mpesa.words import CURRENCY, Unfit, business_of
-from connectors.reading import Unreadable
+from connectors.reading import Unreadable, object_of
 from connectors.tokens import Shelf
 
 B2C_KEY_LIFETIME_S = 24 * 3600.0
@@ -52,6 +65,8 @@ class Mpesa:
         collecting = {"collect"} if config.passkey else set()
         paying = {"payout", "refund"} if config.initiator else set()
         self.operations = frozenset(collecting | paying)
+        told = {"balance"} if config.initiator else set()
+        self.actions = frozenset({"register", "simulate", "pull_register", "pull"} | told)
 
     @property
     def public(self) -> Mapping[str, str]:
@@ -138,12 +153,71 @@ class Mpesa:
         """A push ends by itself, within minutes."""
         return await self.query(asked)
 
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
+        """Register addresses, tell balances, list what came (desk.py)."""
+        if action not in self.actions:
+            raise Refused(action, failure="action_unknown")
+        try:
+            if action == "pull":
+                return await self._pull(values)
+            path, body = self._action(action, told_at, values)
+        except Unfit as error:
+            raise Refused(action, failure=error.reason) from None
+        answer = await self._client.post(path, body)
+        if action == "pull_register":
+            said = object_of(answer.body)
+            return Acted({"state": said.get("ResponseDescription", "")})
+        result = _taken(answer)
+        return Acted({"state": "taken", "detail": result.detail})
+
+    def _action(
+        self, action: str, told_at: str, values: Mapping[str, str]
+    ) -> tuple[str, dict[str, Any]]:
+        match action:
+            case "register":
+                return C2B_REGISTER, desk.registration(self._config, told_at)
+            case "simulate":
+                return C2B_SIMULATE, desk.simulation(self._config, values)
+            case "pull_register":
+                return PULL_REGISTER, desk.pull_registration(self._config, values, told_at)
+        result_at = ToldAt(f"{told_at}/balance-result", f"{told_at}/balance-timeout")
+        return BALANCE, desk.balance_query(self._config, self._credential(), result_at)
+
+    async def _pull(self, values: Mapping[str, str]) -> Acted:
+        """Payments by hand of a span, which may have been told before or never."""
+        since, until = _instant(values, "since"), _instant(values, "until")
+        found: list[Deposit] = []
+        while len(found) < desk.PULL_ROWS_MAX:
+            body = desk.pull_query(self._config, since, until, len(found))
+            answer = await self._client.post(PULL_QUERY, body)
+            if answer.status != 200:
+                _taken(answer)
+            try:
+                rows = desk.pulled(answer.body, self._config.short_code)
+            except Unreadable as error:
+                raise Ambiguous(f"unreadable answer: {error}") from error
+            found += rows
+            if not rows:
+                break
+        return Acted({"found": len(found)}, found)
+
     async def hear(self, callback: Callback) -> Heard | None:
         """What M-Pesa tells at an address of ours."""
         return heard(self._config, callback)
 
     def _credential(self) -> str:
         return security_credential(self._config.initiator_password, self._config.certificate)
+
+
+def _instant(values: Mapping[str, str], name: str) -> datetime:
+    """An instant of RFC 3339. Raises `Unfit`."""
+    try:
+        at = datetime.fromisoformat(values.get(name, ""))
+    except ValueError:
+        raise Unfit("instant_unfit") from None
+    if at.tzinfo is None:
+        raise Unfit("instant_unfit")
+    return at
 
 
 def _told_at(asked: Asked, kind: str) -> ToldAt:

@@ -82,6 +82,7 @@ class FakeDaraja:
         self.tokens = 0
         """How many tokens were given out; only the last one is good."""
         self.c2b_urls: dict[str, str] = {}
+        self.may_pull = False
         self.untold: list[str] = []
         """Addresses that did not take what they were told."""
         self.base_url = ""
@@ -118,6 +119,10 @@ class FakeDaraja:
             ("/mpesa/reversal/v1/request", self._reverse),
             ("/mpesa/transactionstatus/v1/query", self._status),
             ("/mpesa/c2b/v2/registerurl", self._register),
+            ("/mpesa/c2b/v2/simulate", self._simulate),
+            ("/mpesa/accountbalance/v1/query", self._balance),
+            ("/pulltransactions/v1/register", self._allow_pull),
+            ("/pulltransactions/v1/query", self._pull),
         ):
             app.router.add_post(path, self._guarded(path, handler))
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
@@ -280,6 +285,64 @@ class FakeDaraja:
                 "OriginatorCoversationID": f"{self._next()}-{self._seed}-1",
                 "ResponseCode": "0",
                 "ResponseDescription": "Success",
+            }
+        )
+
+    async def _simulate(self, body: dict[str, Any]) -> web.Response:
+        if str(body.get("ShortCode")) != self.short_code or type(body.get("Amount")) is not int:
+            return bodies.error(400, "400.003.02", "Bad Request - Invalid ShortCode")
+        if not self.c2b_urls:
+            return bodies.error(500, "500.003.1001", "Internal Server Error")
+        reference = str(body.get("BillRefNumber") or "")
+        paid = Paid(self._receipt(), body["Amount"], reference, str(body["Msisdn"]))
+        self.book.deposits.append(paid)
+        self._confirm(paid)
+        number = f"{self._next()}-{self._seed}-1"
+        return web.json_response(
+            {
+                "OriginatorCoversationID": number,
+                "ResponseCode": "0",
+                "ResponseDescription": "Accept the service request successfully.",
+            }
+        )
+
+    async def _balance(self, body: dict[str, Any]) -> web.Response:
+        if body.get("CommandID") != "AccountBalance" or body.get("IdentifierType") != "4":
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid CommandID")
+        if not self._knows(body.get("SecurityCredential", "")):
+            return bodies.error(400, "400.002.02", "Bad Request - Invalid SecurityCredential")
+        number = self._next()
+        conversation_id, originator_id = f"AG_{number:08d}", f"{number}-{self._seed}-1"
+        said = bodies.balances(self.book.received, self.book.paid_out)
+        told = bodies.envelope(0, originator_id, conversation_id, self._receipt(), said)
+        self._tell(body["ResultURL"], told)
+        return bodies.accepted(conversation_id, originator_id)
+
+    async def _allow_pull(self, body: dict[str, Any]) -> web.Response:
+        self.may_pull = str(body.get("ShortCode")) == self.short_code
+        status = "1000" if self.may_pull else "1001"
+        words = "Success" if self.may_pull else "ShortCode not found"
+        return web.json_response(
+            {
+                "ResponseRefID": f"{self._next()}-{self._seed}",
+                "ResponseStatus": status,
+                "ShortCode": body.get("ShortCode"),
+                "ResponseDescription": words,
+            }
+        )
+
+    async def _pull(self, body: dict[str, Any]) -> web.Response:
+        """What customers paid by hand, three rows at a time."""
+        if not self.may_pull:
+            return bodies.error(404, "404.001.01", "Resource not found")
+        offset = int(body["OffSetValue"])
+        rows = [bodies.pulled(paid) for paid in self.book.deposits[offset : offset + 3]]
+        return web.json_response(
+            {
+                "ResponseRefID": f"{self._next()}-{self._seed}",
+                "ResponseCode": "1000",
+                "ResponseMessage": "Success",
+                "Response": [rows],
             }
         )
 

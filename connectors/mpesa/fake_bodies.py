@@ -48,6 +48,28 @@ def confirmation(paid: Paid, short_code: str, moment: str) -> dict[str, Any]:
     }
 
 
+def pulled(paid: Paid) -> dict[str, Any]:
+    """A row of the list of what came; the Z of its time may mean nothing."""
+    return {
+        "transactionId": paid.receipt,
+        "trxDate": "2026-03-01T09:30:05Z",
+        "msisdn": int(paid.phone),
+        "sender": "MPESA",
+        "transactiontype": "c2b-pay-bill-debit",
+        "billreference": paid.bill_reference,
+        "amount": f"{paid.amount}.00",
+        "organizationname": "A Shop",
+    }
+
+
+def balances(received: int, paid_out: int) -> dict[str, Any]:
+    """What the short code's accounts have, as one line of text; one of them is overdrawn."""
+    working = f"Working Account|KES|{received}.00|{received}.00|0.00|0.00"
+    utility = f"Utility Account|KES|{900000 - paid_out}.00|{900000 - paid_out}.00|0.00|0.00"
+    charges = "Charges Paid Account|KES|-5.50|-5.50|0.00|0.00"
+    return {"AccountBalance": f"{working}&{utility}&{charges}", "BOCompletedTime": 20260301093055}
+
+
 def b2c_result(payout: Payout, new_receipt: Callable[[], str]) -> dict[str, Any]:
     """How a payout to a telephone ended; a failure has a receipt of its own that paid nobody."""
     pairs = {

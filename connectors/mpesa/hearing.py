@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from connectors.base import Result
-from connectors.callbacks import Callback, Deposit, Heard, NotBelieved, Report
+from connectors.callbacks import Callback, Deposit, Funds, Heard, NotBelieved, Report, Told
 from connectors.mpesa import translate
 from connectors.mpesa.config import Config
+from connectors.mpesa.desk import balances_of
 from connectors.mpesa.translate import AsyncResult
 from connectors.mpesa.words import CURRENCY
 from connectors.reading import Unreadable
@@ -33,9 +34,23 @@ def heard(config: Config, callback: Callback) -> Heard | None:
         if callback.kind in {"c2b-confirmation", "c2b-validation"}:
             deposit = _deposit(config, callback)
             return deposit if callback.kind == "c2b-confirmation" else None
+        if callback.kind in {"balance-timeout", "pull"}:
+            return None
+        if callback.kind == "balance-result":
+            return _balances(callback)
         return _report(callback)
     except Unreadable as error:
         raise NotBelieved(f"{callback.kind}: {error}") from None
+
+
+def _balances(callback: Callback) -> Told | None:
+    """What the accounts have; nothing if M-Pesa could not tell."""
+    told = translate.async_result(callback.body)
+    text = told.parameters.get("AccountBalance", "")
+    if told.code != translate.PAID or not text:
+        return None
+    funds = (Funds(a.name, a.asset, a.current, a.available) for a in balances_of(text))
+    return Told(f"balance.{callback.digest}", tuple(funds))
 
 
 def accepted(kind: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from connectors.base import Ambiguous, Asked, Connector, Refused, Result
+from connectors.base import Acted, Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.paypal import translate
@@ -44,6 +44,7 @@ class PayPal:
     name = "paypal"
     operations = frozenset(_LIFETIMES_S)
     capabilities = operations
+    actions: frozenset[str] = frozenset()
     doubted: frozenset[str] = frozenset()
 
     def __init__(self, client: Client, hearing: Hearing) -> None:
@@ -96,6 +97,10 @@ class PayPal:
         result = await self.query(asked)
         waits = result.outcome == "pending" and result.detail in _NOT_APPROVED
         return Result("failed", result.handle, failure="expired") if waits else result
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
+        """Nothing."""
+        raise Refused(action, failure="action_unknown")
 
     async def hear(self, callback: Callback) -> Heard | None:
         """An event of a webhook that PayPal has signed for our listener."""

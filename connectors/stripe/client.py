@@ -21,6 +21,7 @@ KEY_LIFETIME_S = 24 * 3600.0
 PAGE = 100
 """Objects of a list that are looked through: the newest."""
 INTENTS, REFUNDS, PAYOUTS = "/v1/payment_intents", "/v1/refunds", "/v1/payouts"
+BALANCE_TRANSACTIONS = "/v1/balance_transactions"
 
 
 class Client:

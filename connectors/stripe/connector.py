@@ -9,18 +9,28 @@ from collections.abc import Callable, Mapping
 import aiohttp
 import msgspec
 
-from connectors.base import NOT_FOUND, Ambiguous, Asked, Connector, Refused, Result
+from connectors.base import NOT_FOUND, Acted, Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.reading import Unreadable
 from connectors.stripe import translate
 from connectors.stripe.amounts import Unfit
-from connectors.stripe.client import INTENTS, KEY_LIFETIME_S, PAYOUTS, REFUNDS, Client, action
+from connectors.stripe.client import (
+    BALANCE_TRANSACTIONS,
+    INTENTS,
+    KEY_LIFETIME_S,
+    PAYOUTS,
+    REFUNDS,
+    Client,
+    action,
+)
 from connectors.stripe.config import Config
 from connectors.stripe.hearing import heard
 from connectors.stripe.translate import Wish
 from connectors.tokens import Shelf
 
+LINES_MAX = 10_000
+"""More lines of a payout than a person asks for at once."""
 _NOT_CONFIGURED = frozenset({401, 403})
 _PATHS: Mapping[str, str] = {"refund": REFUNDS, "payout": PAYOUTS}
 _read_wish = msgspec.json.Decoder(Wish).decode
@@ -32,6 +42,7 @@ class Stripe:
     name = "stripe"
     operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
     capabilities = operations
+    actions = frozenset({"balance_transactions"})
     doubted = frozenset({"authorize", "capture", "void"})  # events tell of intents as collected
 
     def __init__(self, client: Client, config: Config) -> None:
@@ -77,6 +88,27 @@ class Stripe:
             return result
         path = action(INTENTS, result.handle, "cancel")
         return _outcome(await self._client.post(path, {}, f"{asked.key}.end"), asked.operation)
+
+    async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
+        """The lines of a payout: what came, what it cost, what was given back."""
+        if action not in self.actions:
+            raise Refused(action, failure="action_unknown")
+        lines: list[Mapping[str, str]] = []
+        after: dict[str, str] = {}
+        while len(lines) < LINES_MAX:
+            about = {"payout": values["payout"]} if "payout" in values else {}
+            answer = await self._client.list(BALANCE_TRANSACTIONS, **about, **after)
+            if answer.status != 200:
+                raise Refused(f"status {answer.status}", failure="payout_unknown")
+            try:
+                some, has_more = translate.balance_lines(answer.body)
+            except Unreadable as error:
+                raise Ambiguous("unreadable answer") from error
+            lines += some
+            if not has_more or not some:
+                break
+            after = {"starting_after": some[-1]["id"]}
+        return Acted({"lines": lines})
 
     async def hear(self, callback: Callback) -> Heard | None:
         """An event of a webhook that a secret of ours has signed."""

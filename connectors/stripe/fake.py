@@ -163,13 +163,34 @@ class FakeStripe:
             if each["object"] == kind
             and wanted.get("payment_intent", each.get("payment_intent"))
             == each.get("payment_intent")
+            and wanted.get("payout", each.get("payout")) == each.get("payout")
         ]
+        ids = [each["id"] for each in found]
+        if wanted.get("starting_after") in ids:
+            found = found[ids.index(wanted["starting_after"]) + 1 :]
         limit = int(wanted.get("limit", "10"))
         return {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
 
     def pay(self, intent_id: str, method: str = PAYS) -> None:
         """Its payer confirms an intent on a page."""
         self._confirm(self.objects[intent_id], {"payment_method": method})
+
+    def settle(self, payout_id: str, *lines: tuple[str, int, int]) -> None:
+        """What a payout is made of: (category, amount, fee) of each line, integers of Stripe's."""
+        for category, amount, fee in lines:
+            self._numbers += 1
+            line = {
+                "id": f"txn_{self._numbers:06d}",
+                "object": "balance_transaction",
+                "amount": amount,
+                "fee": fee,
+                "net": amount - fee,
+                "currency": self.objects[payout_id]["currency"],
+                "reporting_category": category,
+                "source": f"ch_{self._numbers:06d}",
+                "payout": payout_id,
+            }
+            self.objects[str(line["id"])] = line
 
     def dispute(self, intent_id: str) -> Object:
         """The payer's bank takes an intent's money back."""

@@ -1,6 +1,6 @@
 """What Stripe tells in its webhooks: signed events about objects that bear our call's id. Pure."""
 
-from connectors.callbacks import Callback, Disputed, NotBelieved, Report
+from connectors.callbacks import Callback, Deposit, Disputed, NotBelieved, Report
 from connectors.reading import Unreadable
 from connectors.stripe import translate
 from connectors.stripe.config import Config
@@ -9,11 +9,12 @@ from connectors.stripe.signature import BadSignature, age_of
 HEADER = "stripe-signature"
 
 
-def heard(config: Config, callback: Callback) -> Report | Disputed | None:
+def heard(config: Config, callback: Callback) -> Report | Deposit | Disputed | None:
     """What one event says; None for one about nothing of ours. Raises `NotBelieved`.
 
     Events come in any order, and more than once: one that is old, or that does not end its call, is
-    a reason to ask and no more. A dispute counts however old its event is: it is never asked for.
+    a reason to ask and no more. A dispute, and an invoice that Stripe has collected, count however
+    old their events are: they are never asked for.
     """
     header = callback.headers.get(HEADER, "")
     now_s = int(callback.at.timestamp())
@@ -21,12 +22,13 @@ def heard(config: Config, callback: Callback) -> Report | Disputed | None:
         age = age_of(header, callback.body, config.webhook_secrets, now_s)
         told = translate.event_of(callback.body)
         dispute = translate.dispute_of(callback.body)
+        deposit = translate.deposit_of(callback.body)
     except (BadSignature, Unreadable) as error:
         raise NotBelieved(str(error)) from None
     if told.live != config.live:
         raise NotBelieved("of the other mode")
-    if dispute is not None:
-        return dispute
+    if dispute is not None or deposit is not None:
+        return dispute or deposit
     if told.kind == "other" or not told.call_id:
         return None
     ask = "old" if age == "old" else "pending" if told.result.outcome == "pending" else ""

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
-from connectors.callbacks import Disputed
+from connectors.callbacks import Deposit, Disputed
 from connectors.reading import Unreadable, object_of
 from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
-from streams.money import exponent_of, parse_minor
+from streams.money import exponent_of, format_minor, parse_minor
 
 Kind = Literal["payment_intent", "refund", "payout", "charge", "dispute", "other"]
 _DETAIL_CHARS = 200
@@ -245,6 +245,75 @@ def dispute_of(body: bytes) -> Disputed | None:
         _fees(about, asset),
         _text(about, "reason"),
     )
+
+
+def balance_lines(body: bytes) -> tuple[list[Mapping[str, str]], bool]:
+    """Lines of the account's balance, amounts as decimal text, and whether there are more.
+
+    Raises `Unreadable` for a line whose amounts cannot be read.
+    """
+    said = object_of(body)
+    listed = said.get("data")
+    if not isinstance(listed, list):
+        raise Unreadable("no list")
+    return [_line(each) for each in listed], said.get("has_more") is True
+
+
+def _line(said: object) -> Mapping[str, str]:
+    if not isinstance(said, Mapping):
+        raise Unreadable("a line that is none")
+    asset = _text(said, "currency").upper()
+    amounts = {name: _amount(said, name)[0] for name in ("amount", "fee", "net")}
+    found = {name: minor for name, minor in amounts.items() if minor is not None}
+    if len(found) < len(amounts) or not _text(said, "id"):
+        raise Unreadable("a line without its amounts")
+    return {
+        "id": _text(said, "id"),
+        "category": _text(said, "reporting_category"),
+        "source": _text(said, "source"),
+        "currency": asset,
+        **{name: format_minor(minor, exponent_of(asset)) for name, minor in found.items()},
+    }
+
+
+def deposit_of(body: bytes) -> Deposit | None:
+    """The money of a subscription's invoice that Stripe has collected by itself; None for other
+    events. Raises `Unreadable` for one without its amount.
+
+    Its reference is what the invoice (or its subscription) was given to bear: our invoice or order.
+    """
+    said = object_of(body)
+    data = said.get("data")
+    about = data.get("object") if isinstance(data, Mapping) else None
+    if _text(said, "type") != "invoice.paid" or not isinstance(about, Mapping):
+        return None
+    minor, asset = _amount(about, "amount_paid")
+    receipt = _text(about, "payment_intent") or _text(about, "charge") or _text(about, "id")
+    if minor is None or not receipt:
+        raise Unreadable("an invoice without its amount")
+    if minor == 0:
+        return None
+    return Deposit(
+        _text(said, "id"),
+        receipt,
+        _text(about, "account_name"),
+        minor,
+        asset,
+        _reference(about),
+        _text(about, "customer_email"),
+        None,
+    )
+
+
+def _reference(invoice: Mapping[str, Any]) -> str:
+    details = invoice.get("subscription_details")
+    of_subscription = details.get("metadata") if isinstance(details, Mapping) else None
+    for metadata in (invoice.get("metadata"), of_subscription):
+        if isinstance(metadata, Mapping):
+            found = _text(metadata, "invoice_id") or _text(metadata, "order_id")
+            if found:
+                return found
+    return ""
 
 
 def _fees(dispute: Mapping[str, Any], asset: str) -> int:

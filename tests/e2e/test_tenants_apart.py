@@ -44,8 +44,11 @@ MEMBERS = {
     if route.scope is not None
     for name in re.findall(r"\{([a-z_]+)\}", route.path)
 }
-NO_ROWS = {"tenant", "account", "name"}
-"""Members of paths that are no ids of rows: the tenant, an account's path, a secret's name."""
+NO_ROWS = {"tenant", "account", "name", "provider", "action"}
+"""Members of paths that are no ids of rows: the tenant, an account's path, a secret's name, a
+gateway and what it can do.
+"""
+GATEWAY = {"provider": "mpesa", "action": "register"}
 BODY = dict[str, Any]
 
 
@@ -143,7 +146,8 @@ def home_of_module() -> Any:
 
 
 def _filled(route: Route, tenant_id: str, ids: dict[str, str]) -> str:
-    known = {"tenant": tenant_id, "account": "bank:kcb", "name": "instant.api_key", **ids}
+    known = {"tenant": tenant_id, "account": "bank:kcb", "name": "instant.api_key"}
+    known |= GATEWAY | ids
     path = re.sub(r"\{([a-z_]+)\}", lambda member: known[member[1]], route.path)
     return path + ("?currency=KES" if "/accounts/" in path and path.endswith("/statement") else "")
 

@@ -227,6 +227,7 @@ class TestAuthorisation:
         # A callback's own id keeps it the only one; a page's form brings a key of its own.
         others = {r.path for r in changing if not r.idempotent and r.scope is not None}
         assert {path.split("/")[4].partition(":")[0] for path in others} == {
+            "connectors",  # asks and registers, moves nothing of ours
             "configuration",  # rows that no decision reads
             "events",  # each line has an id of its own
             "secrets",

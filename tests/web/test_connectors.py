@@ -1,5 +1,6 @@
 """Gateways as a tenant sees them, and the page of what each can do."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -7,11 +8,14 @@ import pytest_asyncio
 
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway
+from connectors.mpesa import fake_bodies as bodies
+from connectors.mpesa.fake import FakeDaraja
+from connectors.mpesa.fake_book import Fault, Paid
 from connectors.registry import CONNECTORS
 from streams.errors import Misconfigured
 from tests.web.conftest import ADDRESSES
 from tests.web.desk import project
-from tests.web.test_callbacks import OfFakes, attempt
+from tests.web.test_callbacks import OfFakes, attempt, post
 from web.call import Callbacks
 
 
@@ -71,6 +75,56 @@ class TestTheList:
         assert row["last_day"] == {"succeeded": 1, "failed": 1, "unknown": 0, "open": 1}
         row = await instant_of(api, "beta")
         assert set(row["last_day"].values()) == {0}
+
+
+class TestActions:
+    @pytest_asyncio.fixture
+    async def acting(self, context, serve):
+        async with FakeDaraja() as mpesa, open_session() as session:
+            gateways = OfFakes(session, mpesa=mpesa.configuration)
+            api = await serve(replace(context, callbacks=Callbacks(ADDRESSES, gateways)))
+            yield api, mpesa
+
+    async def ask(self, api, action, **values):
+        path = f"/api/v1/alpha/connectors/mpesa/{action}"
+        sent = {"Content-Type": "application/json"}
+        body = json.dumps({"values": values}).encode()
+        return await api.request("POST", path, headers=sent, data=body)
+
+    async def test_a_tenants_addresses_are_registered(self, acting):
+        api, mpesa = acting
+        assert (await self.ask(api, "register")).status == 200
+        address = mpesa.c2b_urls["ConfirmationURL"].removeprefix(ADDRESSES.base_url)
+        _, _, alias, tenant, token, kind = address.split("/")
+        assert ADDRESSES.read(alias, tenant, token) == ("mpesa", "")
+        assert kind == "c2b-confirmation"
+
+    async def test_what_was_never_told_is_counted_once_whoever_tells_it_first(self, acting, desk):
+        api, mpesa = acting
+        mpesa.may_pull = True
+        mpesa.book.deposits += [Paid(f"TCA{n}", 100, "nothing", "254712345678") for n in range(4)]
+        told = bodies.confirmation(mpesa.book.deposits[0], mpesa.short_code, "20260301093055")
+        path = ADDRESSES.of("mpesa", "alpha").removeprefix(ADDRESSES.base_url)
+        await post(api, f"{path}/c2b-confirmation", json.dumps(told).encode())
+        span = {"since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"}
+        for _ in range(2):
+            assert (await self.ask(api, "pull", **span)).json == {"found": 4}
+        rows = desk.working.scan(b"pi\x00", 10)
+        assert [row.received for row in rows] == [10_000] * 4
+        assert len({row.provider_reference for row in rows}) == 4
+
+    async def test_what_a_gateway_does_not_do_is_said_so(self, acting):
+        api, _ = acting
+        assert (await self.ask(api, "dance")).code == "not-found"
+        answer = await self.ask(api, "pull", since="yesterday")
+        assert (answer.status, answer.code) == (422, "provider-refused")
+        assert "instant_unfit" in answer.json["detail"]
+
+    async def test_while_it_does_not_answer_one_is_told_to_come_again(self, acting):
+        api, mpesa = acting
+        mpesa.faults["/mpesa/c2b/v2/registerurl"].append(Fault(status=503))
+        answer = await self.ask(api, "register")
+        assert (answer.status, answer.code) == (503, "provider-unavailable")
 
 
 class TestTheMatrix:

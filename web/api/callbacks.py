@@ -16,11 +16,20 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from agents.gateways.told import DISPUTED, RECEIVED, REPORTED
+from agents.gateways.told import DISPUTED, FUNDS, RECEIVED, REPORTED
 from agents.roles.gateways import Gateway
 from connectors.base import CallError, Result
 from connectors.callback_tokens import Named
-from connectors.callbacks import Callback, Deposit, Disputed, Heard, NotBelieved, Report
+from connectors.callbacks import (
+    Callback,
+    Deposit,
+    Disputed,
+    Funds,
+    Heard,
+    NotBelieved,
+    Report,
+    Told,
+)
 from connectors.registry import accepted
 from streams.errors import Misconfigured, Unreadable
 from streams.ids import derive
@@ -41,15 +50,17 @@ async def hear(call: Call) -> web.StreamResponse:
     """What a gateway tells: 200 once it is committed, or was before."""
     callbacks = call.context.callbacks
     named = _named(call, callbacks)
-    kind = call.request.match_info["kind"]
+    match = call.request.match_info
+    kind = match["kind"]
     body = await _body(call)
     at = datetime.fromtimestamp(call.context.clock_ms() / 1000, UTC)
     headers = {name.lower(): value for name, value in call.request.headers.items()}
     callback = Callback(kind, headers, body, at, named.call_id)
-    gateway = await _gateway(callbacks, call.request.match_info["tenant"], named.gateway)
+    gateway = await gateway_of(callbacks, match["tenant"], named.gateway)
     heard = await _believed(call, gateway, named.gateway, callback)
     if heard is not None:
-        await _append(call, named.gateway, heard, body)
+        raw = body.decode("utf-8", "replace")[:RAW_CHARS_MAX]
+        await append(call, match["tenant"], named.gateway, heard, raw)
     call.context.metrics.called_back(
         named.gateway, "taken" if heard is not None else "of_no_concern"
     )
@@ -84,7 +95,8 @@ async def _body(call: Call) -> bytes:
     return body
 
 
-async def _gateway(callbacks: Callbacks, tenant_id: str, name: str) -> Gateway:
+async def gateway_of(callbacks: Callbacks, tenant_id: str, name: str) -> Gateway:
+    """A gateway as the tenant has it. Raises `Problem` 404 for none, 503 while it is not usable."""
     try:
         return (await callbacks.gateways.of(tenant_id, name)).gateway
     except KeyError:
@@ -110,12 +122,11 @@ async def _believed(call: Call, gateway: Gateway, name: str, callback: Callback)
         raise unavailable("callback-not-verifiable", "Tell it again in a while.") from None
 
 
-async def _append(call: Call, gateway: str, heard: Heard, body: bytes) -> None:
+async def append(call: Call, tenant_id: str, gateway: str, heard: Heard, raw: str = "") -> None:
     """Have it decided. Raises what says that it was not, or that nobody knows."""
-    tenant_id = call.request.match_info["tenant"]
     event_type, name, data = _event(gateway, heard)
     event_id = derive(tenant_id, f"{gateway}/{name}", "callback", 0)
-    said = {"gateway": gateway, **data, "raw": body.decode("utf-8", "replace")[:RAW_CHARS_MAX]}
+    said = {"gateway": gateway, **data, "raw": raw}
     envelope = {
         "event_id": event_id,
         "event_type": event_type,
@@ -147,6 +158,8 @@ def _event(gateway: str, heard: Heard) -> tuple[str, str, dict[str, Any]]:
             return RECEIVED, heard.event_id, _deposit(heard)
         case Disputed():
             return DISPUTED, heard.event_id, _dispute(heard)
+        case Told():
+            return FUNDS, heard.event_id, {"funds": [_funds(each) for each in heard.funds]}
     raise TypeError(f"{gateway} tells something else")
 
 
@@ -193,4 +206,16 @@ def _dispute(heard: Disputed) -> dict[str, Any]:
         "currency": heard.asset,
         "fee": format_minor(heard.fee_minor, exponent_of(heard.asset)),
         "reason": heard.reason[:200],
+    }
+
+
+def _funds(each: Funds) -> dict[str, Any]:
+    def text(minor: int) -> str:
+        return format_minor(minor, exponent_of(each.asset))
+
+    return {
+        "account": each.account,
+        "currency": each.asset,
+        "current": text(each.current_minor),
+        "available": text(each.available_minor),
     }

@@ -5,18 +5,35 @@ a day came to is the ledger's.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
+from pydantic import Field
 
 from agents.accounting.methods import METHODS
+from connectors.base import CallError, Refused
 from connectors.registry import CONNECTORS
 from streams.errors import Misconfigured, Unreadable
 from tables.postgres.gateways import calls_by_outcome
+from web.api.callbacks import append, gateway_of
+from web.bodies import Body, NoControls
 from web.call import Call
 from web.lists import json_response, reading
+from web.problems import Problem, not_found, unavailable
 
 WITHIN = timedelta(days=1)
+
+
+class ActBody(Body):
+    """What an action needs, by name."""
+
+    values: Annotated[
+        dict[
+            Annotated[NoControls, Field(min_length=1, max_length=40)],
+            Annotated[NoControls, Field(max_length=200)],
+        ],
+        Field(max_length=10),
+    ] = {}
 
 
 async def list_all(call: Call) -> web.StreamResponse:
@@ -30,6 +47,33 @@ async def list_all(call: Call) -> web.StreamResponse:
     return json_response(
         {"data": [await _shown(call, name, outcomes[name]) for name in sorted(CONNECTORS)]}
     )
+
+
+async def act(call: Call) -> web.StreamResponse:
+    """Have a gateway do something besides calls; what it tells by that is decided like a callback.
+
+    It moves no money of ours, so that it may be asked for again.
+    """
+    assert isinstance(call.model, ActBody)
+    match, callbacks = call.request.match_info, call.context.callbacks
+    name, action = match["provider"], match["action"]
+    if not callbacks.gateways.knows(name):
+        raise not_found()
+    gateway = await gateway_of(callbacks, call.tenant_id, name)
+    if action not in gateway.actions:
+        raise not_found()
+    told_at = callbacks.addresses.of(name, call.tenant_id)
+    try:
+        acted = await gateway.act(action, told_at, call.model.values)
+    except Refused as error:
+        raise Problem(422, "provider-refused", f"{error.failure}: {error.reason}"[:300]) from None
+    except CallError as error:
+        raise unavailable(
+            "provider-unavailable", f"{name} did not answer: {error.reason}"
+        ) from None
+    for heard in acted.heard:
+        await append(call, call.tenant_id, name, heard)
+    return json_response(dict(acted.says))
 
 
 async def _shown(call: Call, name: str, outcomes: dict[str, int]) -> dict[str, Any]:
@@ -48,6 +92,7 @@ async def _here(call: Call, name: str) -> dict[str, Any]:
     gateways = call.context.callbacks.gateways
     unusable: dict[str, Any] = {
         "operations": [],
+        "actions": [],
         "credentials": "",
         "breaker": None,
         "trouble": None,
@@ -63,6 +108,7 @@ async def _here(call: Call, name: str) -> dict[str, Any]:
         "state": "usable",
         "reason": "",
         "operations": sorted(gateway.operations),
+        "actions": sorted(gateway.actions),
         "credentials": found.credentials,
         "breaker": gateway.breaker,
         "trouble": gateway.trouble,

@@ -2,10 +2,11 @@
 have an address from us and no token.
 """
 
+from tables.payments import ProviderBalance
 from web import answers, scopes
 from web.api import callbacks, connectors, paying
 from web.call import Route
-from web.lines import TENANT
+from web.lines import TENANT, collection
 
 GATEWAYS: tuple[Route, ...] = (
     Route(
@@ -16,6 +17,16 @@ GATEWAYS: tuple[Route, ...] = (
         summary="List gateways: what each can do here, how it fares, what a day's calls came to.",
         shows=answers.CONNECTORS,
     ),
+    Route(
+        "POST",
+        f"{TENANT}/connectors/{{provider}}/{{action}}",
+        connectors.act,
+        scopes.SETTINGS_WRITE,
+        model=connectors.ActBody,
+        summary="Have a gateway register addresses, tell balances, or list what came.",
+        shows=answers.ANY,
+    ),
+    collection("/provider-balances", ProviderBalance, scopes.SETTLEMENTS_READ),
     Route(
         "POST",
         "/webhooks/{alias}/{tenant}/{token}/{kind}",

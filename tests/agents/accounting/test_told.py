@@ -7,7 +7,14 @@ import pytest
 from agents.accounting.codes import code_for, meant
 from agents.registry import View
 from tables.invoices import Invoice
-from tables.payments import Case, Dispute, GatewayCall, Payment, Reference
+from tables.payments import (
+    Case,
+    Dispute,
+    GatewayCall,
+    Payment,
+    ProviderBalance,
+    Reference,
+)
 from tables.payouts import Payout
 from tests.agents.accounting.books import Books
 
@@ -201,6 +208,23 @@ class TestReports:
     def test_it_is_taken_from_callbacks_alone(self, shop, ingress, kind):
         entry = shop.core.event(f"treasury.gateway.{kind}", "t", {}, ingress=ingress)[0]
         assert (entry.status, entry.reason) == ("rejected", "ingress_not_allowed")
+
+
+class TestFunds:
+    def tell(self, shop, available):
+        funds = [
+            {"account": "Utility Account", "currency": "KES", "current": available}
+            | {"available": available}
+        ]
+        return shop.heard("funds_told", gateway="mpesa", funds=funds)
+
+    def test_what_a_provider_says_it_has_is_kept_and_changes_no_balance(self, shop):
+        before = dict(shop.balances)
+        for available in ("900.00", "-5.50"):
+            assert self.tell(shop, available).status == "applied"
+        [row] = shop.rows(ProviderBalance)
+        assert (row.provider, row.available, row.version) == ("mpesa", -550, 2)
+        assert shop.balances == before
 
 
 class TestDisputes:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.callbacks import Callback, Disputed, NotBelieved
+from connectors.callbacks import Callback, Deposit, Disputed, NotBelieved
 from connectors.stripe.config import Config
 from connectors.stripe.fake import FakeStripe
 from connectors.stripe.hearing import heard
@@ -137,3 +137,44 @@ class TestNotBelieved:
         signed = Callback("webhook", {"stripe-signature": fake.signature(body)}, body, AT)
         with pytest.raises(NotBelieved):
             heard(config, signed)
+
+
+class TestSubscriptions:
+    """An invoice that Stripe has collected by itself is money that came without a call."""
+
+    INVOICE = {
+        "id": "in_1",
+        "object": "invoice",
+        "amount_paid": 290_000,
+        "currency": "kes",
+        "payment_intent": "pi_9",
+        "customer_email": "a@example.test",
+        "metadata": {},
+        "subscription_details": {"metadata": {"invoice_id": "our-invoice"}},
+    }
+
+    def told(self, fake, config, kind="invoice.paid", **changed):
+        return heard(config, callback(fake, {**self.INVOICE, **changed}, kind=kind))
+
+    def test_it_pays_the_invoice_that_its_subscription_bears(self, fake, config):
+        deposit = self.told(fake, config)
+        assert isinstance(deposit, Deposit)
+        assert (deposit.receipt, deposit.reference) == ("pi_9", "our-invoice")
+        assert (deposit.amount_minor, deposit.asset) == (290_000, "KES")
+
+    def test_its_own_words_come_before_those_of_the_subscription(self, fake, config):
+        assert self.told(fake, config, metadata={"order_id": "o-1"}).reference == "o-1"
+
+    def test_without_any_it_still_came(self, fake, config):
+        assert self.told(fake, config, subscription_details=None).reference == ""
+
+    @pytest.mark.parametrize(
+        ("kind", "changed"),
+        [("invoice.payment_failed", {}), ("invoice.paid", {"amount_paid": 0})],
+    )
+    def test_what_is_no_money_is_of_no_concern(self, fake, config, kind, changed):
+        assert self.told(fake, config, kind, **changed) is None
+
+    def test_one_without_an_amount_is_not_believed(self, fake, config):
+        with pytest.raises(NotBelieved, match="amount"):
+            self.told(fake, config, amount_paid=None)
