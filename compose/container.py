@@ -327,7 +327,7 @@ class Worker:
         settings = self.settings
         networks = {name: read_networks(text) for name, text in settings.callback_networks.items()}
         trusted = read_networks(settings.trusted_proxies)
-        return Callbacks(self.addresses, self.gateways, networks, trusted)
+        return Callbacks(self.addresses, self.gateways, self.secrets, networks, trusted)
 
     def _verifier(self) -> Verifier:
         settings = self.settings

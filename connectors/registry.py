@@ -45,11 +45,18 @@ _SEALED: Mapping[str, tuple[str, ...]] = {
     "paypal": PAYPAL_SECRETS,
     "stripe": STRIPE_SECRETS,
 }
+SERVICES = "services"
+"""Banks and sister services, who sign as we do ourselves (connectors/webhooks/verifying.py)."""
 SECRETS: frozenset[str] = frozenset(
     f"{gateway}.{name}" for gateway, names in _SEALED.items() for name in names
-)
+) | {f"{SERVICES}.webhook_secret", f"{SERVICES}.webhook_secret_before"}
 """Names of the secrets that tenants and the platform may set: gateway and member."""
-ALIASES: Mapping[str, str] = {"mobile": "mpesa", "cards": "stripe", "wallet": "paypal"}
+ALIASES: Mapping[str, str] = {
+    "mobile": "mpesa",
+    "cards": "stripe",
+    "wallet": "paypal",
+    SERVICES: SERVICES,
+}
 """Neutral words of callback addresses: M-Pesa refuses addresses that hold its name."""
 
 

@@ -20,6 +20,7 @@ SEAMS = {
     "S10": "checkpoint: RocksDB batch written, before the checkpoint row",
     "S11": "archive: rows inserted, before the commit",
     "S12": "relay: published, before progress",
+    "S13": "web: a callback verified, before it is appended",
     "S14": "recovery half-way",
     "S15": "partitions revoked",
     "S16": "keys: a secret resealed, the next one not yet",

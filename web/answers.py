@@ -114,10 +114,12 @@ CONNECTORS = record(
                     "credentials": STRING,
                     "breaker": {"enum": ["closed", "open", "half_open", None]},
                     "trouble": {"type": ["integer", "null"]},
+                    "callback_url": STRING,
                     "last_day": _COUNTS,
                 }
             ),
-        }
+        },
+        "services": record({"callback_url": STRING}),
     }
 )
 CLOCK = record({"now": MOMENT, "sandbox": BOOLEAN, "time_zone": STRING, "closed_through": STRING})

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from agents.roles.conduct import Gateways
 from agents.roles.desk import Desk
+from agents.roles.gateways import Secrets
 from connectors.callback_tokens import Addresses
 from connectors.envelope import Keyring
 from connectors.webhooks.addresses import Network
@@ -50,7 +51,7 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What callbacks of gateways are judged by.
+    """What callbacks of gateways are judged by; `secrets` are those of sister services.
 
     `networks` are where those of a gateway may come from, from anywhere without; `trusted` are our
     own proxies and workers, whose word on a client's address is taken.
@@ -58,6 +59,7 @@ class Callbacks:
 
     addresses: Addresses
     gateways: Gateways
+    secrets: Secrets
     networks: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     trusted: tuple[Network, ...] = ()
 

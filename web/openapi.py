@@ -32,13 +32,14 @@ _PROBLEMS = {
     "403": "The token lacks the scope, or is of another tenant.",
     "404": "There is no such resource.",
     "409": "The resource is not in a state for this, or the same key is being answered.",
+    "412": "A condition of the request does not hold: its version or balance is another one.",
     "413": "The body is larger than is taken here.",
     "415": "The body is of a media type that is not taken here.",
     "422": "The body, or what it asks for, cannot be.",
     "429": "The tenant asks too often, or has too many streams open: `Retry-After` says when.",
     "503": "Not now: ask again with the same key.",
 }
-_OF_BODIES = {"413", "415"}
+_OF_BODIES = {"412", "413", "415"}
 _path_member = re.compile(r"\{([a-z_]+)\}").findall
 _words = re.compile(r"[a-z0-9]+").findall
 

@@ -258,6 +258,39 @@ class TestCollecting:
         }
 
 
+class TestACallback:
+    async def test_whose_worker_dies_before_it_is_appended_counts_once(self, home):
+        """Seam S13, and the same bytes again at another worker and after a restart."""
+        seed_of_run()
+        async with (
+            Cluster(home, workers=2, environment=QUICK) as cluster,
+            aiohttp.ClientSession() as session,
+        ):
+            client = await nats.connect(cluster.running.endpoints.nats)
+            made = await firm(cluster, session, client, tenants=1)
+            made.callers[0]._url = cluster.running.urls[1]
+            sandbox, mpesa = cluster.running.sandbox, made.mpesa
+            address = sandbox._address("mpesa", "firm-0", "c2b-confirmation")
+            assert address.startswith(cluster.running.urls[0])
+            deaths = cluster.running.supervisors[0].restarts
+            await cluster.restart({"TREASURY_CRASH_AT": "S13:1"})
+            await cluster.running.ready()
+            cluster.use({})
+            await mpesa.pay(700, "nobody's", tell=address)
+            await cluster.died(0, deaths)
+            assert mpesa.untold == [address]
+            await cluster.running.ready()
+            [paid] = mpesa.book.deposits
+            elsewhere = address.replace(cluster.running.urls[0], cluster.running.urls[1])
+            for url in (address, elsewhere, address):
+                await mpesa._confirm(paid, url)
+            assert mpesa.untold == [address]
+            assert await made.cents(COLLECTION) == 100 * mpesa.book.received == 70_000
+            assert await made.cents("suspense") == 70_000
+            await made.proven()
+            await client.close()
+
+
 class TestWhenKafkaIsLost:
     async def test_after_a_restore_no_provider_is_asked_anything_again(self, home):
         seed_of_run()

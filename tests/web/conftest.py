@@ -142,6 +142,13 @@ async def no_link(_token):
     return
 
 
+class NoSecrets:
+    """Nobody has any."""
+
+    async def resolve(self, _tenant_id, _prefix):
+        return {}
+
+
 class NoGateways:
     """Nothing is configured."""
 
@@ -163,7 +170,7 @@ def context(desk, no_database, issuer) -> Context:
         ApiKeys(no_database),
         People(no_database),
         KEYRING,
-        Callbacks(ADDRESSES, NoGateways()),
+        Callbacks(ADDRESSES, NoGateways(), NoSecrets()),
         no_link,
         key_set=issuer.jwks(),
         clock_ms=lambda: NOW_MS,

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 import structlog
+from pydantic import SecretStr
 
 from agents.roles.gateways import Credentialed
+from agents.roles.secret_store import Resolved
 from connectors.base import Ambiguous, Asked
 from connectors.breaker import Breaker
 from connectors.callback_tokens import Addresses
@@ -19,8 +21,9 @@ from connectors.mpesa.fake import FakeDaraja
 from connectors.mpesa.fake_book import Paid, Push
 from connectors.registry import ALIASES, connect
 from connectors.stripe.fake import FakeStripe
+from connectors.webhooks import signing
 from streams.errors import Misconfigured
-from tests.web.conftest import ADDRESSES
+from tests.web.conftest import ADDRESSES, NoGateways, NoSecrets
 from tests.web.desk import NOW_MS
 from web.call import Callbacks
 
@@ -89,7 +92,7 @@ async def door(context, desk, serve):
         open_session() as session,
     ):
         gateways = OfFakes(session, mpesa=mpesa.configuration, stripe=stripe.configuration)
-        api = await serve(replace(context, callbacks=Callbacks(ADDRESSES, gateways)))
+        api = await serve(replace(context, callbacks=Callbacks(ADDRESSES, gateways, NoSecrets())))
         yield Door(api, desk, gateways, mpesa, stripe)
 
 
@@ -235,7 +238,9 @@ class TestTheAddress:
         path = door.path("mpesa", call_id=call_id)
         newer = [b"a newer key of callbacks, for tests", *ADDRESSES.keys]
         addresses = replace(ADDRESSES, keys=newer)
-        api = await serve(replace(context, callbacks=Callbacks(addresses, door.gateways)))
+        api = await serve(
+            replace(context, callbacks=Callbacks(addresses, door.gateways, NoSecrets()))
+        )
         raw = json.dumps(bodies.callback(PUSH, AT)).encode()
         assert (await post(api, path, raw)).status == 200
 
@@ -253,7 +258,7 @@ class TestTheAddress:
         path = door.path("mpesa", call_id=call_id)
         raw = json.dumps(bodies.callback(PUSH, AT)).encode()
         spoofed = {"X-Forwarded-For": "196.201.212.69"}
-        callbacks = Callbacks(ADDRESSES, door.gateways, networks)
+        callbacks = Callbacks(ADDRESSES, door.gateways, NoSecrets(), networks)
         api = await serve(replace(context, callbacks=callbacks))
         for headers in ({}, spoofed):
             assert (await post(api, path, raw, headers)).status == 404
@@ -300,13 +305,131 @@ class TestWhatCannotBeTaken:
         assert answer.status == 404
 
 
+class Own:
+    """Each tenant has gateways of its own."""
+
+    def __init__(self, **tenants):
+        self._tenants = tenants
+
+    def knows(self, gateway):
+        return True
+
+    async def of(self, tenant_id, gateway):
+        return await self._tenants[tenant_id].of(tenant_id, gateway)
+
+
+class TestTenantsApart:
+    async def test_one_tenants_signature_at_anothers_address_is_refused(self, context, serve, door):
+        async with (
+            FakeStripe(webhook_secrets=["whsec_of_beta"], now_s=lambda: NOW_MS / 1000) as beta,
+            open_session() as session,
+        ):
+            own = Own(alpha=door.gateways, beta=OfFakes(session, stripe=beta.configuration))
+            api = await serve(replace(context, callbacks=Callbacks(ADDRESSES, own, NoSecrets())))
+            call_id = await attempt(door.desk, "card", "")
+            body, headers = await TestStripe().event(door, call_id)
+            for tenant, status in (("beta", 400), ("alpha", 200)):
+                path = door.path("stripe", tenant, kind="events")
+                assert (await post(api, path, body, headers)).status == status
+
+
+class Signing:
+    """The secrets of the sister services of a tenant."""
+
+    def __init__(self, *secrets):
+        self.secrets = secrets
+
+    async def resolve(self, tenant_id, _prefix):
+        if tenant_id != "alpha":
+            return {}
+        return {
+            f"services.{number}": Resolved(SecretStr(secret), tenant_id, 1)
+            for number, secret in enumerate(self.secrets)
+        }
+
+
+SECRET = "whsec_c2VjcmV0LWZvci10cmVhc3VyeS10ZXN0cw=="
+EVENT = {
+    "event_id": "order-1",
+    "event_type": "cafe.order.created",
+    "tenant_id": "alpha",
+    "timestamp": "2026-01-01T00:00:00Z",
+    "data": {"order_id": "o", "customer_id": "c", "total_amount": 500},
+}
+
+
+class TestSisterServices:
+    """Banks and sister services sign as we do: Standard Webhooks over the raw bytes."""
+
+    @pytest_asyncio.fixture
+    async def api(self, context, serve):
+        async def start(*secrets):
+            callbacks = Callbacks(ADDRESSES, NoGateways(), Signing(*secrets))
+            return await serve(replace(context, callbacks=callbacks))
+
+        return start
+
+    async def send(self, api, event=EVENT, *, secret=SECRET, at_s=NOW_MS // 1000, **changed):
+        body = json.dumps(event).encode()
+        signed = signing.headers(event["event_id"], at_s, body, [secret]) | changed
+        path = ADDRESSES.of("services", "alpha").removeprefix(ADDRESSES.base_url)
+        return await post(api, f"{path}/events", body, signed)
+
+    async def test_a_signed_event_is_decided_once(self, api, desk):
+        here = await api(SECRET)
+        for _ in range(2):
+            assert (await self.send(here)).status == 200
+        statuses = [e.status for b in desk.batches for e in b.entries if e.event_id == "order-1"]
+        assert statuses == ["applied", "duplicate"]
+
+    async def test_two_secrets_are_good_while_they_rotate_and_none_afterwards(self, api):
+        newer = "whsec_bmV3ZXItc2VjcmV0LWZvci10cmVhc3VyeQ=="
+        assert (await self.send(await api(newer, SECRET))).status == 200
+        assert (await self.send(await api(newer))).status == 400
+        assert (await self.send(await api())).status == 400
+
+    @pytest.mark.parametrize(
+        ("age_s", "status"), [(299, 200), (301, 400), (-299, 200), (-301, 400)]
+    )
+    async def test_it_is_good_for_five_minutes_both_ways(self, api, age_s, status):
+        answer = await self.send(await api(SECRET), at_s=NOW_MS // 1000 - age_s)
+        assert answer.status == status
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            {**EVENT, "tenant_id": "beta"},
+            {**EVENT, "event_type": "treasury.call.completed"},
+            {**EVENT, "event_type": "treasury.gateway.received"},
+            {**EVENT, "event_type": "auth.tenant.created"},
+            {**EVENT, "event_type": "nobody.knows"},
+        ],
+        ids=["another tenant", "a result", "a deposit", "a tenant", "unknown"],
+    )
+    async def test_what_they_may_not_say_is_refused(self, api, desk, event):
+        before = len(desk.batches)
+        answer = await self.send(await api(SECRET), event)
+        assert (answer.status, answer.code) == (400, "callback-refused")
+        assert len(desk.batches) == before
+
+    async def test_under_another_id_than_its_own_it_is_refused(self, api):
+        body = json.dumps(EVENT).encode()
+        signed = signing.headers("another", NOW_MS // 1000, body, [SECRET])
+        path = ADDRESSES.of("services", "alpha").removeprefix(ADDRESSES.base_url)
+        assert (await post(await api(SECRET), f"{path}/events", body, signed)).status == 400
+
+    @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+    async def test_without_one_of_its_headers_it_is_refused(self, api, name):
+        assert (await self.send(await api(SECRET), **{name: ""})).status == 400
+
+
 class TestForwarding:
     async def test_the_owner_of_the_tenant_takes_it(self, context, serve, door):
         call_id = await attempt(door.desk)
         other = type(door.desk)()
         other.owner_url = door.api.url
         trusted = (ip_network("127.0.0.0/8"),)
-        callbacks = Callbacks(ADDRESSES, door.gateways, trusted=trusted)
+        callbacks = Callbacks(ADDRESSES, door.gateways, NoSecrets(), trusted=trusted)
         api = await serve(replace(context, desk=other, callbacks=callbacks))
         raw = json.dumps(bodies.callback(PUSH, AT)).encode()
         path = door.path("mpesa", call_id=call_id)

@@ -13,7 +13,7 @@ from connectors.mpesa.fake import FakeDaraja
 from connectors.mpesa.fake_book import Fault, Paid
 from connectors.registry import CONNECTORS
 from streams.errors import Misconfigured
-from tests.web.conftest import ADDRESSES
+from tests.web.conftest import ADDRESSES, NoSecrets
 from tests.web.desk import project
 from tests.web.test_callbacks import OfFakes, attempt, post
 from web.call import Callbacks
@@ -24,7 +24,7 @@ async def here(context, database, serve):
     """A worker with one gateway, and what it has of it."""
     async with FakeGateway() as fake, open_session() as session:
         gateways = OfFakes(session, instant=fake.configuration)
-        callbacks = Callbacks(ADDRESSES, gateways)
+        callbacks = Callbacks(ADDRESSES, gateways, NoSecrets())
         api = await serve(replace(context, pool=database.app, callbacks=callbacks))
         yield api, gateways
 
@@ -76,13 +76,25 @@ class TestTheList:
         row = await instant_of(api, "beta")
         assert set(row["last_day"].values()) == {0}
 
+    async def test_its_address_is_for_who_may_configure_it(self, here):
+        api, _ = here
+        for scopes, is_shown in (("settings:read", False), ("settings:read settings:write", True)):
+            token = api.token(scope=scopes.split())
+            answer = (await api.get("/api/v1/alpha/connectors", token=token)).json
+            [row] = [row for row in answer["data"] if row["provider"] == "stripe"]
+            told = row["callback_url"], answer["services"]["callback_url"]
+            wanted = ADDRESSES.of("stripe", "alpha"), ADDRESSES.of("services", "alpha")
+            assert told == (wanted if is_shown else ("", ""))
+
 
 class TestActions:
     @pytest_asyncio.fixture
     async def acting(self, context, serve):
         async with FakeDaraja() as mpesa, open_session() as session:
             gateways = OfFakes(session, mpesa=mpesa.configuration)
-            api = await serve(replace(context, callbacks=Callbacks(ADDRESSES, gateways)))
+            api = await serve(
+                replace(context, callbacks=Callbacks(ADDRESSES, gateways, NoSecrets()))
+            )
             yield api, mpesa
 
     async def ask(self, api, action, **values):

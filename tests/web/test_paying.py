@@ -13,7 +13,7 @@ from connectors.mpesa.fake import FakeDaraja
 from tables.invoices import Invoice, PaymentLink
 from tables.payments import GatewayCall, Payment
 from tests.browser import browsing
-from tests.web.conftest import ADDRESSES
+from tests.web.conftest import ADDRESSES, NoSecrets
 from tests.web.test_callbacks import OfFakes
 from web.call import Callbacks
 
@@ -100,7 +100,9 @@ async def shop(context, desk, serve):
             found = desk.working.scan(b"ln\x00", 10)
             return next((row.tenant_id for row in found if row.token == token), None)
 
-        here = replace(context, callbacks=Callbacks(ADDRESSES, gateways), tenant_of_link=tenant_of)
+        here = replace(
+            context, callbacks=Callbacks(ADDRESSES, gateways, NoSecrets()), tenant_of_link=tenant_of
+        )
         yield Shop(desk, await serve(here), mpesa, gateways)
 
 

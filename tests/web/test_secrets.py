@@ -40,7 +40,9 @@ class TestASecret:
         again = await listed.get(f"/api/v1/alpha/secrets/{NAME}")
         assert again.json == written.json
         everything = await listed.get("/api/v1/alpha/secrets")
-        assert everything.json["data"] == [written.json]
+        listed_as = {row["name"]: row for row in everything.json["data"]}
+        assert listed_as.pop(NAME) == written.json
+        assert {row["state"] for row in listed_as.values()} == {"unset"}
         log = await listed.get("/api/v1/alpha/audit-log")
         for answer in (written, again, everything, log):
             assert CANARY.encode() not in answer.raw

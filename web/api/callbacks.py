@@ -30,11 +30,13 @@ from connectors.callbacks import (
     Report,
     Told,
 )
-from connectors.registry import accepted
+from connectors.registry import SERVICES, accepted
 from streams.errors import Misconfigured, Unreadable
 from streams.ids import derive
 from streams.money import exponent_of, format_minor
+from streams.signals import crash_here
 from streams.timestamps import format_ms
+from web.api import services
 from web.call import Call, Callbacks
 from web.clients import client_of, is_allowed
 from web.problems import Problem, not_found, of_status, unavailable
@@ -56,6 +58,10 @@ async def hear(call: Call) -> web.StreamResponse:
     at = datetime.fromtimestamp(call.context.clock_ms() / 1000, UTC)
     headers = {name.lower(): value for name, value in call.request.headers.items()}
     callback = Callback(kind, headers, body, at, named.call_id)
+    if named.gateway == SERVICES:
+        await services.take(call, callback)
+        call.context.metrics.called_back(SERVICES, "taken")
+        return web.Response(body=b"{}", content_type="application/json")
     gateway = await gateway_of(callbacks, match["tenant"], named.gateway)
     heard = await _believed(call, gateway, named.gateway, callback)
     if heard is not None:
@@ -134,6 +140,7 @@ async def append(call: Call, tenant_id: str, gateway: str, heard: Heard, raw: st
         "timestamp": format_ms(call.context.clock_ms()),
         "data": said,
     }
+    crash_here("S13")
     decision = await call.context.desk.decide(
         tenant_id,
         event_id,

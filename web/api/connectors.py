@@ -12,9 +12,10 @@ from pydantic import Field
 
 from agents.accounting.methods import METHODS
 from connectors.base import CallError, Refused
-from connectors.registry import CONNECTORS
+from connectors.registry import CONNECTORS, SERVICES
 from streams.errors import Misconfigured, Unreadable
 from tables.postgres.gateways import calls_by_outcome
+from web import scopes
 from web.api.callbacks import append, gateway_of
 from web.bodies import Body, NoControls
 from web.call import Call
@@ -44,9 +45,9 @@ async def list_all(call: Call) -> web.StreamResponse:
     for row in rows:
         if row["gateway"] in outcomes:
             outcomes[row["gateway"]][row["outcome"]] = row["count"]
-    return json_response(
-        {"data": [await _shown(call, name, outcomes[name]) for name in sorted(CONNECTORS)]}
-    )
+    shown = [await _shown(call, name, outcomes[name]) for name in sorted(CONNECTORS)]
+    services = {"callback_url": _callback_url(call, SERVICES)}
+    return json_response({"data": shown, "services": services})
 
 
 async def act(call: Call) -> web.StreamResponse:
@@ -83,8 +84,17 @@ async def _shown(call: Call, name: str, outcomes: dict[str, int]) -> dict[str, A
         "methods": sorted(method for method, served in METHODS.items() if name in served),
         "capabilities": sorted(CONNECTORS[name].capabilities),
         **await _here(call, name),
+        "callback_url": _callback_url(call, name),
         "last_day": {**ended, "open": sum(outcomes.values()) - sum(ended.values())},
     }
+
+
+def _callback_url(call: Call, name: str) -> str:
+    """What the gateway's dashboard is given, without the kind; its token is for who configures."""
+    assert call.claims is not None
+    if scopes.SETTINGS_WRITE not in call.claims.scopes:
+        return ""
+    return call.context.callbacks.addresses.of(name, call.tenant_id)
 
 
 async def _here(call: Call, name: str) -> dict[str, Any]:

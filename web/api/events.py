@@ -178,12 +178,12 @@ def _read(call: Call, raw: bytes) -> tuple[str, str]:
     envelope = read(raw)
     if isinstance(envelope, Refusal):
         return "", str(envelope)
-    return envelope.event_id, _door(call, envelope)
+    return envelope.event_id, refusal_at_the_door(envelope, call.tenant_id)
 
 
-def _door(call: Call, envelope: Envelope) -> str:
-    """The reason why this caller may not say this here, or empty."""
-    if envelope.tenant_id != call.tenant_id:
+def refusal_at_the_door(envelope: Envelope, tenant_id: str) -> str:
+    """The reason why who speaks for this tenant may not say this over HTTP, or empty."""
+    if envelope.tenant_id != tenant_id:
         return "wrong_tenant"
     handled = HANDLED.get(envelope.event_type)
     if handled is None:
