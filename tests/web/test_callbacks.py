@@ -269,6 +269,38 @@ class TestTheAddress:
         assert (await post(api, path, raw, spoofed)).status == 200
 
 
+class TestAPayerWhoComesBack:
+    async def get(self, door, path):
+        return await door.api.request("GET", path, headers={"Authorization": None})
+
+    async def test_is_a_reason_to_ask_once_a_minute_and_sees_a_page(self, door):
+        call_id = await attempt(door.desk, "card", "")
+        path = door.path("stripe", call_id=call_id, kind="return")
+        for _ in range(3):
+            answer = await self.get(door, path)
+            assert (answer.status, b"Thank you" in answer.raw) == (200, True)
+        [(kind, data)] = door.events()
+        assert (kind, data["outcome"], data["ask"]) == (
+            "reported",
+            "pending",
+            "the payer came back",
+        )
+
+    async def test_who_cancelled_is_told_so(self, door):
+        call_id = await attempt(door.desk, "card", "")
+        answer = await self.get(door, door.path("stripe", call_id=call_id, kind="cancel"))
+        assert b"Nothing was paid" in answer.raw
+
+    @pytest.mark.parametrize("changed", [{"kind": "stk"}, {"call_id": ""}, {"tenant": "beta"}])
+    async def test_at_another_address_there_is_no_page(self, door, changed):
+        about = {"call_id": "call-1", "kind": "return", **changed}
+        path = door.path("stripe", **about)
+        if "tenant" in changed:
+            path = path.replace("/beta/", "/alpha/")
+        answer = await self.get(door, path)
+        assert (answer.status, door.events()) == (404, [])
+
+
 class TestWhatCannotBeTaken:
     async def test_a_body_that_is_too_large(self, door):
         path = door.path("mpesa", call_id="c")

@@ -7,6 +7,7 @@ again.
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,12 +40,17 @@ from streams.timestamps import format_ms
 from web.api import services
 from web.call import Call, Callbacks
 from web.clients import client_of, is_allowed
+from web.pages import page
 from web.problems import Problem, not_found, of_status, unavailable
 
 BODY_BYTES_MAX = 256 * 1024
 RAW_CHARS_MAX = 16 * 1024
 """Of a callback's own text, so much is kept beside what it says."""
 
+_CAME_BACK: Mapping[str, tuple[str, str]] = {
+    "return": ("Thank you", "Your payment is on its way. You can close this page."),
+    "cancel": ("Nothing was paid", "You can close this page, and try again where you came from."),
+}
 _log = structlog.get_logger("web.callbacks")
 
 
@@ -71,6 +77,25 @@ async def hear(call: Call) -> web.StreamResponse:
         named.gateway, "taken" if heard is not None else "of_no_concern"
     )
     return web.Response(body=accepted(named.gateway, kind), content_type="application/json")
+
+
+async def came_back(call: Call) -> web.StreamResponse:
+    """A payer comes back from a provider's own page: the provider is asked at once how it stands.
+
+    Nothing that the payer brings is believed. At most one question a minute.
+    """
+    callbacks, match = call.context.callbacks, call.request.match_info
+    named = callbacks.addresses.read(match["alias"], match["tenant"], match["token"])
+    words = _CAME_BACK.get(match["kind"])
+    if named is None or not named.call_id or words is None:
+        return page("gone", status=404)
+    minute = call.context.clock_ms() // 60_000
+    why = Result("pending", detail=f"the payer came back: {match['kind']}")
+    report = Report(
+        f"{match['kind']}.{named.call_id}.{minute}", named.call_id, "", why, "the payer came back"
+    )
+    await append(call, match["tenant"], named.gateway, report)
+    return page("returned", title=words[0], words=words[1])
 
 
 def _named(call: Call, callbacks: Callbacks) -> Named:

@@ -38,6 +38,13 @@ GATEWAYS: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/webhooks/{alias}/{tenant}/{token}/{kind}",
+        callbacks.came_back,
+        None,
+        summary="Where a payer comes back to from a provider's own page.",
+    ),
+    Route(
+        "GET",
         "/pay/{token}",
         paying.show,
         None,
