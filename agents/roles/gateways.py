@@ -12,6 +12,7 @@ from typing import Protocol
 import aiohttp
 import asyncpg
 
+from agents.roles.counters import observe_provider
 from agents.roles.secret_store import Resolved
 from connectors.base import Acted, Result
 from connectors.breaker import Breaker, State
@@ -176,7 +177,15 @@ class Gateways:
         health = self._health.setdefault((gateway, owner), Health(monotonic_s=clock))
         members = {**self._settings[gateway], **values}
         try:
-            return connect(self._session, gateway, members, breaker, health, shelf=self._shelf)
+            return connect(
+                self._session,
+                gateway,
+                members,
+                breaker,
+                health,
+                shelf=self._shelf,
+                observe=observe_provider,
+            )
         except ValueError as error:
             raise Misconfigured(str(error)) from None
 

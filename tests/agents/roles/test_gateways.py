@@ -3,6 +3,7 @@
 import pytest
 import pytest_asyncio
 
+from agents.roles.counters import PROVIDER_S, REGISTRY
 from agents.roles.gateways import Gateways
 from agents.roles.secret_store import SecretStore
 from connectors.http import open_session
@@ -29,6 +30,13 @@ async def gateways(fake, database):
         yield Gateways(session, {"instant": {"base_url": fake.base_url}}, store)
 
 
+def _answered() -> float:
+    """How many requests to the instant gateway were answered, as Prometheus is told."""
+    labels = {"gateway": "instant", "verb": "perform", "outcome": "answered"}
+    name = "treasury_provider_request_duration_seconds_count"
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
 @pytest.mark.kafka
 class TestACall:
     async def test_bears_the_key_of_its_tenant_else_the_platforms(
@@ -53,6 +61,20 @@ class TestACall:
             "of-alpha-at-last": "platform",
         }
         assert {data["outcome"] for _, data in writer.said(COMPLETED)} == {"succeeded"}
+
+    async def test_is_counted_and_timed_by_gateway_and_never_by_tenant(
+        self, writer, gateways, database
+    ):
+        await put(database, PLATFORM, "instant.api_key", "platform")
+        before = _answered()
+        async with start(writer, gateways):
+            await writer.call("c1")
+            await until(lambda: all_done(writer, "c1"), "answered")
+        assert _answered() == before + 1
+        labels = {
+            name for metric in PROVIDER_S.collect() for s in metric.samples for name in s.labels
+        }
+        assert labels == {"gateway", "verb", "outcome", "le"}
 
     async def test_without_any_key_is_not_made_and_fails(self, writer, fake, gateways):
         async with start(writer, gateways):
