@@ -57,10 +57,17 @@ async def no_sleep(_delay_s: float) -> None:
 
 
 class ConnectorContract:
-    """One behaviour each; `hangs` and `breaks` do the work and then give no usable answer."""
+    """One behaviour each; `hangs` and `breaks` do the work and then give no usable answer.
+
+    `HELD_TO` are the gateway and those of its operations that a class executes.
+    """
+
+    HELD_TO: tuple[str, frozenset[str]] = "", frozenset()
 
     def test_it_claims_what_it_is_held_to(self, harness):
-        assert harness.operation in harness.connector.operations
+        gateway, operations = self.HELD_TO
+        assert harness.connector.name == gateway
+        assert harness.operation in operations & harness.connector.operations
 
     async def test_success_names_reference_and_amount(self, harness):
         performed = await harness.perform("succeeds")

@@ -11,19 +11,19 @@ from tests.connectors.contract import ConnectorContract, Harness, Keyed
 MINOR = {"succeeds": 150_000, "declined": 150_013, "hangs": 150_027, "breaks": 150_031}
 
 
-def request(kind: str) -> bytes:
+def wish(kind: str) -> bytes:
     minor = MINOR[kind]
     amount = f"{minor // 100}.{minor % 100:02d}"
     return msgspec.json.encode({"payment_id": "p1", "amount": amount, "currency": "KES"})
 
 
-@pytest_asyncio.fixture
-async def harness():
+@pytest_asyncio.fixture(params=["collect", "authorize", "payout", "refund"])
+async def harness(request):
     async with FakeGateway() as fake, open_session(total_s=0.5) as session:
         yield Harness(
             connector=build(session, fake.configuration),
-            operation="collect",
-            request=request,
+            operation=request.param,
+            request=wish,
             effects=lambda key: fake.effects[key],
             minor=MINOR.__getitem__,
             stop=fake.stop,
@@ -31,6 +31,8 @@ async def harness():
 
 
 class TestInstantContract(Keyed, ConnectorContract):
+    HELD_TO = "instant", frozenset({"collect", "authorize", "payout", "refund"})
+
     async def test_repeat_names_the_same_reference(self, harness):
         assert await harness.perform("succeeds") == await harness.perform("succeeds")
 
@@ -46,6 +48,8 @@ class TestInstantContract(Keyed, ConnectorContract):
 
 class TestHolds:
     """Money that is held first: captured or freed once, never more than is held."""
+
+    HELD_TO = "instant", frozenset({"capture", "void"})
 
     @staticmethod
     def wish(minor: int, authorization: str = "") -> bytes:

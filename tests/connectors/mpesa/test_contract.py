@@ -84,6 +84,8 @@ def arranging(fake: FakeDaraja, path: str) -> Callable[[str], None]:
 
 
 class TestCollecting(ConnectorContract):
+    HELD_TO = "mpesa", frozenset({"collect"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session, told):
         def request(kind: str) -> bytes:
@@ -172,6 +174,8 @@ class TestCollecting(ConnectorContract):
 class Paying(Keyed, Refusing, ConnectorContract):
     """What holds for payouts: they bear an id of ours."""
 
+    HELD_TO = "mpesa", frozenset({"payout"})
+
 
 def paid(fake: FakeDaraja, key: str) -> int:
     """How many payouts of a call were paid, by the address where it was to be told of them."""
@@ -252,6 +256,8 @@ class TestPayingOut(Paying):
 class OfOnce(ConnectorContract):
     """What holds for payouts that bear no id of ours: they are never sent again."""
 
+    HELD_TO = "mpesa", frozenset({"payout"})
+
     async def test_without_an_answer_they_are_not_sent_again(self, harness, fake):
         guard = Guard(harness.connector, Breaker(), sleep=no_sleep)
         harness.arrange("breaks")
@@ -287,6 +293,8 @@ class TestPayingOutByVersionOne(OfOnce):
 
 
 class TestGivingBack(ConnectorContract):
+    HELD_TO = "mpesa", frozenset({"refund"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session, told):
         receipts = {}

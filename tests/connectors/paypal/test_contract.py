@@ -74,6 +74,8 @@ def settled_by(fake: FakePayPal, harness: Harness) -> Callable[..., Awaitable[Re
 
 
 class TestCollecting(TheContract):
+    HELD_TO = "paypal", frozenset({"collect"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         def effects(key: str) -> int:
@@ -137,6 +139,8 @@ class TestCollecting(TheContract):
 
 
 class TestGivingBack(TheContract):
+    HELD_TO = "paypal", frozenset({"refund"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         captures = {"declined": "3CNONE"}
@@ -163,6 +167,8 @@ class TestGivingBack(TheContract):
 
 
 class TestPayingOut(TheContract):
+    HELD_TO = "paypal", frozenset({"payout"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         def request(kind: str) -> bytes:

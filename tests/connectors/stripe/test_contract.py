@@ -79,6 +79,8 @@ def paid_by(fake: FakeStripe, harness: Harness) -> Callable[..., Awaitable[Resul
 
 
 class TestCollecting(TheContract):
+    HELD_TO = "stripe", frozenset({"collect"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         harness = harness_of(
@@ -101,6 +103,8 @@ class TestCollecting(TheContract):
 
 
 class TestHolding(TheContract):
+    HELD_TO = "stripe", frozenset({"authorize"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         harness = harness_of(
@@ -128,6 +132,8 @@ async def paid(fake: FakeStripe, operation: str) -> dict[str, str]:
 
 
 class TestTaking(ConnectorContract):
+    HELD_TO = "stripe", frozenset({"capture", "void"})
+
     @pytest_asyncio.fixture(params=["capture", "void"])
     async def harness(self, fake, session, request):
         intents = await paid(fake, "authorize")
@@ -168,6 +174,8 @@ class TestTaking(ConnectorContract):
 
 
 class TestGivingBack(TheContract):
+    HELD_TO = "stripe", frozenset({"refund"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         intents = await paid(fake, "collect")
@@ -183,6 +191,8 @@ class TestGivingBack(TheContract):
 
 
 class TestPayingOut(TheContract):
+    HELD_TO = "stripe", frozenset({"payout"})
+
     @pytest_asyncio.fixture
     async def harness(self, fake, session):
         def request(kind: str) -> bytes:
