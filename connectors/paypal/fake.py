@@ -54,6 +54,8 @@ class FakePayPal:
         self.client_id, self.client_secret = client_id, client_secret
         self.webhook_id, self._now = webhook_id, now
         self.orders: dict[str, Object] = {}
+        self.returns: dict[str, Object] = {}
+        """Where the payer of an order goes back to."""
         self.refunds: dict[str, Object] = {}
         self.items: dict[str, Object] = {}
         self.batches: dict[str, Object] = {}
@@ -94,6 +96,8 @@ class FakePayPal:
         app = web.Application()
         app.router.add_post("/v1/oauth2/token", self._give_token)
         app.router.add_get(CERTIFICATE, self._give_certificate)
+        app.router.add_get("/pay", self._show_order)
+        app.router.add_post("/pay", self._decide_order)
         for path in (
             "/v2/checkout/{kind:orders}",
             "/v2/payments/{kind:captures}",
@@ -117,6 +121,36 @@ class FakePayPal:
         """Hear nobody any more."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    # -- the payer's page ---------------------------------------------------------------------
+
+    async def _show_order(self, request: web.Request) -> web.Response:
+        """What a payer sees: the amount, and two buttons."""
+        order_id = request.query.get("token", "")
+        if order_id not in self.orders:
+            return web.Response(status=404, text="No such order.")
+        amount = self.orders[order_id]["purchase_units"][0]["amount"]
+        said = f"{amount['currency_code']} {amount['value']}"
+        buttons = "".join(
+            f'<button name="decision" value="{value}">{words}</button>'
+            for value, words in (("return", "Pay"), ("cancel", "Cancel"))
+        )
+        text = (
+            "<!doctype html><title>The fake PayPal</title><h1>The fake PayPal</h1>"
+            f'<p>{said}</p><form method="post" action="/pay?token={order_id}">{buttons}</form>'
+        )
+        return web.Response(text=text, content_type="text/html")
+
+    async def _decide_order(self, request: web.Request) -> web.Response:
+        """The payer has decided, and goes back to where the order says."""
+        order_id = request.query.get("token", "")
+        decision = (await request.post()).get("decision")
+        if order_id not in self.orders or decision not in {"return", "cancel"}:
+            return web.Response(status=404, text="No such order.")
+        if decision == "return":
+            self.approve(order_id)
+        back = self.returns[order_id].get(f"{decision}_url", "/")
+        return web.Response(status=303, headers={"Location": f"{back}?token={order_id}"})
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -208,8 +242,11 @@ class FakePayPal:
             "id": self._id("5O"),
             "status": "PAYER_ACTION_REQUIRED",
             "purchase_units": [{**unit, "payments": {"captures": [], "refunds": []}}],
-            "links": [{"rel": "payer-action", "href": f"{self.base_url}/pay", "method": "GET"}],
         }
+        context = body.get("payment_source", {}).get("paypal", {}).get("experience_context", {})
+        self.returns[made["id"]] = context
+        href = f"{self.base_url}/pay?token={made['id']}"
+        made["links"] = [{"rel": "payer-action", "href": href, "method": "GET"}]
         self.orders[made["id"]] = made
         return 201, made
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from agents.accounting.codes import code_of
 from agents.commands.payments import CONFIRM, CREATE_INTENT
 from agents.registry import View
+from connectors.http import require_safe
 from connectors.mpesa.words import LEAST_SHILLINGS, MOST_SHILLINGS
 from streams.errors import Misconfigured, Unreadable
 from streams.ids import http_event_id
@@ -204,7 +205,7 @@ async def _page(call: Call, found: Shown, failure: str = "") -> web.Response:
         outstanding=_text(invoice.outstanding, invoice.asset),
         total=_text(invoice.total, invoice.asset),
         methods=methods,
-        action_url=action if action.startswith("https://") else "",
+        action_url=action if _is_address(action) else "",
         failure=_WORDS.get(failure, _ANY_FAILURE) if failure else "",
         paybill=await _paybill(call, found) if state == "open" else None,
         code=code_of(found.tenant.tenant_id, invoice.invoice_id),
@@ -217,6 +218,15 @@ async def _paybill(call: Call, found: Shown) -> Mapping[str, str] | None:
         return None
     made = await call.context.callbacks.gateways.of(found.tenant.tenant_id, "mpesa")
     return made.gateway.public
+
+
+def _is_address(action: str) -> bool:
+    """Whether it is a page of a provider: over https, or a fake on this machine."""
+    try:
+        require_safe(action, "a payer's page")
+    except Misconfigured:
+        return False
+    return True
 
 
 def _text(minor: int, asset: str) -> str:
