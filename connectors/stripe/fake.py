@@ -268,6 +268,8 @@ class FakeStripe:
         return self._confirm(made, form) if form.get("confirm") == "true" else (200, made)
 
     def _confirm(self, intent: Object, form: Object) -> tuple[int, Object]:
+        if intent["status"] in {"succeeded", "canceled"}:
+            return _error(400, "invalid_request_error", "payment_intent_unexpected_state")
         method = form.get("payment_method", "")
         if method == DECLINED:
             error = {

@@ -83,6 +83,25 @@ class TestCollecting(TheContract):
 
         return harness_of(fake, session, "collect", request=wish, effects=effects)
 
+    @pytest.mark.parametrize(
+        ("approved", "kind", "outcome"),
+        [
+            (False, "succeeds", "failed"),
+            (True, "succeeds", "succeeded"),
+            (True, "waits", "pending"),
+        ],
+        ids=["nobody approved it", "approved at the last moment", "its capture waits"],
+    )
+    async def test_at_the_end_of_the_payers_time(self, harness, fake, approved, kind, outcome):
+        amount = "10.17" if kind == "waits" else "10.00"
+        request = msgspec.json.encode({"amount": amount, "currency": "USD"})
+        asked = replace(harness.asked("succeeds"), request=request)
+        handle = (await harness.connector.perform(asked)).handle
+        if approved:
+            fake.approve(handle)
+        ended = await harness.connector.end(replace(asked, handle=handle))
+        assert ended.outcome == outcome
+
     async def test_the_payer_is_sent_to_a_page(self, harness):
         result = await harness.perform("succeeds")
         assert result.payer_action.startswith("http")

@@ -93,6 +93,21 @@ class TestCollecting(TheContract):
         harness.settle = paid_by(fake, harness)
         return harness
 
+    async def test_one_that_nobody_paid_in_time_is_cancelled_and_cannot_be_paid_later(
+        self, harness, fake
+    ):
+        handle = (await harness.perform("succeeds")).handle
+        ended = await harness.connector.end(replace(harness.asked("succeeds"), handle=handle))
+        assert (ended.outcome, fake.objects[handle]["status"]) == ("failed", "canceled")
+        fake.pay(handle)
+        assert harness.effects("key-1") == 0
+
+    async def test_one_that_was_paid_at_the_last_moment_is_paid(self, harness, fake):
+        handle = (await harness.perform("succeeds")).handle
+        fake.pay(handle)
+        ended = await harness.connector.end(replace(harness.asked("succeeds"), handle=handle))
+        assert ended.outcome == "succeeded"
+
     async def test_the_payer_gets_what_the_page_needs(self, harness):
         result = await harness.perform("succeeds")
         assert (result.outcome, bool(result.handle), bool(result.payer_action)) == (
