@@ -1,0 +1,192 @@
+"""A local installation with the fakes of every gateway: what README promises, and every trigger.
+
+On the embedded stack; nothing about losing or doubling is claimed here.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import nats
+import pytest
+import pytest_asyncio
+
+from compose.calling import Accepted, Caller
+from compose.local.accounts import temporary_folder
+from compose.sandbox import NotTriggered, trigger
+from compose.up import Local, Running
+from web.scopes import ALL
+
+PHONE = "+254712345678"
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+
+@dataclass
+class Shop:
+    """A tenant of an installation with all fakes."""
+
+    running: Running
+    caller: Caller
+    client: nats.NATS
+
+    async def trigger(self, name: str, **said: str) -> str:
+        """Have something happen, as `treasury trigger` does."""
+        url = self.running.settings().sandbox_url
+        return await trigger(url, name, {"tenant": self.caller.tenant_id, **said})
+
+    async def attempt(self, method: str, **wish: str) -> dict[str, Any]:
+        """A payment that is being asked for."""
+        intent = await self.caller.done("/payments/intents", **wish)
+        phone = {"phone": PHONE} if method == "mpesa" else {}
+        about = {"payment_id": intent["payment_id"], "method": method}
+        return await self.caller.done("/payments/confirm", **about, **phone)
+
+    async def waits(self, method: str, **wish: str) -> dict[str, Any]:
+        """A payment whose payer has to act."""
+        payment = await self.attempt(method, **wish)
+
+        async def asked() -> dict[str, Any] | None:
+            row = await self.caller.get(f"payments/intents/{payment['payment_id']}")
+            return row if row["next_action"] else None
+
+        return await self.caller.until(asked)
+
+    async def becomes(self, payment: dict[str, Any], status: str) -> dict[str, Any]:
+        return await self.caller.become("payments/intents", payment["payment_id"], status)
+
+    async def amounts(self, *accounts: str) -> list[str]:
+        balances = await self.caller.balances()
+        return [balances.get((account, "KES"), "0.00") for account in accounts]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shop() -> AsyncIterator[Shop]:
+    with temporary_folder("treasury-sandbox-") as folder:
+        local = Local(folder / "home", "embedded", partitions=1, port=0)
+        async with Running(local, print) as running, aiohttp.ClientSession() as session:
+            await running.ready()
+            assert running.endpoints is not None
+            client = await nats.connect(running.endpoints.nats)
+            caller = Caller(
+                session,
+                client,
+                running.urls[0],
+                "shop",
+                token=lambda subject: running.issuer.mint("shop", ALL, subject=subject),
+                accepted=Accepted(),
+            )
+            await caller.event("auth.tenant.created", mode="sandbox", name="Shop")
+            yield Shop(running, caller, client)
+            await client.close()
+
+
+class TestWhatReadmePromises:
+    async def test_an_mpesa_payment_rings_pays_and_is_told(self, shop):
+        told = await shop.client.subscribe("treasury.payment.success")
+        order = {"order_id": "o-1", "customer_id": "c", "total_amount": 1250}
+        await shop.caller.event("cafe.order.created", **order)
+        before = await shop.amounts("gateway:mpesa:collection", "receivable")
+        payment = await shop.becomes(await shop.attempt("mpesa", order_id="o-1"), "succeeded")
+        push = list(shop.running.sandbox.mpesa.book.pushes.values())[-1]
+        assert payment["provider_reference"] == push.receipt
+        await shop.caller.only("invoices", order_id="o-1", status="paid")
+        after = await shop.amounts("gateway:mpesa:collection", "receivable")
+        cents = [[int(text.replace(".", "")) for text in texts] for texts in (before, after)]
+        assert [b - a for a, b in zip(*cents, strict=True)] == [125_000, -125_000]
+        event = json.loads((await told.next_msg(timeout=20)).data)
+        assert event["data"]["provider_reference"] == push.receipt
+
+
+class TestTriggers:
+    async def test_a_customer_pays_by_hand(self, shop):
+        order = {"order_id": "o-2", "customer_id": "c", "total_amount": 700}
+        await shop.caller.event("cafe.order.created", **order)
+        about = {"amount": "700", "reference": "o-2", "phone": "254712000111"}
+        assert (await shop.trigger("mpesa.paybill", **about)).startswith("receipt T")
+        invoice = await shop.caller.only("invoices", order_id="o-2", status="paid")
+        assert invoice["outstanding"] == "0.00"
+
+    async def test_a_callback_that_comes_again_changes_nothing(self, shop):
+        payment = await shop.becomes(await shop.attempt("mpesa", amount="11"), "succeeded")
+        before = await shop.amounts("gateway:mpesa:collection")
+        await shop.trigger("mpesa.again", payment=payment["call_id"])
+        assert await shop.amounts("gateway:mpesa:collection") == before
+
+    async def test_a_card_is_declined_or_paid_disputed_and_won_or_lost(self, shop):
+        payment = await shop.waits("card", amount="20")
+        await shop.trigger("stripe.decline", payment=payment["payment_id"])
+        declined = await shop.becomes(payment, "requires_action")
+        assert declined["failure"] == "insufficient_funds"
+        for end in ("won", "lost"):
+            payment = await shop.waits("card", amount="30")
+            await shop.trigger("stripe.pay", payment=payment["payment_id"])
+            await shop.becomes(payment, "succeeded")
+            await shop.trigger("stripe.dispute", payment=payment["payment_id"])
+            about = {"payment_id": payment["payment_id"]}
+            await shop.caller.only("disputes", **about, status="opened")
+            await shop.trigger(f"stripe.dispute.{end}", payment=payment["payment_id"])
+            await shop.caller.only("disputes", **about, status=end)
+
+    async def test_a_payout_arrives_and_comes_back(self, shop):
+        await shop.caller.event(
+            "logistics.earnings.calculated", payee_id="p", period="1", gross_amount=20
+        )
+        legs = [
+            {"account": "gateway:stripe:collection", "side": "debit", "amount": "100"},
+            {"account": "opening", "side": "credit", "amount": "100"},
+        ]
+        await shop.caller.done("journals", legs=legs)
+        about = {"target": "earnings", "subject_id": "p", "provider": "stripe"}
+        payout = await shop.caller.done("payouts", **about)
+        payout_id = payout["payout_id"]
+        stripe = shop.running.sandbox.stripe
+
+        async def is_there() -> bool:
+            return any(each["object"] == "payout" for each in stripe.objects.values())
+
+        await shop.caller.until(is_there)
+        await shop.trigger("stripe.payout.paid", payout=payout_id)
+        await shop.caller.become("payouts", payout_id, "completed")
+        await shop.trigger("stripe.payout.failed", payout=payout_id)
+        await shop.caller.become("payouts", payout_id, "returned")
+        assert await shop.amounts("earnings:p", "payout:pending") == ["20.00", "0.00"]
+
+    async def test_an_order_is_approved(self, shop):
+        payment = await shop.waits("paypal", amount="12.50", currency="USD")
+        await shop.trigger("paypal.approve", payment=payment["call_id"])
+        await shop.becomes(payment, "succeeded")
+        assert len(shop.running.sandbox.paypal.captured) == 1
+
+    async def test_a_payer_decides_on_paypals_own_page_and_comes_back(self, shop):
+        payment = await shop.waits("paypal", amount="7.00", currency="USD")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(payment["next_action"]) as page:
+                assert "USD 7.00" in await page.text()
+            sent = {"decision": "return"}
+            async with session.post(payment["next_action"], data=sent) as back:
+                assert (back.status, "Thank you" in await back.text()) == (200, True)
+        await shop.becomes(payment, "succeeded")
+
+    async def test_what_has_nothing_to_happen_to_says_so(self, shop):
+        for name, about in (
+            ("stripe.pay", {"payment": "nobody's"}),
+            ("paypal.approve", {"payment": "nobody's"}),
+            ("mpesa.again", {"payment": "nobody's"}),
+            ("mpesa.paybill", {"amount": "1.50", "reference": "", "phone": "254712000111"}),
+        ):
+            with pytest.raises(NotTriggered):
+                await shop.trigger(name, **about)
+        with pytest.raises(NotTriggered, match="unknown trigger"):
+            await shop.trigger("mpesa.rain")
+        with pytest.raises(NotTriggered, match="local installation"):
+            await trigger("", "stripe.pay", {})
+
+    async def test_each_is_tried_here(self, shop):
+        tried = {
+            *("mpesa.paybill", "mpesa.again", "stripe.pay", "stripe.decline", "stripe.dispute"),
+            *("stripe.dispute.won", "stripe.dispute.lost"),
+            *("stripe.payout.paid", "stripe.payout.failed", "paypal.approve"),
+        }
+        assert set(shop.running.sandbox.triggers) == tried
