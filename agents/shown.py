@@ -40,7 +40,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Invoice: "total tax paid credited withheld written_off to_withhold",
     Line: "net tax",
     Order: "sold_net sold_tax",
-    Payment: "amount received refunded refund_pending disputed authorized capturing",
+    Payment: "amount received refunded refund_pending disputed authorized capturing quoted",
     GatewayCall: "",
     Placement: "amount",
     Case: "amount",
@@ -99,6 +99,8 @@ HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken", "nonce"})
 def shown(row: Row) -> dict[str, Any]:
     """The members of a row, amounts as text in its currency."""
     members = _members(row, getattr(row, "asset", ""))
+    if isinstance(row, Payment) and row.quoted_asset:
+        members["quoted"] = _text(row.quoted, row.quoted_asset)
     if isinstance(row, TOTALS):
         members["amount"] = members.pop("total")
     for name in COMPUTED.get(type(row), "").split():

@@ -14,9 +14,11 @@ from tables.row import Row, register
 
 
 class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Where received money went: to an invoice, a customer's credit, or a case, by its id."""
+    """Where received money went, by its id: to an invoice (in its currency, or quoted in another),
+    a customer's credit, or a case.
+    """
 
-    kind: str  # invoice | credit | case
+    kind: str  # invoice | quoted | credit | case
     subject: str
     amount: int
 
@@ -28,7 +30,8 @@ class Payment(Row, frozen=True):
     `authorized` is what the payer's bank holds for it under the provider's reference
     `authorization`, `capturing` what we asked to have of it. `attempt` counts calls made for it.
     `next_action` is what its payer needs to go on: an address, or a client's secret. `routed` is
-    why its gateway is that one (connectors/routing.py).
+    why its gateway is that one (connectors/routing.py). A payment in another currency than its
+    invoice's pays `quoted` minor units of it, of `quoted_asset`.
     """
 
     KIND = "pi"
@@ -68,6 +71,8 @@ class Payment(Row, frozen=True):
     phone: str = ""
     next_action: str = ""
     routed: str = ""
+    quoted: int = 0
+    quoted_asset: str = ""
 
     @property
     def refundable(self) -> int:

@@ -59,6 +59,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "account_cannot_pay": "Bills and expenses are paid from some accounts; the detail has them.",
     "amount_missing": "Nothing says how much: neither the request nor what it is about.",
     "amount_not_positive": "The amount must be more than zero.",
+    "quote_without_invoice": "A quote is for an invoice of another currency than the payment's.",
     "archived": "The event is older than we remember, and the archive knows it: it was decided.",
     "bad_amount": "The amount has too many decimals for its currency, or is no plain number.",
     "bad_cut_off": "A settlement's cut-off is a time of day like 23:30.",

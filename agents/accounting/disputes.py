@@ -90,7 +90,7 @@ def _collected(event: Event[Any], view: View, payment: Payment, **items: int) ->
 def _flag(event: Event[Any], view: View, payment: Payment, *, disputed: bool) -> Iterator[Effect]:
     tenant = view.tenant(event.tenant_id)
     for placement in payment.placements:
-        if placement.kind != "invoice":
+        if placement.kind not in {"invoice", "quoted"}:
             continue
         invoice = view.row(Invoice, event.tenant_id, placement.subject)
         if invoice is not None and invoice.disputed != disputed:

@@ -12,8 +12,9 @@ import msgspec
 from agents.accounting import chart, drawers, settlements
 from agents.accounting.cases import dimensions, open_case
 from agents.accounting.invoicing import overpaid, settle
-from agents.effects import Effect, Emit, Put
+from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
+from streams.journal import Posting
 from streams.money import json_number
 from tables.invoices import Invoice, Order
 from tables.payments import GatewayCall, Payment, Placement, Reference
@@ -149,6 +150,8 @@ def _place(
         order = view.row(Order, event.tenant_id, payment.order_id)
         order = order or Order(event.tenant_id, payment.order_id)
     invoice = _invoice(view, payment, order)
+    if invoice is not None and _fits_the_quote(payment, receipt, invoice):
+        return (yield from _converted(payment, receipt, invoice))
     if invoice is None or invoice.asset != receipt.asset:
         yield from _suspend(event, payment, receipt, order)
         return [Placement("case", event.derive("case"), receipt.amount)]
@@ -163,6 +166,36 @@ def _place(
     if rest:
         placed.append((yield from overpaid(event, view, after, receipt.account, rest)))
     return placed
+
+
+def _fits_the_quote(payment: Payment, receipt: Receipt, invoice: Invoice) -> bool:
+    """Whether the money is what was quoted, and its invoice still owes as much; else somebody has
+    to look at it.
+    """
+    return (
+        payment.quoted_asset == invoice.asset
+        and receipt.amount == payment.amount
+        and not payment.received
+        and 0 < payment.quoted <= invoice.outstanding
+    )
+
+
+def _converted(
+    payment: Payment, receipt: Receipt, invoice: Invoice
+) -> Generator[Effect, None, list[Placement]]:
+    """Gateway / fx:clearing in what came, fx:clearing / receivable in the invoice's currency."""
+    where = dimensions(
+        order=invoice.order_id, party=invoice.customer_id, payment=payment.payment_id
+    )
+    yield Post(
+        [
+            Posting(receipt.account, receipt.asset, receipt.amount, where),
+            Posting(chart.FX_CLEARING, receipt.asset, -receipt.amount, where),
+        ]
+    )
+    _, effects, _ = settle(invoice, chart.FX_CLEARING, payment.quoted, where)
+    yield from effects
+    return [Placement("quoted", invoice.invoice_id, receipt.amount)]
 
 
 def _invoice(view: View, payment: Payment, order: Order | None) -> Invoice | None:

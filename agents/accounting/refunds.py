@@ -17,7 +17,7 @@ from agents.accounting.invoicing import stated
 from agents.effects import CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
-from streams.money import exponent_of, format_minor, json_number
+from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
 from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
 
@@ -118,6 +118,15 @@ def _take(
             return []
         yield close_case(case, "refunded", amount)
         return [Taken(chart.SUSPENSE, amount, "case", placement.subject)]
+    if placement.kind == "quoted":
+        return (yield from _take_quoted(event, view, payment, placement, amount))
+    return (yield from _take_paid(event, view, placement, amount))
+
+
+def _take_paid(
+    event: Event[Any], view: View, placement: Placement, amount: int
+) -> Generator[Effect, None, list[Taken]]:
+    """Out of an invoice: a credit note of so much."""
     invoice = _invoice(view, event.tenant_id, placement.subject)
     if invoice.paid < amount:
         yield MOVED
@@ -125,6 +134,54 @@ def _take(
     parts = note(invoice, amount)
     yield Put(_moved(invoice, -amount))
     return [Taken(account, minor, "invoice", invoice.invoice_id) for account, minor in parts]
+
+
+def share_of(payment: Payment, amount: int) -> int:
+    """What so much of a quoted payment pays of its invoice, in the invoice's minor units.
+
+    At the original rate; shares of growing amounts differ so that all parts sum to the quote.
+    """
+    return half_up(payment.quoted * amount, payment.amount)
+
+
+def _take_quoted(
+    event: Event[Any], view: View, payment: Payment, placement: Placement, amount: int
+) -> Generator[Effect, None, list[Taken]]:
+    """Out of the invoice in its currency, through fx:clearing, in the payment's."""
+    invoice = _invoice(view, event.tenant_id, placement.subject)
+    part = share_of(payment, placement.amount) - share_of(payment, placement.amount - amount)
+    if invoice.paid < part:
+        yield MOVED
+        return []
+    yield from _through_clearing(payment, invoice, note(invoice, part), 1)
+    yield Put(_moved(invoice, -part))
+    return [Taken(chart.FX_CLEARING, amount, "quoted", invoice.invoice_id)]
+
+
+def _through_clearing(
+    payment: Payment, invoice: Invoice, parts: list[tuple[str, int]], sign: int
+) -> Iterator[Effect]:
+    """Parts of a credit note against fx:clearing, in the invoice's currency; back with sign -1."""
+    if not parts:
+        return  # less than the invoice's currency has coins for
+    where = of_payment(payment)
+    legs = [Posting(account, invoice.asset, sign * minor, where) for account, minor in parts]
+    whole = sum(leg.minor for leg in legs)
+    yield Post([*legs, Posting(chart.FX_CLEARING, invoice.asset, -whole, where)])
+
+
+def _restore_quoted(
+    event: Event[Any], view: View, payment: Payment, placements: list[Placement], back: Placement
+) -> Iterator[Effect]:
+    """The other way; the payment has one such placement again."""
+    there = sum(each.amount for each in placements if each.kind == "quoted")
+    part = share_of(payment, there + back.amount) - share_of(payment, there)
+    invoice = _invoice(view, event.tenant_id, back.subject)
+    before = _moved(invoice, part)
+    yield from _through_clearing(payment, invoice, note(before, part), -1)
+    yield Put(before)
+    placements[:] = [each for each in placements if each.kind != "quoted"]
+    placements.append(Placement("quoted", back.subject, there + back.amount))
 
 
 def _invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
@@ -206,6 +263,9 @@ def fail(
     yield Post([Posting(chart.REFUND_PENDING, refund.asset, refund.amount, where), *legs])
     placements = list(payment.placements)
     for placement in _by_subject(refund):
+        if placement.kind == "quoted":
+            yield from _restore_quoted(event, view, payment, placements, placement)
+            continue
         yield from _restore(event, view, refund.asset, placement)
         placements.append(placement)
     yield Put(

@@ -25,7 +25,12 @@ def _payment(before: Payment | None, after: Payment) -> str:
         or _placed(after)
         or (
             (_attempts(before, after) if before is not None else "")
-            or kept(before, after, "asset", "amount", "order_id", "invoice_id", "created_ms")
+            or kept(
+                before,
+                after,
+                *("asset", "amount", "order_id", "invoice_id", "created_ms"),
+                *("quoted", "quoted_asset"),
+            )
             or newer(before, after)
         )
     )

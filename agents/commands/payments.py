@@ -8,7 +8,7 @@ from typing import Literal
 
 from agents.accounting import attempts, authorizations, chart, methods
 from agents.accounting.receipts import OVER, Receipt, counted_for, receive
-from agents.commands.base import Command, answered, demand, found, same, unknown
+from agents.commands.base import Command, answered, demand, found, positive, same, unknown
 from agents.effects import Answer, Effects, Put, Refuse, Schedule, Unschedule
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
@@ -30,7 +30,8 @@ class CreateIntent(Command, frozen=True):
     """Wish to be paid: an amount, or an order or invoice whose outstanding amount it is.
 
     `reference` is the caller's own, unique for ever. With `capture_method` manual a confirmation
-    only has the payer's money held, until it is captured.
+    only has the payer's money held, until it is captured. `quoted_amount` is what a payment in
+    another currency pays of its invoice, in the invoice's: the rate is the caller's.
     """
 
     amount: Amount | None = None
@@ -40,6 +41,7 @@ class CreateIntent(Command, frozen=True):
     customer_id: OptionalId = ""
     reference: OptionalId = ""
     capture_method: Literal["automatic", "manual"] = "automatic"
+    quoted_amount: Amount | None = None
     metadata: Metadata = {}
 
 
@@ -71,7 +73,8 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     if not data.order_id and invoice is None and data.amount is None:
         return [Refuse("amount_missing", "give an amount, an order or an invoice", 422)]
     asset = data.currency or (invoice.asset if invoice else tenant.currency)
-    if invoice is not None and asset != invoice.asset:
+    quoted = _quoted(data, invoice, asset)
+    if invoice is not None and asset != invoice.asset and not quoted:
         return [Refuse("currency_differs_from_invoice", http_status=422)]
     if data.amount is None and invoice is None:
         return [Refuse("amount_missing", "the order has no invoice yet", 422)]
@@ -91,6 +94,8 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
         metadata=data.metadata,
         reference=data.reference,
         capture_method=data.capture_method,
+        quoted=quoted,
+        quoted_asset=invoice.asset if invoice and quoted else "",
     )
     return [
         *_alone(event, view, payment),
@@ -98,6 +103,22 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
         Schedule(payment.expires_ms, "intent", payment.payment_id),
         Answer(201, shown(payment)),
     ]
+
+
+def _quoted(data: CreateIntent, invoice: Invoice | None, asset: str) -> int:
+    """What the payment pays of its invoice, minor units of the invoice's currency; 0: as it is.
+
+    Raises Unfit for a quote of nothing, of too much, or of the same currency.
+    """
+    if data.quoted_amount is None:
+        return 0
+    other = invoice is not None and invoice.asset != asset and data.amount is not None
+    demand(other, "quote_without_invoice", "an amount, and an invoice of another currency", 422)
+    assert invoice is not None
+    quoted = positive(data.quoted_amount, invoice.asset)
+    words = f"{invoice.outstanding} minor units are outstanding"
+    demand(quoted <= invoice.outstanding, "more_than_outstanding", words, 422)
+    return quoted
 
 
 def _alone(event: Event[CreateIntent], view: View, payment: Payment) -> list[Put]:
