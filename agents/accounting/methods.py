@@ -71,9 +71,27 @@ def require_payable(method: str, asset: str, minor: int, phone: str) -> None:
         raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
 
 
+def require_payable_to(gateway: str, asset: str, minor: int, destination: str) -> None:
+    """Raise Unfit if a gateway can never pay this out, by name and before anything is set aside.
+
+    M-Pesa pays a telephone, a till (`till:NUMBER`) or a paybill (`paybill:NUMBER/ACCOUNT`).
+    """
+    if gateway != "mpesa":
+        return
+    if asset != mpesa.CURRENCY:
+        raise Unfit("currency_unsupported", "M-Pesa moves Kenyan shillings")
+    try:
+        mpesa.shillings(minor)
+        if mpesa.business_of(destination) is None:
+            mpesa.phone_of(destination)
+    except mpesa.Unfit as error:
+        raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
+
+
 _WORDS: Mapping[str, str] = {
     "whole_shillings_only": "M-Pesa moves whole shillings; pay the cents in another way",
     "amount_out_of_bounds": "M-Pesa moves 1 to 250,000 shillings at a time",
+    "destination_unfit": "till:NUMBER, or paybill:NUMBER/ACCOUNT",
     "phone_unfit": "a Kenyan mobile number like +254712345678",
 }
 

@@ -61,6 +61,7 @@ def create(event: Event[CreatePayout], view: View) -> Effects:
     if refusal is not None:
         yield refusal
         return
+    methods.require_payable_to(payout.provider, payout.asset, payout.amount, payout.destination)
     after = yield from payouts.request(event, view, tenant, payout)
     if data.dry_run:
         yield DryRun(shown(after))

@@ -27,6 +27,7 @@ from tables.payments import OpenIntent, Payment
 from tables.tenants import Tenant
 from web.call import Call
 from web.commands import decided
+from web.limits import RATES
 from web.pages import page
 from web.problems import of_status
 
@@ -108,6 +109,7 @@ async def _found(call: Call) -> Shown | None:
     tenant_id = await call.context.tenant_of_link(token) if _token(token) else None
     if tenant_id is None:
         return None
+    call.request.app[RATES].take(tenant_id)
     async with call.context.desk.view(tenant_id) as view:
         link = view.row(PaymentLink, tenant_id, token)
         invoice = view.row(Invoice, tenant_id, link.invoice_id) if link else None

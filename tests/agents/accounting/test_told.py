@@ -315,6 +315,24 @@ class TestPayouts:
         wish = {"target": "earnings", "subject_id": "p", "provider": "nobody"}
         assert shop.refused("payout.create", **wish) == "provider_unknown"
 
+    @pytest.mark.parametrize(
+        ("changed", "reason"),
+        [
+            ({"destination": "12"}, "phone_unfit"),
+            ({"destination": "till:1"}, "destination_unfit"),
+            ({"amount": "10.50"}, "whole_shillings_only"),
+        ],
+    )
+    def test_what_mpesa_can_never_pay_is_refused_and_nothing_is_set_aside(
+        self, shop, changed, reason
+    ):
+        payout = self.sent(shop)
+        shop.gateway(payout.call_id, "failed", failure="insufficient_float")
+        wish = {"target": "earnings", "subject_id": "p", "provider": "mpesa", "amount": "10"}
+        wish |= {"destination": PHONE} | changed
+        assert shop.refused("payout.create", **wish) == reason
+        assert shop.balances.get("payout:pending", 0) == 0
+
     def test_the_tenants_first_one_pays(self, shop):
         shop.done("settings.change", settings={"gateways": {"payout": ["mpesa", "instant"]}})
         self.sent(shop)
