@@ -54,6 +54,12 @@ class TestTheList:
         row = await instant_of(api)
         assert (row["state"], row["reason"]) == ("not_configured", "instant: api_key is missing")
 
+    async def test_while_postgres_is_away_one_is_told_to_come_again(self, here):
+        api, gateways = here
+        gateways.error = OSError("Postgres is away")
+        answer = await api.get("/api/v1/alpha/connectors")
+        assert (answer.status, answer.code) == (503, "configuration-unavailable")
+
     async def test_counts_how_the_tenants_own_calls_ended(self, here, desk, database):
         api, _ = here
         for outcome, call_id in (

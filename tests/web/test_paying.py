@@ -129,6 +129,14 @@ class TestThePage:
         assert answer.status == 404
         assert b"There is no such page" in answer.raw
 
+    async def test_while_nobody_can_say_whose_it_is_one_is_told_to_come_again(self, context, serve):
+        async def away(_token):
+            raise OSError("Postgres is away")
+
+        api = await serve(replace(context, tenant_of_link=away))
+        answer = await api.request("GET", f"/pay/{'0' * 40}", headers={"Authorization": None})
+        assert (answer.status, answer.code) == (503, "lists-unavailable")
+
     async def test_what_tenants_wrote_is_text(self, shop, desk):
         await desk.hear("auth.tenant.updated", name="<script>alert(1)</script>")
         shown = (await shop.page()).raw.decode()

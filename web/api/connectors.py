@@ -17,6 +17,7 @@ from streams.errors import Misconfigured, Unreadable
 from tables.postgres.gateways import calls_by_outcome
 from web import scopes
 from web.api.callbacks import append, gateway_of
+from web.api_keys import AWAY
 from web.bodies import Body, NoControls
 from web.call import Call
 from web.lists import json_response, reading
@@ -113,6 +114,8 @@ async def _here(call: Call, name: str) -> dict[str, Any]:
         found = await gateways.of(call.tenant_id, name)
     except (Misconfigured, Unreadable) as error:
         return {"state": "not_configured", "reason": str(error), **unusable}
+    except AWAY as error:
+        raise unavailable("configuration-unavailable", "Try again in a moment.") from error
     gateway = found.gateway
     return {
         "state": "usable",

@@ -25,11 +25,12 @@ from streams.money import exponent_of, format_minor, plain
 from tables.invoices import Invoice, PaymentLink
 from tables.payments import OpenIntent, Payment
 from tables.tenants import Tenant
+from web.api_keys import AWAY
 from web.call import Call
 from web.commands import decided
 from web.limits import RATES
 from web.pages import page
-from web.problems import of_status
+from web.problems import of_status, unavailable
 
 FORM_BYTES_MAX = 4 * 1024
 ATTEMPTS_MAX = 10
@@ -106,7 +107,10 @@ async def pay(call: Call) -> web.StreamResponse:
 async def _found(call: Call) -> Shown | None:
     """What the link is about; None for none. Raises `Elsewhere` for the owner of its tenant."""
     token = call.request.match_info["token"]
-    tenant_id = await call.context.tenant_of_link(token) if _token(token) else None
+    try:
+        tenant_id = await call.context.tenant_of_link(token) if _token(token) else None
+    except AWAY as error:
+        raise unavailable("lists-unavailable", "Try again in a moment.") from error
     if tenant_id is None:
         return None
     call.request.app[RATES].take(tenant_id)
@@ -141,7 +145,7 @@ async def _can(call: Call, found: Shown, gateway: str) -> bool:
         return False
     try:
         made = await gateways.of(found.tenant.tenant_id, gateway)
-    except (Misconfigured, Unreadable):
+    except (*AWAY, Misconfigured, Unreadable):
         return False
     return made.gateway.can("collect", found.invoice.asset)
 
