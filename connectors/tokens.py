@@ -97,7 +97,7 @@ def _read(body: bytes) -> tuple[str, int]:
 
 def good_for_s(lives_s: int) -> float:
     """How long a token of this life is used, in seconds."""
-    return max(float(lives_s) - RENEW_BEFORE_S, 0.0)
+    return max(lives_s - RENEW_BEFORE_S, 0)
 
 
 def bearing(token: str) -> dict[str, str]:
