@@ -386,9 +386,10 @@ def trigger(
     as_json: Json = False,
 ) -> None:
     """Make something happen at the fakes of a local installation, which then tell of it."""
-    from compose.sandbox import Sandbox, trigger
+    from compose.sandbox import Sandbox
+    from compose.triggers import trigger
 
-    triggers = Sandbox().triggers
+    triggers = Sandbox().triggers.all
     if name == "list":
         listed = [
             {"trigger": known, "parameters": " ".join(each.needs), "what": each.words}

@@ -360,6 +360,17 @@ class FakeDaraja:
         """The callback of a push comes once more."""
         await self._tell(push.callback_url, bodies.callback(push, self._moment))
 
+    async def tell_of_payout(self, payout: Payout) -> None:
+        """How a payout ended, told once more."""
+        told = bodies.b2b_result if "/b2b-" in payout.result_url else bodies.b2c_result
+        await self._tell(payout.result_url, told(payout, self._receipt))
+
+    async def tell_of_timeout(self, payout: Payout) -> None:
+        """A payout waited too long in a queue, it says; what became of it is another thing."""
+        url = payout.result_url.replace("-result", "-timeout")
+        ids = payout.originator_id, payout.conversation_id
+        await self._tell(url, bodies.envelope(1, *ids, self._receipt(), {}))
+
     def _confirm(self, paid: Paid, tell: str = "") -> "asyncio.Task[None]":
         said = bodies.confirmation(paid, self.short_code, self._moment)
         return self._tell(tell or self.c2b_urls["ConfirmationURL"], said)

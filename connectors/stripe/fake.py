@@ -324,8 +324,13 @@ class FakeStripe:
 
     # -- webhooks -----------------------------------------------------------------------------
 
-    def event(self, event_type: str, about: Object) -> tuple[bytes, dict[str, str]]:
-        """An event about an object as it is now: its bytes, and the headers that prove them."""
+    def event(
+        self, event_type: str, about: Object, *, old_s: int = 0
+    ) -> tuple[bytes, dict[str, str]]:
+        """An event about an object as it is now: its bytes, and the headers that prove them.
+
+        Signed so many seconds ago.
+        """
         self._numbers += 1
         said = {
             "id": f"evt_{self._numbers:06d}",
@@ -336,11 +341,11 @@ class FakeStripe:
             "livemode": self.livemode,
         }
         body = json.dumps(said, indent=2).encode()
-        return body, {"Stripe-Signature": self.signature(body)}
+        return body, {"Stripe-Signature": self.signature(body, old_s)}
 
-    def signature(self, body: bytes) -> str:
+    def signature(self, body: bytes, old_s: int = 0) -> str:
         """The header of these bytes, signed with every secret, and by a scheme that is past."""
-        at = int(self._now_s())
+        at = int(self._now_s()) - old_s
         signed = f"{at}.".encode() + body
         parts = [f"t={at}"]
         for secret in self.webhook_secrets:

@@ -270,7 +270,7 @@ class TestACallback:
             made = await firm(cluster, session, client, tenants=1)
             made.callers[0]._url = cluster.running.urls[1]
             sandbox, mpesa = cluster.running.sandbox, made.mpesa
-            address = sandbox._address("mpesa", "firm-0", "c2b-confirmation")
+            address = sandbox.triggers._address("mpesa", "firm-0", "c2b-confirmation")
             assert address.startswith(cluster.running.urls[0])
             deaths = cluster.running.supervisors[0].restarts
             await cluster.restart({"TREASURY_CRASH_AT": "S13:1"})

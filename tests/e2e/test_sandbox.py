@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from compose.calling import Accepted, Caller
 from compose.local.accounts import temporary_folder
-from compose.sandbox import NotTriggered, trigger
+from compose.triggers import NotTriggered, trigger
 from compose.up import Local, Running
 from web.scopes import ALL
 
@@ -153,11 +153,56 @@ class TestTriggers:
         await shop.caller.become("payouts", payout_id, "returned")
         assert await shop.amounts("earnings:p", "payout:pending") == ["20.00", "0.00"]
 
-    async def test_an_order_is_approved(self, shop):
-        payment = await shop.waits("paypal", amount="12.50", currency="USD")
-        await shop.trigger("paypal.approve", payment=payment["call_id"])
+    async def test_an_order_is_approved_disputed_and_won_or_lost(self, shop):
+        for end in ("won", "lost"):
+            payment = await shop.waits("paypal", amount="12.50", currency="USD")
+            call = {"payment": payment["call_id"]}
+            await shop.trigger("paypal.approve", **call)
+            await shop.becomes(payment, "succeeded")
+            await shop.trigger("paypal.dispute", **call)
+            about = {"payment_id": payment["payment_id"]}
+            await shop.caller.only("disputes", **about, status="opened")
+            await shop.trigger(f"paypal.dispute.{end}", **call)
+            await shop.caller.only("disputes", **about, status=end)
+
+    async def test_an_event_that_is_old_has_us_ask(self, shop):
+        payment = await shop.waits("card", amount="40")
+        intents = shop.running.sandbox.stripe.objects.values()
+        [intent] = [
+            i for i in intents if i.get("metadata", {}).get("call_id") == payment["call_id"]
+        ]
+        shop.running.sandbox.stripe.pay(intent["id"])
+        await shop.trigger("stripe.old", payment=payment["payment_id"])
         await shop.becomes(payment, "succeeded")
-        assert len(shop.running.sandbox.paypal.captured) == 1
+
+    async def test_a_payout_of_paypal_that_nobody_claims_comes_back(self, shop):
+        payout = await self._payout(shop, "paypal", "q", "a@example.test", currency="USD")
+        await shop.trigger("paypal.payout.returned", payout=payout["call_id"])
+        await shop.caller.become("payouts", payout["payout_id"], "returned")
+
+    async def test_a_payout_of_mpesa_is_told_again_and_called_late(self, shop):
+        payout = await self._payout(shop, "mpesa", "r", PHONE, currency="KES")
+        for name in ("mpesa.payout.timeout", "mpesa.payout.again"):
+            await shop.trigger(name, payout=payout["call_id"])
+        row = await shop.caller.get(f"payouts/{payout['payout_id']}")
+        assert (row["status"], row["amount"]) == ("completed", "10.00")
+
+    async def _payout(self, shop, provider, payee, destination, *, currency):
+        """A payout that its payee has."""
+        earned = {"payee_id": payee, "period": "1", "gross_amount": 10, "currency": currency}
+        await shop.caller.event("logistics.earnings.calculated", **earned)
+        account = "utility" if provider == "mpesa" else "collection"
+        about = {"amount": "100", "currency": currency}
+        legs = [
+            {"account": f"gateway:{provider}:{account}", "side": "debit", **about},
+            {"account": "opening", "side": "credit", **about},
+        ]
+        await shop.caller.done("journals", legs=legs)
+        wish = {"target": "earnings", "subject_id": payee, "currency": currency}
+        payout = await shop.caller.done(
+            "payouts", provider=provider, destination=destination, **wish
+        )
+        return await shop.caller.become("payouts", payout["payout_id"], "completed")
 
     async def test_a_payer_decides_on_paypals_own_page_and_comes_back(self, shop):
         payment = await shop.waits("paypal", amount="7.00", currency="USD")
@@ -174,6 +219,9 @@ class TestTriggers:
             ("stripe.pay", {"payment": "nobody's"}),
             ("paypal.approve", {"payment": "nobody's"}),
             ("mpesa.again", {"payment": "nobody's"}),
+            ("mpesa.payout.again", {"payout": "nobody's"}),
+            ("mpesa.payout.timeout", {"payout": "nobody's"}),
+            ("paypal.payout.returned", {"payout": "nobody's"}),
             ("mpesa.paybill", {"amount": "1.50", "reference": "", "phone": "254712000111"}),
         ):
             with pytest.raises(NotTriggered):
@@ -185,8 +233,11 @@ class TestTriggers:
 
     async def test_each_is_tried_here(self, shop):
         tried = {
-            *("mpesa.paybill", "mpesa.again", "stripe.pay", "stripe.decline", "stripe.dispute"),
+            *("mpesa.paybill", "mpesa.again", "mpesa.payout.again", "mpesa.payout.timeout"),
+            *("stripe.pay", "stripe.decline", "stripe.old", "stripe.dispute"),
             *("stripe.dispute.won", "stripe.dispute.lost"),
             *("stripe.payout.paid", "stripe.payout.failed", "paypal.approve"),
+            *("paypal.dispute", "paypal.dispute.won", "paypal.dispute.lost"),
+            "paypal.payout.returned",
         }
-        assert set(shop.running.sandbox.triggers) == tried
+        assert set(shop.running.sandbox.triggers.all) == tried
