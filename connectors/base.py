@@ -11,6 +11,11 @@ if TYPE_CHECKING:  # callbacks say how calls stand, and so name what is here
     from connectors.callbacks import Callback, Heard
 
 Outcome = Literal["succeeded", "failed", "pending", "unknown"]
+NOT_APPROVED = "not_approved"
+"""The failure of a call whose payer let the time pass, where nobody but we could take the money.
+
+It is not asked about again: asking could take it from a payer who approves too late.
+"""
 NOT_FOUND = "not_found"
 """The detail of an unknown result when the provider says that it has no such call (yet)."""
 

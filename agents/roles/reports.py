@@ -6,7 +6,7 @@ What is kept is the data of `treasury.gateway.reported`, as it stands in the log
 import asyncio
 from typing import Any
 
-from connectors.base import Result
+from connectors.base import NOT_APPROVED, Result
 from streams.money import Amount, BadAmount, UnknownAsset, exponent_of, parse_minor, plain
 
 
@@ -87,9 +87,11 @@ def agreed(queried: Result, told: Result | None, asked_amount: str) -> Result:
 def changes(answer: bytes, told: bytes, operation: str) -> bool:
     """Whether what was told may change what a call was answered with."""
     said, heard = plain(answer), plain(told)
-    outcome = heard.get("outcome", "pending")
+    outcome = str(heard.get("outcome", "pending"))
     if said["outcome"] == "unknown":
         return True
+    if said.get("failure") == NOT_APPROVED:
+        return outcome == "succeeded"
     if said["outcome"] == "failed":
         return outcome == "succeeded" or bool(heard.get("ask"))
     named = outcome == "succeeded" and bool(heard.get("provider_reference"))

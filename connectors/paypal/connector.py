@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from connectors.base import Acted, Ambiguous, Asked, Connector, Refused, Result
+from connectors.base import NOT_APPROVED, Acted, Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.paypal import translate
@@ -96,7 +96,7 @@ class PayPal:
         """An order that nobody has approved: nobody but we could make money of it."""
         result = await self.query(asked)
         waits = result.outcome == "pending" and result.detail in _NOT_APPROVED
-        return Result("failed", result.handle, failure="expired") if waits else result
+        return Result("failed", result.handle, failure=NOT_APPROVED) if waits else result
 
     async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
         """Nothing."""

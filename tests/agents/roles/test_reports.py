@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from agents.roles.reports import Ear, agreed, changes, handle_in, proof_in
-from connectors.base import Result
+from connectors.base import NOT_APPROVED, Result
 
 PAID = {
     "outcome": "succeeded",
@@ -65,8 +65,10 @@ class TestAgreement:
 
 class TestWhatMayChangeAnAnswer:
     @staticmethod
-    def answer(outcome: str, reference: str = "") -> bytes:
-        return msgspec.json.encode({"outcome": outcome, "provider_reference": reference})
+    def answer(outcome: str, reference: str = "", failure: str = "") -> bytes:
+        return msgspec.json.encode(
+            {"outcome": outcome, "provider_reference": reference, "failure": failure}
+        )
 
     @pytest.mark.parametrize(
         ("answered", "said", "operation", "may"),
@@ -76,6 +78,8 @@ class TestWhatMayChangeAnAnswer:
             (("failed", ""), told(), "payout", True),
             (("failed", ""), told(outcome="failed"), "payout", False),
             (("failed", ""), told(outcome="pending", ask="old"), "payout", True),
+            (("failed", "", NOT_APPROVED), told(outcome="pending", ask="late"), "collect", False),
+            (("failed", "", NOT_APPROVED), told(), "collect", True),
             (("succeeded", "R1"), told(), "collect", False),
             (("succeeded", ""), told(), "collect", True),
             (("succeeded", ""), told(provider_reference=""), "collect", False),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from connectors.base import Asked, Result
+from connectors.base import NOT_APPROVED, Asked, Result
 from connectors.http import open_session
 from connectors.paypal.connector import build
 from connectors.paypal.fake import FakePayPal, Fault
@@ -101,6 +101,7 @@ class TestCollecting(TheContract):
             fake.approve(handle)
         ended = await harness.connector.end(replace(asked, handle=handle))
         assert ended.outcome == outcome
+        assert (ended.failure == NOT_APPROVED) == (outcome == "failed")
 
     async def test_the_payer_is_sent_to_a_page(self, harness):
         result = await harness.perform("succeeds")
