@@ -50,8 +50,9 @@ def deposit(
 def meaning(view: View, tenant_id: str, reference: str) -> Meaning:
     """What somebody wrote as an account number means here."""
     code = view.row(PayCode, tenant_id, meant(reference))
-    if code is not None and code.call_id:
-        return Meaning(call=view.row(GatewayCall, tenant_id, code.call_id))
+    call = view.row(GatewayCall, tenant_id, code.call_id) if code is not None else None
+    if call is not None:
+        return Meaning(call=call)
     text = code.invoice_id if code is not None else reference.strip()
     invoice = view.row(Invoice, tenant_id, text) if text else None
     if invoice is not None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 import structlog
+from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from agents.roles.gateways import Credentialed
@@ -196,6 +197,18 @@ class TestStripe:
         shown = f"{answer.raw!r} {lines}"
         assert "whsec" not in shown
         assert door.stripe.signature(body).partition("v1=")[2][:40] not in shown
+
+    async def test_under_two_signatures_of_which_one_is_good_it_is_refused(self, door):
+        body, signed = await self.event(door, await attempt(door.desk, "card", ""))
+        good, bad = signed["Stripe-Signature"], f"t={NOW_MS // 1000},v1={'0' * 64}"
+        path = door.path("stripe", kind="events")
+        for both in ((good, bad), (bad, good), (good, good)):
+            headers = CIMultiDict(("Stripe-Signature", each) for each in both)
+            async with door.api.session.post(
+                door.api.url + path, data=body, headers=headers
+            ) as answer:
+                assert answer.status == 400
+        assert door.events() == []
 
     async def test_what_is_old_and_signed_is_a_reason_to_ask_and_an_event_of_its_own(self, door):
         call_id = await attempt(door.desk, "card", "")
