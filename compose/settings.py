@@ -248,7 +248,8 @@ def read_secret(path: Path) -> str:
 def _read_gateways(value: SecretStr) -> dict[str, dict[str, str]]:
     """Raises ValueError, without the text, for what is none."""
     try:
-        found = msgspec.json.decode(value.get_secret_value(), type=dict[str, dict[str, str]])
+        text = value.get_secret_value() or "{}"
+        found = msgspec.json.decode(text, type=dict[str, dict[str, str]])
     except msgspec.DecodeError:
         raise ValueError("gateways are JSON: {name: {member: text}}") from None
     unknown = sorted(set(found) - set(GATEWAYS))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,19 @@ class TestLocks:
     def test_the_smaller_locks_are_part_of_the_largest(self) -> None:
         service, local, everything = pins(LOCKS[2]), pins(LOCKS[0]), pins(LOCKS[1])
         assert service < local < everything
+
+
+class TestTheWheel:
+    def test_holds_everything_that_is_read_at_run_time(self) -> None:
+        """Every folder is a package; of its files only those the patterns name are held."""
+        settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+        patterns = settings["tool"]["setuptools"]["package-data"]["*"]
+        found = [
+            path
+            for package in ("agents", "streams", "tables", "connectors", "web")
+            for path in (PROJECT / package).rglob("*")
+            if path.is_file() and path.suffix not in {".py", ".pyc"}
+        ]
+        assert {path.suffix for path in found} >= {".sql", ".json", ".html", ".css"}
+        left_out = [path for path in found if not any(path.match(each) for each in patterns)]
+        assert left_out == []

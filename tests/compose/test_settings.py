@@ -78,3 +78,41 @@ class TestSettings:
         assert key not in repr(settings)
         assert old not in repr(settings)
         assert "canary" not in repr(settings)
+
+
+class TestGateways:
+    def test_are_read_from_json_or_a_file_and_never_shown(self, tmp_path):
+        text = '{"mpesa": {"base_url": "https://x.example", "passkey": "canary"}}'
+        (tmp_path / "gateways").write_text(text)
+        for given in ({"gateways": text}, {"gateways_file": tmp_path / "gateways"}):
+            settings = Settings(**given)
+            assert settings.gateway_settings["mpesa"]["passkey"] == "canary"
+            assert "canary" not in repr(settings)
+
+    def test_are_none_where_nothing_is_said(self):
+        assert Settings().gateway_settings == Settings(gateways="").gateway_settings == {}
+
+    @pytest.mark.parametrize(
+        "text", ["canary", '{"mpesa": "canary"}', '{"mpesa": {"canary": 1}}', '{"canary": {}}']
+    )
+    def test_that_are_none_are_refused(self, text):
+        with pytest.raises(ValidationError) as refused:
+            Settings(gateways=text)
+        if text != '{"canary": {}}':  # a gateway's name is no secret
+            assert "canary" not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"callback_networks": {"nobody": "127.0.0.0/8"}},
+            {"callback_networks": {"mpesa": "here"}},
+            {"trusted_proxies": "here"},
+        ],
+    )
+    def test_are_called_back_from_networks_that_are_some(self, wrong):
+        with pytest.raises(ValidationError):
+            Settings(**wrong)
+
+    def test_reach_us_at_the_public_address_else_our_own(self):
+        assert Settings(port=81).public_base == "http://127.0.0.1:81"
+        assert Settings(callback_url="https://pay.example/").public_base == "https://pay.example"
