@@ -182,9 +182,11 @@ class ProviderBalance(Row, frozen=True):
 
 @register
 class Case(Row, frozen=True):
-    """Money without a home, for a person or a later event to place; suspense = Σ open cases.
+    """What waits for a person or a later event; suspense = Σ open cases.
 
-    States: open → closed. `resolution` says how: applied, refunded, credited, or written_off.
+    Money without a home; or, of amount 0, a call whose outcome nobody knows (`call_id`), which is
+    closed when somebody says how that call ended. States: open → closed. `resolution` says how:
+    applied, refunded, credited, written_off, journal, or the call's own outcome.
     """
 
     KIND = "cs"
@@ -200,6 +202,7 @@ class Case(Row, frozen=True):
     status: str = "open"
     opened_ms: int = 0
     resolution: str = ""
+    call_id: str = ""
 
 
 @register

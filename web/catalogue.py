@@ -78,6 +78,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "capture_above_limit": "Above the limit for journals, money moves by one that two people post.",
     "capture_unsupported": "The method takes money at once; nothing can be held by it.",
     "case_closed": "The case was resolved before.",
+    "case_of_a_call": "The case asks how a call to a gateway ended; that is said of the call.",
     "category_missing": "Say which category the expense belongs to.",
     "clock_out_of_bounds": "A sandbox's clock goes forward, a year at a time.",
     "closing_out_of_bounds": "A drawer is closed in the last 35 days, and not after its event.",

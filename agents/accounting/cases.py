@@ -1,5 +1,7 @@
 """Money without a home: account / suspense and a case, until somebody or a later event places it.
 
+A call whose outcome nobody knows has a case too, of no amount: its money is where it was.
+
 Guarantee: suspense = Σ open cases, after every entry.
 """
 
@@ -11,7 +13,10 @@ from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
-from tables.payments import Case, Credit
+from tables.payments import Case, Credit, GatewayCall, Payment, Refund
+from tables.payouts import Payout
+
+CALL_UNKNOWN = "call_unknown"
 
 
 def dimensions(**names: str) -> dict[str, str]:
@@ -62,6 +67,43 @@ def close_case(case: Case, resolution: str, amount: int | None = None) -> Put:
     if used < case.amount:
         return Put(case.replaced(amount=case.amount - used))
     return Put(case.replaced(status="closed", resolution=resolution))
+
+
+def ask_about(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
+    """A case for a call whose outcome nobody knows, under the call's own id, and its event."""
+    payment = view.row(Payment, call.tenant_id, call.subject_id)
+    subject = (
+        payment
+        or view.row(Payout, call.tenant_id, call.subject_id)
+        or view.row(Refund, call.tenant_id, call.subject_id)
+    )
+    assert subject is not None
+    case = Case(
+        call.tenant_id,
+        call.call_id,
+        CALL_UNKNOWN,
+        subject.asset,
+        0,
+        payment.payment_id if payment else "",
+        opened_ms=event.now_ms,
+        call_id=call.call_id,
+    )
+    yield Put(case)
+    said = {
+        "kind": case.kind,
+        "case_id": case.case_id,
+        "call_id": call.call_id,
+        "operation": call.operation,
+        "payment_id": call.subject_id,
+    }
+    yield Emit("treasury.reconciliation.exception", said)
+
+
+def answer(view: View, call: GatewayCall) -> Iterator[Put]:
+    """What was asked about a call is known now: how it ended."""
+    case = view.row(Case, call.tenant_id, call.call_id)
+    if case is not None:
+        yield Put(case.replaced(status="closed", resolution=call.outcome))
 
 
 def give_credit(

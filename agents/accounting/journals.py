@@ -122,7 +122,7 @@ def _bill(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
 
 def _case(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
     case = view.row(Case, event.tenant_id, leg.item)
-    if case is None or case.asset != leg.asset:
+    if case is None or case.call_id or case.asset != leg.asset:
         yield Refuse("item_unknown", "no such case in this currency", 404)
     elif leg.minor <= 0 and case.status == "closed":
         yield Put(case.replaced(status="open", amount=-leg.minor, resolution=""))

@@ -83,9 +83,9 @@ def _hold(before: Hold | None, after: Hold) -> str:
 
 
 def _case(before: Case | None, after: Case) -> str:
-    if after.amount <= 0:
+    if after.amount < 0 or bool(after.amount) == bool(after.call_id):
         return f"an amount of {after.amount}"
-    return kept(before, after, "kind", "asset", "payment_id", "order_id")
+    return kept(before, after, "kind", "asset", "payment_id", "order_id", "call_id")
 
 
 def _reference(before: Reference | None, after: Reference) -> str:

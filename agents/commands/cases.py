@@ -28,6 +28,7 @@ def resolve(event: Event[ResolveCase], view: View) -> Effects:
     data = event.data
     case = found(view, Case, event.tenant_id, data.case_id)
     demand(case.status == "open", "case_closed")
+    demand(not case.call_id, "case_of_a_call", "say how its call ended: POST /calls/{id}/resolve")
     one_of_both = bool(data.invoice_id) != bool(data.customer_id)
     demand(one_of_both, "invoice_or_customer", "say one of them", 422)
     if data.customer_id:

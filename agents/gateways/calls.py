@@ -7,12 +7,12 @@ until the provider says otherwise; a late success still counts.
 
 from collections.abc import Iterator, Mapping
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from agents.accounting import receipts
-from agents.effects import Effect, Effects, Emit, Put, Refuse, Schedule, Unschedule
+from agents.accounting import cases, receipts
+from agents.effects import Effect, Effects, Put, Refuse, Schedule, Unschedule
 from agents.gateways import authorize, capture, collect, payout, refund, void
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
@@ -146,7 +146,7 @@ def completed(event: Event[Completed], view: View) -> Effects:
     yield Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True)
     if data.outcome == "unknown":
         if call.status == "granted":  # what is known of it stays known
-            yield from _unknown(call)
+            yield from _unknown(event, view, call)
         return
     after = call.replaced(
         status="done",
@@ -155,6 +155,8 @@ def completed(event: Event[Completed], view: View) -> Effects:
         provider_reference=data.provider_reference or call.provider_reference,
     )
     yield Put(after)
+    if call.status == "unknown":
+        yield from cases.answer(view, after)
     operation = OPERATIONS[call.operation]
     if data.outcome == "failed":
         yield from operation.failed(event, view, after, data.failure or "failed")
@@ -174,15 +176,9 @@ def _after_success(event: Event[Completed], view: View, call: GatewayCall) -> Ef
         yield Refuse("call_done")
 
 
-def _unknown(call: GatewayCall) -> Iterator[Effect]:
-    said = {
-        "kind": "call_unknown",
-        "call_id": call.call_id,
-        "operation": call.operation,
-        "payment_id": call.subject_id,
-    }
+def _unknown(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
     yield Put(call.replaced(status="unknown", outcome="unknown"))
-    yield Emit("treasury.reconciliation.exception", said)
+    yield from cases.ask_about(event, view, call)
 
 
 @when_due("call")
@@ -195,4 +191,4 @@ def call_due(event: Event[Due], view: View) -> Effects:
         yield Put(call.replaced(status="done", outcome="not_sent", failure="gateway_unavailable"))
         yield from OPERATIONS[call.operation].failed(event, view, call, "gateway_unavailable")
     elif call.status == "granted":
-        yield from _unknown(call)
+        yield from _unknown(event, view, call)

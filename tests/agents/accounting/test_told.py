@@ -349,6 +349,34 @@ class TestCallsThatNobodyKnowsOf:
         wish = {"call_id": payout.call_id, "outcome": outcome, "actor": actor, **more}
         return shop.command("call.resolve", **wish)
 
+    def test_are_cases_of_no_money_until_their_outcome_is_said(self, shop):
+        payout = self.unknown(shop)
+        [case] = shop.rows(Case)
+        assert (case.kind, case.status) == ("call_unknown", "open")
+        assert (case.amount, case.asset) == (0, "KES")
+        assert (case.case_id, case.call_id) == (payout.call_id, payout.call_id)
+        said = shop.emitted("reconciliation.exception")[-1]
+        assert (said["kind"], said["case_id"]) == ("call_unknown", case.case_id)
+        self.resolve(shop, payout, "failed")
+        [case] = shop.rows(Case)
+        assert (case.status, case.resolution) == ("closed", "failed")
+
+    def test_are_closed_by_the_providers_late_word(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "unknown")
+        [case] = shop.rows(Case)
+        assert (case.payment_id, case.status) == (payment_id, "open")
+        assert shop.row(Payment, payment_id).status == "processing"
+        shop.gateway(call.call_id, provider_reference="TCA1", amount="1160")
+        [case] = shop.rows(Case)
+        assert (case.status, case.resolution) == ("closed", "succeeded")
+
+    def test_have_no_money_to_place(self, shop):
+        payout = self.unknown(shop)
+        home = {"case_id": payout.call_id, "customer_id": "c"}
+        assert shop.refused("case.resolve", **home) == "case_of_a_call"
+
     def test_somebody_else_says_that_it_was_paid(self, shop):
         payout = self.unknown(shop)
         status, body = self.resolve(shop, payout, "succeeded", provider_reference="TCB1")
