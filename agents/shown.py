@@ -87,6 +87,10 @@ COMPUTED: Mapping[type[Row], str] = {
 }
 NAMES = {
     "asset": "currency",
+    "from_asset": "from_currency",
+    "to_asset": "to_currency",
+    "quoted_asset": "quoted_currency",
+    "sold_asset": "sold_currency",
     "gateway": "provider",
     "float_minor": "opening_float",
     "minor": "amount",
