@@ -78,6 +78,8 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
         return [Refuse("currency_differs_from_invoice", http_status=422)]
     if data.amount is None and invoice is None:
         return [Refuse("amount_missing", "the order has no invoice yet", 422)]
+    if data.amount is None and invoice is not None and not invoice.outstanding:
+        return [Refuse("invoice_not_open", "nothing of it is outstanding", 422)]
     amount = data.amount.minor(asset) if data.amount else invoice.outstanding if invoice else 0
     if amount <= 0:
         return [Refuse("amount_not_positive", http_status=422)]

@@ -54,6 +54,9 @@ class FakeGateway:
         """What is held for the callers, minor units by reference of the authorization."""
         self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
+        self.tells = asyncio.Event()
+        """While it is clear, nobody learns how an operation ended: asking again is not answered."""
+        self.tells.set()
         self.calls: list[tuple[str, str]] = []
         """Every request in order: (method, key)."""
         self.effects: Counter[str] = Counter()
@@ -99,6 +102,7 @@ class FakeGateway:
         self.used[key] = self._keys[request.headers["Authorization"]]
         body = await request.read()
         if key in self._done:
+            await self.tells.wait()
             return self._repeated(key, body)
         try:
             posted = msgspec.json.decode(body, type=_Posted)
@@ -152,6 +156,7 @@ class FakeGateway:
     async def _get(self, request: web.Request) -> web.Response:
         key = request.match_info["key"]
         self.calls.append(("GET", key))
+        await self.tells.wait()
         if not self._authorised(request):
             return web.json_response({"error": "unauthorised"}, status=401)
         if key not in self._done:

@@ -182,6 +182,8 @@ class TestSales:
         await cafe.event("cafe.order.created", order_id="o", customer_id="c", total_amount="100.27")
         hanging = await cafe.done("/payments/intents", order_id="o")
         confirm = {"payment_id": hanging["payment_id"], "method": "instant"}
+        gateway = stories.running.sandbox.instant
+        gateway.tells.clear()
         await cafe.done("/payments/confirm", **confirm)  # …27: done, and never answered
         await cafe.advance(day(await cafe.now(), 2))
         await cafe.done(
@@ -189,6 +191,7 @@ class TestSales:
             payment_id=(await cafe.done("/payments/intents", order_id="o"))["payment_id"],
             method="cash",
         )
+        gateway.tells.set()
         await cafe.become("payments/intents", hanging["payment_id"], "succeeded")
         assert (await cafe.balances())["customer:credit", KES] == "100.27"
         path = f"payments/intents/{hanging['payment_id']}/refunds"

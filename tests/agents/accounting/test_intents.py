@@ -80,6 +80,12 @@ class TestOneAtATime:
         assert books.row(Payment, first).status == "succeeded"
         assert books.balances["customer:credit"] == -116_000
 
+    def test_of_an_invoice_that_is_settled_names_its_amount(self, books, order):
+        books.pay(order_id=order)
+        assert books.refused(CREATE, order_id=order) == "invoice_not_open"
+        books.pay(order_id=order, amount="100")
+        assert books.balances["customer:credit"] == -10_000
+
 
 class TestReference:
     def test_is_of_one_intent_for_ever(self, books):
