@@ -7,7 +7,8 @@ provider still knows the key. Otherwise what is not known stays unknown.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -132,25 +133,8 @@ class Guard:
 
     async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
         """An action of people's, once; raises as the connector does, and counts for the breaker."""
-        if not self._breaker.admit():
-            raise CircuitOpen("the circuit is open")
-        try:
-            async with asyncio.timeout(ACTION_TIMEOUT_S):
-                acted = await self._connector.act(action, told_at, values)
-        except Refused:
-            self._breaker.succeeded()
-            raise
-        except CallError:
-            self._breaker.failed()
-            raise
-        except TimeoutError as error:
-            self._breaker.failed()
-            raise Ambiguous("timeout") from error
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        self._breaker.succeeded()
-        return acted
+        async with self._counted(ACTION_TIMEOUT_S):
+            return await self._connector.act(action, told_at, values)
 
     async def hear(self, callback: Callback) -> Heard | None:
         """What the provider tells by itself, as the connector does."""
@@ -247,11 +231,23 @@ class Guard:
             self._observe(self.name, verb, ended, time.perf_counter() - began_s)
 
     async def _once(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            async with self._counted(TIMEOUT_S):
+                return await call()
+        except CallError:
+            raise
+        except Exception as error:
+            log.exception("connector raised", gateway=self.name)
+            raise Ambiguous(f"fault of the connector: {type(error).__name__}") from error
+
+    @asynccontextmanager
+    async def _counted(self, timeout_s: float) -> AsyncIterator[None]:
+        """Lets one call out for so long, if the breaker does; which learns how it ended."""
         if not self._breaker.admit():
             raise CircuitOpen("the circuit is open")
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                result = await call()
+            async with asyncio.timeout(timeout_s):
+                yield
         except Refused:
             self._breaker.succeeded()
             raise
@@ -261,12 +257,7 @@ class Guard:
         except TimeoutError as error:
             self._breaker.failed()
             raise Ambiguous("timeout") from error
-        except Exception as error:
-            self._breaker.abandoned()
-            log.exception("connector raised", gateway=self.name)
-            raise Ambiguous(f"fault of the connector: {type(error).__name__}") from error
         except BaseException:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
-        return result
