@@ -1,4 +1,4 @@
-"""What every gateway looks like from inside: two verbs, one result, three ways to have none.
+"""What every gateway looks like from inside: its verbs, one result, four ways to have none.
 
 A connector speaks to one provider and decides nothing: no retries, no money, no rows.
 """
@@ -99,7 +99,7 @@ class Acted:
 
 
 class Connector(Protocol):
-    """One gateway. Both verbs raise a `CallError` when there is no result."""
+    """One gateway. Every verb but `hear` raises a `CallError` when there is no result."""
 
     @property
     def name(self) -> str:

@@ -7,8 +7,8 @@ provider still knows the key. Otherwise what is not known stays unknown.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
@@ -26,6 +26,8 @@ from connectors.base import (
 from connectors.breaker import Breaker, State
 from connectors.callbacks import Callback, Heard
 from connectors.routing import Health
+
+T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 ACTION_TIMEOUT_S = 30.0
@@ -66,7 +68,7 @@ def _without_result(error: CallError, sent: bool) -> Result:
 
 
 class Guard:
-    """A connector that always has a result: what cannot be known is `unknown`, never raised.
+    """A connector whose calls always have a result: what cannot be known is `unknown`, not raised.
 
     `failed` without the provider's word is said only when no attempt can have done it. A provider
     that asks for more patience than a retry has is not asked again.
@@ -132,9 +134,10 @@ class Guard:
         return self._health.trouble
 
     async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:
-        """An action of people's, once; raises as the connector does, and counts for the breaker."""
-        async with self._counted(ACTION_TIMEOUT_S):
-            return await self._connector.act(action, told_at, values)
+        """An action of people's, once. Raises `CallError`."""
+        return await self._timed(
+            "act", lambda: self._connector.act(action, told_at, values), ACTION_TIMEOUT_S
+        )
 
     async def hear(self, callback: Callback) -> Heard | None:
         """What the provider tells by itself, as the connector does."""
@@ -202,7 +205,7 @@ class Guard:
         delay_s = FIRST_DELAY_S
         for attempt in range(RETRIES + 1):
             try:
-                return await self._timed(verb, call), True
+                return await self._timed(verb, call, TIMEOUT_S), True
             except CallError as error:
                 sent = sent or isinstance(error, Ambiguous)
                 last: CallError = error
@@ -216,11 +219,11 @@ class Guard:
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
         return last, sent
 
-    async def _timed(self, verb: str, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _timed(self, verb: str, call: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         """One attempt, of which the observer is told."""
         began_s, ended = time.perf_counter(), "answered"
         try:
-            return await self._once(call)
+            return await self._once(call, timeout_s)
         except CallError as error:
             ended = _ENDED.get(type(error), "not_sent")
             raise
@@ -230,24 +233,12 @@ class Guard:
         finally:
             self._observe(self.name, verb, ended, time.perf_counter() - began_s)
 
-    async def _once(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        try:
-            async with self._counted(TIMEOUT_S):
-                return await call()
-        except CallError:
-            raise
-        except Exception as error:
-            log.exception("connector raised", gateway=self.name)
-            raise Ambiguous(f"fault of the connector: {type(error).__name__}") from error
-
-    @asynccontextmanager
-    async def _counted(self, timeout_s: float) -> AsyncIterator[None]:
-        """Lets one call out for so long, if the breaker does; which learns how it ended."""
+    async def _once(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         if not self._breaker.admit():
             raise CircuitOpen("the circuit is open")
         try:
             async with asyncio.timeout(timeout_s):
-                yield
+                result = await call()
         except Refused:
             self._breaker.succeeded()
             raise
@@ -257,7 +248,12 @@ class Guard:
         except TimeoutError as error:
             self._breaker.failed()
             raise Ambiguous("timeout") from error
+        except Exception as error:
+            self._breaker.abandoned()
+            log.exception("connector raised", gateway=self.name)
+            raise Ambiguous(f"fault of the connector: {type(error).__name__}") from error
         except BaseException:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
+        return result

@@ -132,13 +132,23 @@ async def read_bytes(
     if request.content_type not in media_types or charset != "utf-8" or encoding != "identity":
         detail = f"Send {media_types[0]} in UTF-8, not compressed."
         raise Problem(415, "unsupported-media-type", detail)
+    return await read_any(request, bytes_max=bytes_max, timeout_s=timeout_s)
+
+
+async def read_any(request: web.Request, *, bytes_max: int, timeout_s: float) -> bytes:
+    """The body as sent, of whatever type. Raises `Problem`: 413, 408, or 400 when it breaks off."""
+    if (request.content_length or 0) > bytes_max:
+        raise of_status(413)
     try:
         async with asyncio.timeout(timeout_s):
-            return await request.read()
+            body = await request.read()
     except TimeoutError as error:
         raise of_status(408) from error
     except (aiohttp.ClientPayloadError, web.RequestPayloadError) as error:
         raise of_status(400) from error
+    if len(body) > bytes_max:  # it came in chunks, and said no length
+        raise of_status(413)
+    return body
 
 
 def read_json(raw: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ OF_THE_API: Mapping[str, str] = {
     "bad-cursor": "The cursor is not one that this list gave out, or its filters were changed.",
     "bad-parameter": "A query parameter is not what it must be; the detail names it.",
     "bad-request": "The request is not well-formed HTTP.",
-    "body-too-large": "The body is larger than is taken here; the limit is 1 MiB.",
+    "body-too-large": "The body is larger than is taken here; the limit is 1 MiB or less.",
     "callback-not-verifiable": "The gateway's callback cannot be verified now; it will come again.",
     "callback-refused": "It is not the gateway's word, or says nothing that can be read.",
     "configuration-unavailable": "The database is away. Nothing was changed; ask again.",
@@ -185,7 +185,6 @@ OF_DECISIONS: Mapping[str, str] = {
     "version_differs": "The account changed since: its version is not the one in `if_version`.",
     "whole_shillings_only": "M-Pesa moves whole shillings; nothing is rounded.",
     "withholding_unknown": "The tenant's country has no such withholding.",
-    # Bytes that are no envelope (streams/envelope.py).
 }
 
 FAMILIES: Mapping[str, str] = {

@@ -168,19 +168,15 @@ def funds_told(event: Event[FundsTold], view: View) -> Effects:
     for each in event.data.funds:
         key = event.data.gateway, each.account
         before = view.row(ProviderBalance, event.tenant_id, *key)
+        exponent = exponent_of(each.currency)
         yield Put(
             ProviderBalance(
                 event.tenant_id,
                 *key,
                 each.currency,
-                _signed(each.current, each.currency),
-                _signed(each.available, each.currency),
+                parse_minor(each.current, exponent),
+                parse_minor(each.available, exponent),
                 event.now_ms,
                 before.version + 1 if before else 1,
             )
         )
-
-
-def _signed(text: str, currency: str) -> int:
-    digits = text.removeprefix("-")
-    return parse_minor(digits, exponent_of(currency)) * (-1 if digits != text else 1)

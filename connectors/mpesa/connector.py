@@ -6,7 +6,8 @@ An answer only says that a request was taken. How it ended comes to an address o
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -38,6 +39,7 @@ from connectors.mpesa.words import CURRENCY, Unfit, business_of
 from connectors.reading import Unreadable, object_of
 from connectors.tokens import Shelf
 
+T = TypeVar("T")
 B2C_KEY_LIFETIME_S = 24 * 3600.0
 _FAILURES: Mapping[str, str] = {
     "permanent": "refused",
@@ -164,8 +166,8 @@ class Mpesa:
         except Unfit as error:
             raise Refused(action, failure=error.reason) from None
         answer = await self._client.post(path, body)
-        if action == "pull_register":
-            said = object_of(answer.body)
+        if action == "pull_register" and answer.status == 200:  # an answer of its own form
+            said = _read(lambda: object_of(answer.body))
             return Acted({"state": said.get("ResponseDescription", "")})
         result = _taken(answer)
         return Acted({"state": "taken", "detail": result.detail})
@@ -192,10 +194,7 @@ class Mpesa:
             answer = await self._client.post(PULL_QUERY, body)
             if answer.status != 200:
                 _taken(answer)
-            try:
-                rows = desk.pulled(answer.body, self._config.short_code)
-            except Unreadable as error:
-                raise Ambiguous(f"unreadable answer: {error}") from error
+            rows = _read(partial(desk.pulled, answer.body, self._config.short_code))
             found += rows
             if not rows:
                 break
@@ -256,7 +255,7 @@ def _raise_if_not_heard(kind: str, answer: Answer) -> None:
         raise Refused("the app's token is refused here")
 
 
-def _read(read: Callable[[], Result]) -> Result:
+def _read(read: Callable[[], T]) -> T:
     try:
         return read()
     except Unreadable as error:

@@ -6,9 +6,9 @@ No money moves by any of it, but for a simulated payment in the sandbox. (Daraja
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from connectors.callbacks import Deposit
+from connectors.callbacks import Deposit, Funds
 from connectors.mpesa.config import SANDBOX, Config
 from connectors.mpesa.translate import ToldAt
 from connectors.mpesa.words import CURRENCY, EAT, Unfit, phone_of, shillings
@@ -17,15 +17,6 @@ from streams.money import Amount, BadAmount, parse_minor
 
 PULL_ROWS_MAX = 10_000
 """More rows than a person should ask for at once."""
-
-
-class AccountBalance(NamedTuple):
-    """One of the short code's accounts: what it has, and what of it is free; cents of `asset`."""
-
-    name: str
-    asset: str
-    current: int
-    available: int
 
 
 # -- to M-Pesa ------------------------------------------------------------------------------------
@@ -95,7 +86,7 @@ def pull_query(config: Config, since: datetime, until: datetime, offset: int) ->
 # -- from M-Pesa ----------------------------------------------------------------------------------
 
 
-def balances_of(text: str) -> list[AccountBalance]:
+def balances_of(text: str) -> list[Funds]:
     """Accounts of an answer: name|currency|current|available|reserved|uncleared, joined by &.
 
     Raises `Unreadable`. Amounts may be below zero.
@@ -106,18 +97,13 @@ def balances_of(text: str) -> list[AccountBalance]:
         if len(cells) < 4:
             raise Unreadable("an account without its amounts")
         try:
-            current, available = (_cents(cell) for cell in cells[2:4])
+            current, available = (parse_minor(cell.strip(), 2) for cell in cells[2:4])
         except BadAmount:
             raise Unreadable("an amount that is none") from None
-        found.append(AccountBalance(cells[0].strip()[:64], cells[1].strip(), current, available))
+        found.append(Funds(cells[0].strip()[:64], cells[1].strip(), current, available))
     if not found:
         raise Unreadable("no accounts")
     return found
-
-
-def _cents(text: str) -> int:
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
-    return sign * parse_minor(digits.strip(), 2)
 
 
 def pulled(body: bytes, short_code: str) -> list[Deposit]:

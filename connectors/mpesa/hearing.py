@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from connectors.base import Result
-from connectors.callbacks import Callback, Deposit, Funds, Heard, NotBelieved, Report, Told
+from connectors.callbacks import Callback, Deposit, Heard, NotBelieved, Report, Told
 from connectors.mpesa import translate
 from connectors.mpesa.config import Config
 from connectors.mpesa.desk import balances_of
@@ -49,8 +49,7 @@ def _balances(callback: Callback) -> Told | None:
     text = told.parameters.get("AccountBalance", "")
     if told.code != translate.PAID or not text:
         return None
-    funds = (Funds(a.name, a.asset, a.current, a.available) for a in balances_of(text))
-    return Told(f"balance.{callback.digest}", tuple(funds))
+    return Told(f"balance.{callback.digest}", tuple(balances_of(text)))
 
 
 def accepted(kind: str) -> bytes:

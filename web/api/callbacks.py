@@ -6,12 +6,10 @@ line in the log and nothing else. A provider that cannot be verified at the mome
 again.
 """
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import asyncpg
 import msgspec
 import structlog
@@ -38,10 +36,11 @@ from streams.money import exponent_of, format_minor
 from streams.signals import crash_here
 from streams.timestamps import format_ms
 from web.api import services
+from web.bodies import read_any
 from web.call import Call, Callbacks
 from web.clients import client_of, is_allowed
 from web.pages import page
-from web.problems import Problem, not_found, of_status, unavailable
+from web.problems import Problem, not_found, unavailable
 
 BODY_BYTES_MAX = 256 * 1024
 RAW_CHARS_MAX = 16 * 1024
@@ -60,7 +59,8 @@ async def hear(call: Call) -> web.StreamResponse:
     named = _named(call, callbacks)
     match = call.request.match_info
     kind = match["kind"]
-    body = await _body(call)
+    timeout_s = call.context.settings.body_timeout_s
+    body = await read_any(call.request, bytes_max=BODY_BYTES_MAX, timeout_s=timeout_s)
     at = datetime.fromtimestamp(call.context.clock_ms() / 1000, UTC)
     given = call.request.headers
     # Sent twice it is one list (RFC 9110, 5.2), and so no signature of anybody's.
@@ -106,26 +106,10 @@ def _named(call: Call, callbacks: Callbacks) -> Named:
     named = callbacks.addresses.read(match["alias"], match["tenant"], match["token"])
     client = client_of(call.request, callbacks.trusted)
     if named is None or not is_allowed(client, callbacks.networks.get(named.gateway, ())):
-        call.context.metrics.called_back("", "not_ours" if named is None else "from_elsewhere")
+        gateway, outcome = (named.gateway, "from_elsewhere") if named else ("", "not_ours")
+        call.context.metrics.called_back(gateway, outcome)
         raise not_found()
     return named
-
-
-async def _body(call: Call) -> bytes:
-    """The body as sent, of whatever type. Raises `Problem` 413, 408 or 400."""
-    request = call.request
-    if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise of_status(413)
-    try:
-        async with asyncio.timeout(call.context.settings.body_timeout_s):
-            body = await request.read()
-    except TimeoutError as error:
-        raise of_status(408) from error
-    except (aiohttp.ClientPayloadError, web.RequestPayloadError) as error:
-        raise of_status(400) from error
-    if len(body) > BODY_BYTES_MAX:
-        raise of_status(413)
-    return body
 
 
 async def gateway_of(callbacks: Callbacks, tenant_id: str, name: str) -> Gateway:

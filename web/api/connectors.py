@@ -80,6 +80,7 @@ async def act(call: Call) -> web.StreamResponse:
 
 async def _shown(call: Call, name: str, outcomes: dict[str, int]) -> dict[str, Any]:
     ended = {outcome: outcomes.get(outcome, 0) for outcome in ("succeeded", "failed", "unknown")}
+    ended["failed"] += outcomes.get("not_sent", 0)
     return {
         "provider": name,
         "methods": sorted(method for method, served in METHODS.items() if name in served),

@@ -4,19 +4,19 @@ Its token is all that a payer has. It pays one invoice and nothing else; whoever
 overpays, and that is kept as the customer's credit.
 """
 
-import asyncio
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
-import aiohttp
 from aiohttp import web
 
 from agents.accounting.codes import code_of
 from agents.commands.payments import CONFIRM, CREATE_INTENT
 from agents.registry import View
+from agents.roles.gateways import Gateway
 from connectors.http import require_safe
 from connectors.mpesa.words import LEAST_SHILLINGS, MOST_SHILLINGS
 from streams.errors import Misconfigured, Unreadable
@@ -26,6 +26,7 @@ from tables.invoices import Invoice, PaymentLink
 from tables.payments import OpenIntent, Payment
 from tables.tenants import Tenant
 from web.api_keys import AWAY
+from web.bodies import read_any
 from web.call import Call
 from web.commands import decided
 from web.limits import RATES
@@ -45,6 +46,7 @@ _WORDS: Mapping[str, str] = {
     "cancelled_by_payer": "It was cancelled on the telephone. Try again if you like.",
     "cancelled": "It was cancelled. Try again if you like.",
     "wrong_pin": "The PIN was wrong. Try again.",
+    "too_many_attempts": "It was tried too often. Ask who sent you here.",
     "expired": "Nobody answered on the telephone in time. Try again.",
 }
 _ANY_FAILURE = "It did not work. Nothing was taken; try again, or in another way."
@@ -93,8 +95,8 @@ async def pay(call: Call) -> web.StreamResponse:
         return _gone()
     form = await _form(call)
     once, phone = form.get("once", ""), re.sub(r"[\s()-]", "", form.get("phone", ""))
-    methods = {method.name: method for method in await _methods(call, found)}
-    method = methods.get(form.get("method", ""))
+    offered = _methods(await _usable(call, found), found.invoice)
+    method = {method.name: method for method in offered}.get(form.get("method", ""))
     if found.state != "open" or method is None or not _once(once):
         return await _page(call, found)
     failure = await _attempt(call, found, method, phone[:16], once)
@@ -128,26 +130,27 @@ def _newest(view: View, invoice: Invoice) -> Payment | None:
     return view.row(Payment, invoice.tenant_id, mark.payment_id) if mark else None
 
 
-async def _methods(call: Call, found: Shown) -> list[Method]:
-    """Ways to pay that the tenant can be paid by, and that need no more than this page."""
-    invoice, methods = found.invoice, []
-    if await _can(call, found, "mpesa"):
+async def _usable(call: Call, found: Shown) -> Mapping[str, Gateway]:
+    """Gateways the tenant can be paid by, that need no more than this page."""
+    gateways, usable = call.context.callbacks.gateways, {}
+    for name in filter(gateways.knows, ("mpesa", "paypal")):
+        try:
+            made = await gateways.of(found.tenant.tenant_id, name)
+        except (*AWAY, Misconfigured, Unreadable):
+            continue
+        if made.gateway.can("collect", found.invoice.asset):
+            usable[name] = made.gateway
+    return usable
+
+
+def _methods(usable: Mapping[str, Gateway], invoice: Invoice) -> list[Method]:
+    methods = []
+    if "mpesa" in usable:
         methods.append(_by_mpesa(invoice))
-    if await _can(call, found, "paypal"):
+    if "paypal" in usable:
         amount = _text(invoice.outstanding, invoice.asset)
         methods.append(Method("paypal", "PayPal", invoice.outstanding, amount))
     return methods
-
-
-async def _can(call: Call, found: Shown, gateway: str) -> bool:
-    gateways = call.context.callbacks.gateways
-    if not gateways.knows(gateway):
-        return False
-    try:
-        made = await gateways.of(found.tenant.tenant_id, gateway)
-    except (*AWAY, Misconfigured, Unreadable):
-        return False
-    return made.gateway.can("collect", found.invoice.asset)
 
 
 def _by_mpesa(invoice: Invoice) -> Method:
@@ -198,7 +201,7 @@ async def _page(call: Call, found: Shown, failure: str = "") -> web.Response:
     if not failure and payment is not None and payment.status == "requires_action":
         failure = payment.failure
     action = payment.next_action if payment is not None and state == "waiting" else ""
-    methods = await _methods(call, found) if state == "open" else []
+    usable = await _usable(call, found) if state == "open" else {}
     return page(
         "pay",
         status=422 if failure and call.request.method == "POST" else 200,
@@ -210,20 +213,12 @@ async def _page(call: Call, found: Shown, failure: str = "") -> web.Response:
         state=state,
         outstanding=_text(invoice.outstanding, invoice.asset),
         total=_text(invoice.total, invoice.asset),
-        methods=methods,
+        methods=_methods(usable, invoice),
         action_url=action if _is_address(action) else "",
         failure=_WORDS.get(failure, _ANY_FAILURE) if failure else "",
-        paybill=await _paybill(call, found) if state == "open" else None,
+        paybill=usable["mpesa"].public if "mpesa" in usable else None,
         code=code_of(found.tenant.tenant_id, invoice.invoice_id),
     )
-
-
-async def _paybill(call: Call, found: Shown) -> Mapping[str, str] | None:
-    """Where the tenant is paid at any M-Pesa menu; None where it is not."""
-    if not await _can(call, found, "mpesa"):
-        return None
-    made = await call.context.callbacks.gateways.of(found.tenant.tenant_id, "mpesa")
-    return made.gateway.public
 
 
 def _is_address(action: str) -> bool:
@@ -245,16 +240,12 @@ async def _form(call: Call) -> Mapping[str, str]:
     request = call.request
     if request.content_type != "application/x-www-form-urlencoded":
         raise of_status(415)
-    if (request.content_length or 0) > FORM_BYTES_MAX:
-        raise of_status(413)
+    timeout_s = call.context.settings.body_timeout_s
+    body = await read_any(request, bytes_max=FORM_BYTES_MAX, timeout_s=timeout_s)
     try:
-        async with asyncio.timeout(call.context.settings.body_timeout_s):
-            form = await request.post()
-    except TimeoutError as error:
-        raise of_status(408) from error
-    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ValueError) as error:
+        return dict(parse_qsl(body.decode(), max_num_fields=16))
+    except ValueError as error:
         raise of_status(400) from error
-    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _gone() -> web.Response:

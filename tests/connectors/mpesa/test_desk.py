@@ -3,15 +3,16 @@
 import pytest
 import pytest_asyncio
 
-from connectors.base import Refused
-from connectors.callbacks import Deposit, Told
+from connectors.base import Ambiguous, Refused
+from connectors.callbacks import Deposit, Funds, Told
 from connectors.http import open_session
 from connectors.mpesa import desk
+from connectors.mpesa.client import PULL_REGISTER
 from connectors.mpesa.config import PRODUCTION
 from connectors.mpesa.connector import build
-from connectors.mpesa.desk import AccountBalance, balances_of, pulled
+from connectors.mpesa.desk import balances_of, pulled
 from connectors.mpesa.fake import FakeDaraja
-from connectors.mpesa.fake_book import Paid
+from connectors.mpesa.fake_book import Fault, Paid
 from connectors.mpesa.words import Unfit
 from connectors.reading import Unreadable
 from tests.connectors.mpesa.test_hearing import callback
@@ -101,8 +102,8 @@ class TestBalances:
         """External notes, 1.9."""
         text = "Working Account|KES|100.00|100.00|0.00|0.00&Utility Account|KES|-5.00|-5.00|0|0"
         assert balances_of(text) == [
-            AccountBalance("Working Account", "KES", 10_000, 10_000),
-            AccountBalance("Utility Account", "KES", -500, -500),
+            Funds("Working Account", "KES", 10_000, 10_000),
+            Funds("Utility Account", "KES", -500, -500),
         ]
 
     @pytest.mark.parametrize("text", ["", "&", "Working|KES", "Working|KES|ten|1.00"])
@@ -127,6 +128,14 @@ class TestWhatWasNeverTold:
         spans = [body for _, body in fake.requests if "StartDate" in body]
         assert spans[0]["StartDate"] == "2026-03-01 00:00:00"
         assert [body["OffSetValue"] for body in spans] == ["0", "3", "6", "7"]
+
+    @pytest.mark.parametrize(
+        ("fault", "raised"), [(Fault(status=400), Refused), (Fault(status=500), Ambiguous)]
+    )
+    async def test_is_not_registered_where_that_was_refused(self, fake, mpesa, fault, raised):
+        fake.faults[PULL_REGISTER].append(fault)
+        with pytest.raises(raised):
+            await mpesa.act("pull_register", TOLD_AT, {"phone": "0712345678"})
 
     @pytest.mark.parametrize("changed", [{"since": ""}, {"until": "2026-03-02T00:00:00"}])
     async def test_of_no_span_nothing_is_asked(self, fake, mpesa, changed):
