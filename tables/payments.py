@@ -15,10 +15,10 @@ from tables.row import Row, register
 
 class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where received money went, by its id: to an invoice (in its currency, or quoted in another),
-    a customer's credit, or a case.
+    a customer's credit, a case; or to the payment whose money it turned out to be.
     """
 
-    kind: str  # invoice | quoted | credit | case
+    kind: str  # invoice | quoted | credit | case | payment
     subject: str
     amount: int
 
@@ -186,7 +186,7 @@ class Case(Row, frozen=True):
 
     Money without a home; or, of amount 0, a call whose outcome nobody knows (`call_id`), which is
     closed when somebody says how that call ended. States: open → closed. `resolution` says how:
-    applied, refunded, credited, written_off, journal, or the call's own outcome.
+    applied, refunded, credited, written_off, journal, duplicate, or the call's own outcome.
     """
 
     KIND = "cs"
@@ -233,9 +233,10 @@ class Refund(Row, frozen=True):
     """Money on its way back to who paid it; refund:pending = Σ refunds in flight.
 
     States: held (above the tenant's limit, until somebody else approves) → submitted → completed |
-    failed (what was taken goes back). Guarantees: of one payment never more is given back than is
-    refundable; a fee stays where it is. Constraints: the amount never changes; cash is given back
-    at once; who asked for one that is held cannot let it go.
+    failed (what was taken goes back); completed → failed when it comes back. Guarantees: of one
+    payment never more is given back than is refundable; a fee stays where it is. Constraints: the
+    amount never changes; cash is given back at once; who asked for one that is held cannot let it
+    go.
     """
 
     KIND = "re"
@@ -281,3 +282,4 @@ class Dispute(Row, frozen=True):
     fee: int = 0
     created_ms: int = 0
     version: int = 1
+    provider: str = ""

@@ -156,6 +156,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "provider_unknown": "No such gateway does this; the detail has those that do.",
     "quantity_not_positive": "The quantity must be more than zero.",
     "quote_without_invoice": "A quote is for an invoice of another currency than the payment's.",
+    "receipt_already_counted": "The provider's reference is that of money counted before.",
     "reference_already_used": "The reference was used for another payment or payout, for ever.",
     "refund_not_possible": "Somebody moved the payment's money meanwhile.",
     "same_account": "Both accounts are the same.",

@@ -100,9 +100,9 @@ def ask_about(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
 
 
 def answer(view: View, call: GatewayCall) -> Iterator[Put]:
-    """What was asked about a call is known now: how it ended."""
+    """What was asked about a call is known now: how it ended, whatever people said before."""
     case = view.row(Case, call.tenant_id, call.call_id)
-    if case is not None:
+    if case is not None and case.resolution != call.outcome:
         yield Put(case.replaced(status="closed", resolution=call.outcome))
 
 

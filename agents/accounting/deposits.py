@@ -7,6 +7,7 @@ order's own id. What means nothing to us is a payment all the same, in suspense 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from agents.accounting import cases
 from agents.accounting.codes import meant
 from agents.accounting.receipts import Receipt, counted_for, named, receive
 from agents.effects import Effect, Put
@@ -42,9 +43,20 @@ def deposit(
     if call.counted == call.call_id and receipt.amount == payment.amount:
         yield from named(event, view, payment, call, receipt.reference)
         return
-    if not call.counted:
-        yield Put(call.replaced(counted=receipt.reference))
+    if not call.counted and receipt.amount == payment.amount:
+        yield from _counted(view, call, receipt)
     yield from receive(event, view, payment, receipt)
+
+
+def _counted(view: View, call: GatewayCall, receipt: Receipt) -> Iterator[Effect]:
+    """The money of an attempt came by this way; what nobody knew of it is known."""
+    after = call.replaced(counted=receipt.reference)
+    if call.status == "unknown":
+        after = after.replaced(
+            status="done", outcome="succeeded", provider_reference=receipt.reference
+        )
+        yield from cases.answer(view, after)
+    yield Put(after)
 
 
 def meaning(view: View, tenant_id: str, reference: str) -> Meaning:

@@ -26,11 +26,11 @@ def open_dispute(
     yield Post(
         [
             Posting(chart.DISPUTES_HELD, dispute.asset, dispute.amount, of_payment(payment)),
-            *_fee(payment, dispute.asset, dispute.fee),
+            *_fee(payment, dispute, dispute.fee),
             Posting(dispute.account, dispute.asset, -dispute.amount, of_payment(payment)),
         ]
     )
-    yield from _collected(event, view, payment, disputes=dispute.amount, fees=dispute.fee)
+    yield from _collected(event, view, dispute, disputes=dispute.amount, fees=dispute.fee)
     disputed = payment.disputed + dispute.amount
     yield Put(payment.replaced(disputed=disputed, version=payment.version + 1))
     yield Put(dispute)
@@ -48,13 +48,13 @@ def close(
     yield Post(
         [
             Posting(to, dispute.asset, dispute.amount, of_payment(payment)),
-            *_fee(payment, dispute.asset, fee),
+            *_fee(payment, dispute, fee),
             Posting(chart.DISPUTES_HELD, dispute.asset, -dispute.amount, of_payment(payment)),
         ]
     )
     taken_back = -dispute.amount if won else 0
     if taken_back or fee:
-        yield from _collected(event, view, payment, disputes=taken_back, fees=fee)
+        yield from _collected(event, view, dispute, disputes=taken_back, fees=fee)
     if won:
         disputed = payment.disputed - dispute.amount
         yield Put(payment.replaced(disputed=disputed, version=payment.version + 1))
@@ -66,23 +66,24 @@ def close(
     yield Emit("treasury.dispute.closed", told(after))
 
 
-def _fee(payment: Payment, asset: str, fee: int) -> list[Posting]:
+def _fee(payment: Payment, dispute: Dispute, fee: int) -> list[Posting]:
     if not fee:
         return []
     where = of_payment(payment)
     return [
-        Posting(chart.fees(payment.provider), asset, fee, where),
-        Posting(payment.account, asset, -fee, where),
+        Posting(chart.fees(dispute.provider), dispute.asset, fee, where),
+        Posting(dispute.account, dispute.asset, -fee, where),
     ]
 
 
-def _collected(event: Event[Any], view: View, payment: Payment, **items: int) -> Iterator[Effect]:
+def _collected(event: Event[Any], view: View, dispute: Dispute, **items: int) -> Iterator[Effect]:
+    """Of the gateway that took it: money of one payment may have come by several."""
     yield from settlements.collect(
         event,
         view,
-        provider=payment.provider,
-        account=payment.account,
-        asset=payment.asset,
+        provider=dispute.provider,
+        account=dispute.account,
+        asset=dispute.asset,
         **items,
     )
 

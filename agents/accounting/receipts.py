@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from agents.accounting import chart, drawers, settlements
-from agents.accounting.cases import dimensions, open_case
-from agents.accounting.invoicing import overpaid, settle
+from agents.accounting.cases import close_case, dimensions, open_case
+from agents.accounting.invoicing import overpaid, replaced_case, settle
 from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
 from tables.invoices import Invoice, Order
-from tables.payments import GatewayCall, Payment, Placement, Reference
+from tables.payments import Case, GatewayCall, Payment, Placement, Reference
 
 OVER = frozenset({"succeeded", "expired", "cancelled"})
 """States in which money that comes is late."""
@@ -51,12 +51,18 @@ def receive(
     if receipt.asset != payment.asset:
         yield from _of_another_currency(event, view, payment, receipt)
         return payment
-    late = payment.status in OVER
     yield Put(
         Reference(event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id)
     )
     placements = yield from _place(event, view, payment, receipt)
     settlement_id = yield from _banked(event, view, receipt)
+    return (yield from _received(payment, receipt, placements, settlement_id))
+
+
+def _received(
+    payment: Payment, receipt: Receipt, placements: list[Placement], settlement_id: str
+) -> Generator[Effect, None, Payment]:
+    late = payment.status in OVER
     after = payment.replaced(
         received=payment.received + receipt.amount,
         placements=(*payment.placements, *placements),
@@ -78,30 +84,88 @@ def receive(
     return after
 
 
+def unclaimed(view: View, tenant_id: str, payment_id: str, amount: int) -> Case | None:
+    """The case of a deposit that meant nothing to us, if it is of so much and nobody has done
+    anything about it yet.
+
+    A till's payments come with no reference at all: what they were for, its push says.
+    """
+    payment = view.row(Payment, tenant_id, payment_id)
+    if payment is None or payment.attempt or payment.order_id or len(payment.placements) != 1:
+        return None
+    [placed] = payment.placements
+    case = view.row(Case, tenant_id, placed.subject) if placed.kind == "case" else None
+    if case is None or case.status != "open" or not payment.refundable == case.amount == amount:
+        return None
+    return case
+
+
+def claim(
+    event: Event[Any], view: View, payment: Payment, receipt: Receipt, case: Case
+) -> Iterator[Effect]:
+    """An unclaimed deposit is what came for a payment: suspense / receivable, its case closed."""
+    yield close_case(case, "applied")
+    yield from replaced_case(view, case, [Placement("payment", payment.payment_id, case.amount)])
+    source = msgspec.structs.replace(receipt, account=chart.SUSPENSE)
+    placements = yield from _place(event, view, payment, source)
+    deposit = view.row(Payment, event.tenant_id, case.payment_id)
+    settlement_id = deposit.settlement_id if deposit else ""
+    yield from _received(payment, receipt, placements, settlement_id)
+
+
+def _uncounted(event: Event[Any], view: View, payment: Payment, case: Case) -> Iterator[Effect]:
+    """An unclaimed deposit is what was counted for a payment already: suspense / gateway."""
+    where = dimensions(payment=payment.payment_id, case=case.case_id)
+    yield Post(
+        [
+            Posting(chart.SUSPENSE, case.asset, case.amount, where),
+            Posting(payment.account, case.asset, -case.amount, where),
+        ]
+    )
+    yield from settlements.collect(
+        event,
+        view,
+        provider=payment.provider,
+        account=payment.account,
+        asset=case.asset,
+        gross=-case.amount,
+    )
+    yield close_case(case, "duplicate")
+    yield from replaced_case(view, case, [Placement("payment", payment.payment_id, case.amount)])
+
+
 def named(
     event: Event[Any], view: View, payment: Payment, call: GatewayCall, reference: str
 ) -> Iterator[Effect]:
     """The receipt of money that was counted before anybody knew it: told again, it is known.
 
     The money stays where it is; only its name changes. A receipt that was counted by itself, for
-    want of anything that joins the two, is one for people.
+    want of anything that joined the two, was counted twice: in suspense it is taken back, and where
+    somebody has moved it on, people have to look.
     """
     known = view.row(Reference, event.tenant_id, call.gateway, "in", reference)
-    if known is not None:
-        yield Emit(
-            "treasury.reconciliation.exception",
-            {
-                "kind": "counted_twice",
-                "call_id": call.call_id,
-                "payment_id": payment.payment_id,
-                "counted_for": known.payment_id,
-                "provider": call.gateway,
-                "provider_reference": reference,
-            },
-        )
-        yield Put(call.replaced(provider_reference=reference, counted=reference))
+    if known is None:
+        yield Put(Reference(event.tenant_id, call.gateway, "in", reference, payment.payment_id))
+        yield from _bears(payment, call, reference)
         return
-    yield Put(Reference(event.tenant_id, call.gateway, "in", reference, payment.payment_id))
+    case = unclaimed(view, event.tenant_id, known.payment_id, payment.received)
+    if case is not None and payment.account:
+        yield from _uncounted(event, view, payment, case)
+        yield from _bears(payment, call, reference)
+        return
+    said = {
+        "kind": "counted_twice",
+        "call_id": call.call_id,
+        "payment_id": payment.payment_id,
+        "counted_for": known.payment_id,
+        "provider": call.gateway,
+        "provider_reference": reference,
+    }
+    yield Emit("treasury.reconciliation.exception", said)
+    yield Put(call.replaced(provider_reference=reference, counted=reference))
+
+
+def _bears(payment: Payment, call: GatewayCall, reference: str) -> Iterator[Effect]:
     yield Put(call.replaced(provider_reference=reference, counted=reference))
     if payment.provider_reference == call.call_id:
         yield Put(payment.replaced(provider_reference=reference, version=payment.version + 1))

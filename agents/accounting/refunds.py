@@ -1,10 +1,10 @@
 """Refunds: money goes back from where it was placed, through refund:pending, out of its gateway.
 
 From an invoice: revenue + tax:output / refund:pending, which is a credit note of the refunded part.
-From a customer's credit, or a case: customer:credit or suspense / refund:pending. Failed: all goes
-back to where it was taken. Above the tenant's limit it is held until somebody else approves. The
-provider's fee stays. Refundable = received - refunded - pending - disputed. Guarantee:
-refund:pending = Σ refunds in flight.
+From a customer's credit, or a case: customer:credit or suspense / refund:pending. Failed, or come
+back from the payer's bank: all goes back to where it was taken. Above the tenant's limit it is held
+until somebody else approves. The provider's fee stays. Refundable = received - refunded - pending -
+disputed. Guarantee: refund:pending = Σ refunds in flight.
 """
 
 from collections.abc import Generator, Iterator
@@ -105,22 +105,37 @@ def _take(
 ) -> Generator[Effect, None, list[Taken]]:
     """What a part of a placement consists of; its row gives it up."""
     if placement.kind == "credit":
-        credit = view.row(Credit, event.tenant_id, placement.subject, payment.asset)
-        if credit is None or credit.amount < amount:
-            yield MOVED
-            return []
-        yield from give_credit(event, view, placement.subject, payment.asset, -amount)
-        return [Taken(chart.CUSTOMER_CREDIT, amount, "credit", placement.subject)]
+        return (yield from _take_credit(event, view, payment, placement, amount))
     if placement.kind == "case":
-        case = view.row(Case, event.tenant_id, placement.subject)
-        if case is None or case.status != "open" or case.amount < amount:
-            yield MOVED
-            return []
-        yield close_case(case, "refunded", amount)
-        return [Taken(chart.SUSPENSE, amount, "case", placement.subject)]
+        return (yield from _take_case(event, view, placement, amount))
     if placement.kind == "quoted":
         return (yield from _take_quoted(event, view, payment, placement, amount))
+    if placement.kind == "payment":
+        yield Refuse("refund_not_possible", f"its money is payment {placement.subject}'s", 422)
+        return []
     return (yield from _take_paid(event, view, placement, amount))
+
+
+def _take_credit(
+    event: Event[Any], view: View, payment: Payment, placement: Placement, amount: int
+) -> Generator[Effect, None, list[Taken]]:
+    credit = view.row(Credit, event.tenant_id, placement.subject, payment.asset)
+    if credit is None or credit.amount < amount:
+        yield MOVED
+        return []
+    yield from give_credit(event, view, placement.subject, payment.asset, -amount)
+    return [Taken(chart.CUSTOMER_CREDIT, amount, "credit", placement.subject)]
+
+
+def _take_case(
+    event: Event[Any], view: View, placement: Placement, amount: int
+) -> Generator[Effect, None, list[Taken]]:
+    case = view.row(Case, event.tenant_id, placement.subject)
+    if case is None or case.status != "open" or case.amount < amount:
+        yield MOVED
+        return []
+    yield close_case(case, "refunded", amount)
+    return [Taken(chart.SUSPENSE, amount, "case", placement.subject)]
 
 
 def _take_paid(
@@ -249,8 +264,45 @@ def complete(
     return after
 
 
+def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iterator[Effect]:
+    """It was with the payer's bank, which sent it back: gateway / refund:pending, and then it has
+    failed.
+    """
+    payment = view.row(Payment, event.tenant_id, refund.payment_id)
+    assert payment is not None
+    where = of_payment(payment)
+    yield Post(
+        [
+            Posting(payment.account, refund.asset, refund.amount, where),
+            Posting(chart.REFUND_PENDING, refund.asset, -refund.amount, where),
+        ]
+    )
+    yield from settlements.collect(
+        event,
+        view,
+        provider=refund.provider,
+        account=payment.account,
+        asset=refund.asset,
+        refunds=-refund.amount,
+    )
+    yield Put(
+        payment.replaced(
+            refund_pending=payment.refund_pending + refund.amount,
+            refunded=payment.refunded - refund.amount,
+            version=payment.version + 1,
+        )
+    )
+    yield from fail(event, view, refund, reason, kind="refund_returned")
+
+
 def fail(
-    event: Event[Any], view: View, refund: Refund, failure: str, *, by: str = ""
+    event: Event[Any],
+    view: View,
+    refund: Refund,
+    failure: str,
+    *,
+    by: str = "",
+    kind: str = "refund_failed",
 ) -> Iterator[Effect]:
     """It was not given back, for certain: everything is where it was.
 
@@ -282,7 +334,7 @@ def fail(
     if by:
         return
     said = {
-        "kind": "refund_failed",
+        "kind": kind,
         "refund_id": refund.refund_id,
         "payment_id": refund.payment_id,
         "amount": json_number(refund.amount, refund.asset),

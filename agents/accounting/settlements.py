@@ -104,15 +104,16 @@ def unexplained_loss(
     subject_id: str,
     **items: int,
 ) -> Iterator[Effect]:
-    """Money left an account although we had given it up: suspense:out / account, for a person.
+    """Money left an account although we had given it up: suspense:out / account, for a person; or,
+    of items below zero, it is back.
 
     Truth first: the account shows what the provider has, and so does its day's settlement.
     """
-    where = {"subject": subject_id}
+    where, minor = {"subject": subject_id}, sum(items.values())
     yield Post(
         [
-            Posting(chart.SUSPENSE_OUT, row.asset, row.amount, where),
-            Posting(account, row.asset, -row.amount, where),
+            Posting(chart.SUSPENSE_OUT, row.asset, minor, where),
+            Posting(account, row.asset, -minor, where),
         ]
     )
     yield from collect(

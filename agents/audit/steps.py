@@ -55,7 +55,7 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "": "held submitted",
         "held": "submitted failed",
         "submitted": "completed failed",
-        "completed": "",
+        "completed": "failed",  # the payer's bank sent it back
         "failed": "",
     },
     Dispute: {"": "opened", "opened": "won lost", "won": "", "lost": ""},

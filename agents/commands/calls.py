@@ -4,12 +4,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from agents.accounting import attempts
 from agents.commands.base import Command, answered, demand, found, same
 from agents.effects import Effects
 from agents.gateways import calls
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId, Text
-from tables.payments import GatewayCall, Refund
+from tables.payments import GatewayCall, Reference, Refund
 from tables.payouts import Payout
 
 RESOLVE = "treasury.command.call.resolve"
@@ -38,6 +39,9 @@ def resolve(event: Event[ResolveCall], view: View) -> Effects:
     demand(call.status == "unknown", f"call_{call.status}", "its outcome is not unknown")
     named = data.outcome == "failed" or data.provider_reference
     demand(named, "provider_reference_missing", "a success has a reference", 422)
+    known = view.row(Reference, event.tenant_id, call.gateway, "in", _reference(data, call))
+    is_free = call.operation in {"payout", "refund"} or known is None
+    demand(is_free, "receipt_already_counted", "it was counted for a payment before")
     another = _asked_by(view, call) != data.actor
     demand(another, "same_person", "who asked for it does not say how it ended", 403)
     yield from calls.completed(_said(event, call), view)
@@ -51,13 +55,24 @@ def _asked_by(view: View, call: GatewayCall) -> str | None:
     return asked.requested_by if asked is not None else None
 
 
+def _reference(data: ResolveCall, call: GatewayCall) -> str:
+    """As its provider writes it: M-Pesa's receipts are capitals."""
+    reference = data.provider_reference.strip()
+    return reference.upper() if call.gateway == "mpesa" else reference
+
+
+def _failure(data: ResolveCall) -> str:
+    """The person's words; never one of ours that has another gateway try."""
+    return "resolved" if data.reason in attempts.NOT_BEGUN else data.reason or "resolved"
+
+
 def _said(event: Event[ResolveCall], call: GatewayCall) -> Event[Any]:
     data = event.data
     said = calls.Completed(
         call.call_id,
         call.nonce,
         data.outcome,
-        provider_reference=data.provider_reference,
-        failure=data.reason or "resolved" if data.outcome == "failed" else "",
+        provider_reference=_reference(data, call),
+        failure=_failure(data) if data.outcome == "failed" else "",
     )
     return msgspec.structs.replace(event, data=said)

@@ -116,6 +116,7 @@ def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
         reason=data.reason,
         fee=not_below_zero(data.fee, payment.asset),
         created_ms=event.now_ms,
+        provider=payment.provider,
     )
     yield from disputes.open_dispute(event, view, payment, dispute)
     yield from answered(dispute, 201)

@@ -34,6 +34,10 @@ OPERATIONS: Mapping[str, ModuleType] = {
 """Each has `succeeded(event, view, call)` and `failed(event, view, call, failure)`."""
 
 
+RETURNING: Mapping[str, ModuleType] = {"payout": payout, "refund": refund}
+"""Each has `returned(event, view, call, reason)`: after its success the money came back."""
+
+
 class Granted(msgspec.Struct, frozen=True):
     """Dispatch asks to be the one who sends the call, to the gateway it chose, and says why."""
 
@@ -58,7 +62,9 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Completed(msgspec.Struct, frozen=True):
-    """What the provider answered, or that it could not be known."""
+    """What the provider answered, or that it could not be known; `heard` is a digest of what made
+    us ask again.
+    """
 
     call_id: str
     nonce: str
@@ -69,6 +75,7 @@ class Completed(msgspec.Struct, frozen=True):
     failure: str = ""
     detail: str = ""
     fee: Amount | None = None
+    heard: str = ""
 
 
 @handles("treasury.call.granted", Granted, ingress=INTERNAL, needs_tenant=False)
@@ -155,8 +162,7 @@ def completed(event: Event[Completed], view: View) -> Effects:
         provider_reference=data.provider_reference or call.provider_reference,
     )
     yield Put(after)
-    if call.status == "unknown":
-        yield from cases.answer(view, after)
+    yield from cases.answer(view, after)
     operation = OPERATIONS[call.operation]
     if data.outcome == "failed":
         yield from operation.failed(event, view, after, data.failure or "failed")
@@ -165,18 +171,29 @@ def completed(event: Event[Completed], view: View) -> Effects:
 
 
 def _after_success(event: Event[Completed], view: View, call: GatewayCall) -> Effects:
-    """A call that succeeded: its receipt may come later, and a payout may come back."""
+    """A call that succeeded: its receipt may come later, and what went out may come back, once."""
     data = event.data
-    if data.outcome == "succeeded" and data.provider_reference and call.counted == call.call_id:
+    is_named = data.outcome == "succeeded" and bool(data.provider_reference)
+    if is_named and call.counted == call.call_id:
         payment = collect.payment_of(view, call)
         yield from receipts.named(event, view, payment, call, data.provider_reference)
-    elif data.outcome == "failed" and call.operation == "payout":
-        yield from payout.returned(event, view, call, data.failure or "returned")
+    elif is_named and call.operation in {"collect", "capture"} and not call.counted:
+        # It was resolved, or told, under a reference that is another payment's.
+        after = call.replaced(provider_reference=data.provider_reference)
+        yield Put(after)
+        yield from OPERATIONS[call.operation].succeeded(event, view, after)
+    elif data.outcome == "failed" and call.operation in RETURNING and not call.failure:
+        reason = data.failure or "returned"
+        yield Put(call.replaced(failure=reason))
+        yield from RETURNING[call.operation].returned(event, view, call, reason)
     else:
         yield Refuse("call_done")
 
 
 def _unknown(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
+    if call.counted:  # its money came by another way
+        yield Put(call.replaced(status="done", outcome="succeeded"))
+        return
     yield Put(call.replaced(status="unknown", outcome="unknown"))
     yield from cases.ask_about(event, view, call)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from agents.accounting import attempts, methods
-from agents.accounting.receipts import Receipt, counted_for, receive
+from agents.accounting.receipts import Receipt, claim, counted_for, receive, unclaimed
 from agents.effects import Effect, Emit, Put
 from agents.registry import Event, View
 from streams.money import json_number
@@ -33,6 +33,11 @@ def arrived(event: Event[Any], view: View, call: GatewayCall, fail: Failed) -> I
     receipt = Receipt(call.gateway, data.provider_reference or call.call_id, account, asset, amount)
     other = counted_for(event, view, receipt)
     if other and other != payment.payment_id:
+        case = unclaimed(view, event.tenant_id, other, amount)
+        if case is not None and case.asset == payment.asset:
+            yield Put(call.replaced(counted=receipt.reference))
+            yield from claim(event, view, payment, receipt, case)
+            return
         yield _reported_twice(payment, call, receipt, other)
         yield from fail(event, view, call, "duplicate_reference")
         return

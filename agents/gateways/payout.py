@@ -42,6 +42,17 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
 def returned(event: Event[Any], view: View, call: GatewayCall, reason: str) -> Iterator[Effect]:
     """The provider paid it and has it back (Stripe: paid turns failed; PayPal: unclaimed)."""
     payout = _payout(view, call)
+    if payout.status == "failed":  # it had been done after all, as a loss
+        yield from unexplained_loss(
+            event,
+            view,
+            payout,
+            payout.account,
+            kind="payout_loss_returned",
+            subject_id=payout.payout_id,
+            payouts=-payout.amount,
+        )
+        return
     if payout.status != "completed":
         yield Refuse(f"payout_{payout.status}")
         return

@@ -5,7 +5,7 @@ from typing import Any
 
 from agents.accounting import refunds
 from agents.accounting.settlements import unexplained_loss
-from agents.effects import Effect
+from agents.effects import Effect, Refuse
 from agents.registry import Event, View
 from tables.payments import GatewayCall, Payment, Refund
 
@@ -35,6 +35,28 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     refund = _refund(view, call)
     if refund.status == "submitted" and refund.call_id == call.call_id:
         yield from refunds.fail(event, view, refund, failure)
+
+
+def returned(event: Event[Any], view: View, call: GatewayCall, reason: str) -> Iterator[Effect]:
+    """The payer's bank sent it back after the provider had given it (Stripe: succeeded, failed)."""
+    refund = _refund(view, call)
+    payment = view.row(Payment, call.tenant_id, refund.payment_id)
+    assert payment is not None
+    if refund.status == "failed":  # it had been done after all, as a loss
+        yield from unexplained_loss(
+            event,
+            view,
+            refund,
+            payment.account,
+            kind="refund_loss_returned",
+            subject_id=refund.refund_id,
+            refunds=-refund.amount,
+        )
+        return
+    if refund.status != "completed":
+        yield Refuse(f"refund_{refund.status}")
+        return
+    yield from refunds.returned(event, view, refund, reason)
 
 
 def _refund(view: View, call: GatewayCall) -> Refund:

@@ -134,10 +134,11 @@ def disputed(event: Event[Disputed], view: View) -> Effects:
             payment.payment_id,
             payment.asset,
             amount,
-            payment.account,
+            methods.account_of(data.gateway, "collect"),
             reason=data.reason,
             fee=fee,
             created_ms=event.now_ms,
+            provider=data.gateway,
         )
         yield from disputes.open_dispute(event, view, payment, dispute)
         fee = 0

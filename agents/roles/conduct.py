@@ -217,7 +217,8 @@ class Conductor:
     ) -> tuple[Result, bytes | None]:
         """The provider's last word, or unknown when it has none by `final_s`; and what was told.
 
-        A payer who has to act has the time that the payment has.
+        A payer who has to act has the time that the payment has. Who did not send learns of that by
+        asking, and so the first look of all only asks.
         """
         result = performed or Result("unknown")
         delay_s, longest_s = FIRST_QUERY_S, LONGEST_QUERY_S
@@ -231,10 +232,10 @@ class Conductor:
                 delay_s = FIRST_QUERY_S
             elif wait:
                 delay_s = min(2 * delay_s, longest_s)
-            wait, told = True, ear.told
+            waited, wait, told = wait, True, ear.told
             row = row._replace(handle=row.handle or result.handle or handle_in(told))
             proof = proof_in(told, row.handle)
-            ends = left_s <= 0
+            ends = waited and left_s <= 0
             result = await self._look(row, proof, ends=ends)
             if result.outcome in _ENDS:
                 return result, told
@@ -290,7 +291,7 @@ class Conductor:
     # -- its answer ------------------------------------------------------------------------------
 
     async def _answer(self, row: CallRow, result: Result, told: bytes | None = None) -> None:
-        answer = msgspec.json.encode(completed(row, result))
+        answer = msgspec.json.encode(completed(row, result, told))
         CALLED.labels(row.gateway, row.operation, result.outcome).inc()
         kept = await through_outages(
             lambda: store_answer(self._pool, row.call_id, answer, told=told)
@@ -338,8 +339,11 @@ async def reopened(connection: asyncpg.Connection, kept: Kept) -> Kept | None:
     return await ask_again(connection, kept.row.call_id)
 
 
-def completed(row: CallRow, result: Result) -> dict[str, Any]:
-    """The data of `treasury.call.completed`; the amount as decimal text of its currency."""
+def completed(row: CallRow, result: Result, told: bytes | None = None) -> dict[str, Any]:
+    """The data of `treasury.call.completed`; the amount as decimal text of its currency.
+
+    With a digest of what was told, so that the same answer after another telling is a new one.
+    """
     amount, detail = None, result.detail
     if result.amount_minor is not None:
         try:
@@ -355,4 +359,5 @@ def completed(row: CallRow, result: Result) -> dict[str, Any]:
         "currency": result.asset if amount is not None else "",
         "failure": result.failure,
         "detail": detail[:200],
+        "heard": hashlib.sha256(told).hexdigest()[:16] if told else "",
     }

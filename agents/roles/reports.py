@@ -95,5 +95,5 @@ def changes(answer: bytes, told: bytes, operation: str) -> bool:
     if said["outcome"] == "failed":
         return outcome == "succeeded" or bool(heard.get("ask"))
     named = outcome == "succeeded" and bool(heard.get("provider_reference"))
-    came_back = outcome == "failed" and operation == "payout"
+    came_back = outcome == "failed" and operation in {"payout", "refund"}
     return came_back or (named and not said["provider_reference"])

@@ -288,6 +288,13 @@ def failed(meaning: Meaning, code: str, detail: str) -> Result:
     return Result("failed", failure=meaning.failure, detail=f"{code}: {detail}"[:_TEXT_MAX])
 
 
+def _not_paid(results: Mapping[str, Meaning], code: str, detail: str) -> Result:
+    """As `failed`; pending where M-Pesa may have done it all the same."""
+    meaning = meaning_of(results, code)
+    said = failed(meaning, code, detail)
+    return Result("pending", detail=said.detail) if meaning.ask_first else said
+
+
 # -- from M-Pesa: callbacks -----------------------------------------------------------------------
 
 
@@ -315,9 +322,7 @@ def result_of(told: StkResult) -> Result:
     Some failures are told although the payer has paid: those are pending, until a query says more.
     """
     if told.code != PAID:
-        meaning = meaning_of(STK_RESULTS, told.code)
-        said = failed(meaning, told.code, told.detail)
-        return Result("pending", detail=said.detail) if meaning.ask_first else said
+        return _not_paid(STK_RESULTS, told.code, told.detail)
     if not told.receipt or told.minor is None:
         return Result("pending", detail="success without a receipt or an amount")
     return Result("succeeded", told.receipt, told.minor, CURRENCY, detail=told.detail)
@@ -360,7 +365,7 @@ def async_result(body: bytes) -> AsyncResult:
 def payout_result(told: AsyncResult) -> Result:
     """What the result of a payout means."""
     if told.code != PAID:
-        return failed(meaning_of(PAYOUT_RESULTS, told.code), told.code, told.detail)
+        return _not_paid(PAYOUT_RESULTS, told.code, told.detail)
     receipt = told.parameters.get("TransactionReceipt") or told.receipt
     if not receipt:
         return Result("pending", detail="success without a receipt")
@@ -373,7 +378,7 @@ def payout_result(told: AsyncResult) -> Result:
 def reversal_result(told: AsyncResult) -> Result:
     """What the result of a reversal means."""
     if told.code != PAID:
-        return failed(meaning_of(PAYOUT_RESULTS, told.code), told.code, told.detail)
+        return _not_paid(PAYOUT_RESULTS, told.code, told.detail)
     if not told.receipt:
         return Result("pending", detail="success without a receipt")
     minor = _minor(told.parameters.get("Amount"))

@@ -45,7 +45,7 @@ class PayPal:
     operations = frozenset(_LIFETIMES_S)
     capabilities = operations
     actions: frozenset[str] = frozenset()
-    doubted: frozenset[str] = frozenset()
+    doubted = frozenset({"refund", "payout"})  # what was given may come back
 
     def __init__(self, client: Client, hearing: Hearing) -> None:
         self._client, self._hearing = client, hearing

@@ -77,7 +77,9 @@ class Hearing:
 
 
 def _report(told: Told, *, old: bool) -> Report:
-    ask = "old" if old else "pending" if told.result.outcome == "pending" else ""
+    # A declined payment may be tried again; a refund made by hand bears the payment's own call.
+    is_final = told.kind == "capture" and told.result.outcome == "succeeded"
+    ask = "old" if old else "" if is_final else "not_final"
     # Money counts under its order's handle, which an event about a capture does not name.
     handle = told.subject if told.kind == "order" else ""
     return Report(told.event_id, told.call_id, handle, told.result, ask)

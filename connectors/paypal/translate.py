@@ -125,11 +125,16 @@ def money(wish: Wish) -> dict[str, str]:
 def order_result(body: bytes) -> Result:
     """How an order's money stands: by its captures alone. Raises `Unreadable`."""
     said = object_of(body)
-    results = [_result("capture", capture) for capture in _payments(said, "captures")]
-    for outcome in ("succeeded", "failed"):
-        found = next((result for result in results if result.outcome == outcome), None)
-        if found is not None:
-            return found
+    results = {
+        result.outcome: result
+        for result in (_result("capture", capture) for capture in _payments(said, "captures"))
+    }
+    if "succeeded" in results:
+        return results["succeeded"]
+    if "pending" in results:
+        return Result("pending", detail=results["pending"].detail, handle=_text(said, "id"))
+    if "failed" in results:
+        return results["failed"]
     if _text(said, "status") == "VOIDED":
         return Result("failed", _text(said, "id"), failure="voided")
     return Result(

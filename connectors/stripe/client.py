@@ -1,8 +1,8 @@
 """Stripe's requests: forms, keys, versions. Knows nothing of what answers mean for money.
 
-Every POST bears an idempotency key, so that a repeat is the same request for a day; what was
-refused before it was begun may be repeated too (Stripe documentation, "Idempotent requests",
-"Error handling", "Versioning").
+A POST that moves money bears an idempotency key, so that a repeat is the same request for a day;
+what was refused before it was begun may be repeated too (Stripe documentation, "Idempotent
+requests", "Error handling", "Versioning").
 """
 
 from collections.abc import Mapping
@@ -30,12 +30,15 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession, config: Config) -> None:
         self._session, self._config = session, config
 
-    async def post(self, path: str, members: Mapping[str, Any], key: str) -> Answer:
-        """POST a form under an idempotency key. Raises `NotSent`, `Ambiguous` or `TurnedAway`."""
+    async def post(self, path: str, members: Mapping[str, Any], key: str = "") -> Answer:
+        """POST a form, under an idempotency key if there is one.
+
+        Raises `NotSent`, `Ambiguous` or `TurnedAway`.
+        """
         headers = {
             **self._headers(),
             "Content-Type": "application/x-www-form-urlencoded",
-            "Idempotency-Key": key,
+            **({"Idempotency-Key": key} if key else {}),
         }
         url = f"{self._config.base_url}{path}"
         body = encoded(members)

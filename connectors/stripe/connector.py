@@ -43,7 +43,7 @@ class Stripe:
     operations = frozenset({"collect", "authorize", "capture", "void", "refund", "payout"})
     capabilities = operations
     actions = frozenset({"balance_transactions"})
-    doubted = frozenset({"authorize", "capture", "void"})  # events tell of intents as collected
+    doubted = operations - {"collect"}  # events tell of intents as collected; the rest comes back
 
     def __init__(self, client: Client, config: Config) -> None:
         self._client, self._config = client, config
@@ -70,7 +70,10 @@ class Stripe:
         return _outcome(await self._client.post(path, members, asked.key), asked.operation)
 
     async def query(self, asked: Asked) -> Result:
-        """How the object stands that the call made, or is about."""
+        """How the object stands that the call made, or is about.
+
+        An intent that was declined is cancelled: we try anew, and its page must not pay it as well.
+        """
         wish = _read_wish(asked.request)
         path = _PATHS.get(asked.operation, INTENTS)
         handle = asked.handle or wish.authorization
@@ -79,15 +82,25 @@ class Stripe:
         answer = await self._client.get(path, handle)
         if answer.status == 404:
             return Result("unknown", detail=NOT_FOUND)
-        return _outcome(answer, asked.operation)
+        result = _outcome(answer, asked.operation)
+        if result.outcome == "failed" and translate.can_be_paid(answer.body):
+            return await self._cancel(asked, handle)
+        return result
 
     async def end(self, asked: Asked) -> Result:
         """An intent that nobody has paid is cancelled, so that nobody pays it later."""
         result = await self.query(asked)
         if result.outcome != "pending" or asked.operation not in {"collect", "authorize"}:
             return result
-        path = action(INTENTS, result.handle, "cancel")
-        return _outcome(await self._client.post(path, {}, f"{asked.key}.end"), asked.operation)
+        return await self._cancel(asked, result.handle)
+
+    async def _cancel(self, asked: Asked, handle: str) -> Result:
+        """Cancelled, or as it became meanwhile: that is asked again.
+
+        Under no key: a refusal while the payer is at it would be repeated for a day.
+        """
+        answer = await self._client.post(action(INTENTS, handle, "cancel"), {})
+        return _outcome(answer, asked.operation)
 
     async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
         """The lines of a payout: what came, what it cost, what was given back."""

@@ -12,9 +12,10 @@ HEADER = "stripe-signature"
 def heard(config: Config, callback: Callback) -> Report | Deposit | Disputed | None:
     """What one event says; None for one about nothing of ours. Raises `NotBelieved`.
 
-    Events come in any order, and more than once: one that is old, or that does not end its call, is
-    a reason to ask and no more. A dispute, and an invoice that Stripe has collected, count however
-    old their events are: they are never asked for.
+    Events come in any order, and more than once, and only a payment that was made stays so: a
+    declined one may be tried again, refunds and payouts may come back. All else is a reason to ask
+    and no more, and so is what is old. A dispute, and an invoice that Stripe has collected, count
+    however old their events are: they are never asked for.
     """
     header = callback.headers.get(HEADER, "")
     now_s = int(callback.at.timestamp())
@@ -31,5 +32,6 @@ def heard(config: Config, callback: Callback) -> Report | Deposit | Disputed | N
         return dispute or deposit
     if told.kind == "other" or not told.call_id:
         return None
-    ask = "old" if age == "old" else "pending" if told.result.outcome == "pending" else ""
+    is_final = told.kind == "payment_intent" and told.result.outcome == "succeeded"
+    ask = "old" if age == "old" else "" if is_final else "not_final"
     return Report(told.event_id, told.call_id, told.subject, told.result, ask)

@@ -154,6 +154,11 @@ def _result(said: Mapping[str, Any], operation: str) -> Result:
     return Result("succeeded", handle, minor, asset, detail=status)
 
 
+def can_be_paid(body: bytes) -> bool:
+    """Whether an intent still waits for its payer. Raises `Unreadable`."""
+    return _text(object_of(body), "status") == "requires_payment_method"
+
+
 def _amount(said: Mapping[str, Any], name: str) -> tuple[int | None, str]:
     asset, value = _text(said, "currency").upper(), said.get(name)
     if isinstance(value, bool) or not isinstance(value, int):

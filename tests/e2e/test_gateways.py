@@ -181,9 +181,11 @@ class TestPayouts:
         unknown = [call for call in await firm.rows("calls") if call["status"] == "unknown"]
         print(f"{len(unknown)} calls are for people")
         for call in unknown:
-            # What M-Pesa did is found by asking it: what is left was never sent.
-            assert call["call_id"] not in book
+            # Most were never sent; of some every answer to our questions was lost.
+            done = book.get(call["call_id"])
             wish = {"outcome": "failed", "reason": "not on the statement"}
+            if done is not None and done.receipt:
+                wish = {"outcome": "succeeded", "provider_reference": done.receipt}
             path = f"calls/{call['call_id']}/resolve"
             status, _ = await of[call["tenant"]].command(path, wish, actor="finance")
             assert status == 200

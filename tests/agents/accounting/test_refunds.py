@@ -51,6 +51,30 @@ class TestRefunds:
         assert books.row(Payment, paid).refundable == 116_000
         assert books.emitted("reconciliation.exception")[-1]["kind"] == "refund_failed"
 
+    def test_that_comes_back_is_where_it_was(self, books, paid):
+        """Stripe: succeeded, then failed; the payer's bank has sent it back."""
+        before = books.balances
+        refund = refunded(books, paid, amount="333.33")
+        books.answer(refund.call_id, "failed", failure="expired_or_canceled_card")
+        assert books.balances == before
+        refund = books.row(Refund, refund.refund_id)
+        assert (refund.status, refund.failure) == ("failed", "expired_or_canceled_card")
+        payment = books.row(Payment, paid)
+        assert (payment.refundable, payment.refunded) == (116_000, 0)
+        assert books.emitted("reconciliation.exception")[-1]["kind"] == "refund_returned"
+        again = books.answer(refund.call_id, "failed", failure="told again")
+        assert again.reason.startswith("call_done")
+        assert refunded(books, paid).status == "completed"
+
+    def test_whose_loss_comes_back_is_none(self, books, paid):
+        refund = refunded(books, paid, "failed", amount="100")
+        books.answer(refund.call_id)
+        books.answer(refund.call_id, "failed", failure="returned")
+        assert "suspense:out" not in books.balances
+        assert books.balances["gateway:instant:collection"] == 116_000
+        kinds = [said["kind"] for said in books.emitted("reconciliation.exception")]
+        assert kinds[-1] == "refund_loss_returned"
+
     def test_that_was_done_after_all_is_truth_first(self, books, paid):
         refund = refunded(books, paid, "failed", amount="100")
         books.answer(refund.call_id)

@@ -292,3 +292,8 @@ class TestPayouts:
         books.answer(payout.call_id)
         assert books.balances["suspense:out"] == 10_000
         assert "payable" not in books.balances
+        books.answer(payout.call_id, "failed", failure="returned")
+        assert "suspense:out" not in books.balances
+        assert books.balances[GATEWAY] == 10_000_000
+        kinds = [said["kind"] for said in books.emitted("reconciliation.exception")]
+        assert kinds == ["payout_done_after_failure", "payout_loss_returned"]

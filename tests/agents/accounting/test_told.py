@@ -16,6 +16,7 @@ from tables.payments import (
     Reference,
 )
 from tables.payouts import Payout
+from tables.settlements import Settlement
 from tests.agents.accounting.books import Books
 
 MPESA, UTILITY = "gateway:mpesa:collection", "gateway:mpesa:utility"
@@ -170,14 +171,53 @@ class TestReceiptsThatComeLate:
         shop.deposit("TCA1", call.code, "40.00")
         assert shop.row(Payment, payment_id).received == 120_000
 
-    def test_one_that_was_counted_by_itself_is_for_people(self, shop):
+    def test_one_that_was_counted_by_itself_is_taken_back(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id)
+        shop.deposit("TCA1", "")
+        assert shop.money() == (232_000, 0, 116_000)
+        shop.answer(call.call_id, provider_reference="TCA1", amount="1160.00")
+        assert shop.money() == (116_000, 0, 0)
+        [case] = shop.rows(Case)
+        assert (case.status, case.resolution) == ("closed", "duplicate")
+        assert shop.row(Payment, payment_id).provider_reference == "TCA1"
+
+    def test_one_that_people_have_moved_on_is_for_people(self, shop):
         payment_id = shop.confirmed()
         call = shop.call(payment_id)
         shop.gateway(call.call_id)
         shop.deposit("TCA1", "no code at all")
+        [case] = shop.rows(Case)
+        shop.done("case.resolve", case_id=case.case_id, customer_id="c")
         shop.answer(call.call_id, provider_reference="TCA1", amount="1160.00")
         kinds = [said["kind"] for said in shop.emitted("reconciliation.exception")]
         assert kinds == ["unmatched_payment", "counted_twice"]
+
+    def test_one_that_came_first_and_named_nothing_is_its_payments(self, shop):
+        """A till's push is confirmed with no reference, before the push's own result."""
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.deposit("TCA1", "")
+        shop.gateway(call.call_id, provider_reference="TCA1", amount="1160.00")
+        payment = shop.row(Payment, payment_id)
+        assert (payment.status, payment.provider_reference) == ("succeeded", "TCA1")
+        assert (payment.account, payment.received) == (MPESA, 116_000)
+        assert shop.money() == (116_000, 0, 0)
+        [case] = shop.rows(Case)
+        assert (case.status, case.resolution) == ("closed", "applied")
+        [deposit] = [row for row in shop.rows(Payment) if row.payment_id != payment_id]
+        wish = {"payment_id": deposit.payment_id, "amount": "10"}
+        assert shop.refused("payment.refund", **wish) == "refund_not_possible"
+        shop.done("payment.refund", payment_id=payment_id, amount="10")
+
+    def test_a_part_paid_by_hand_hides_no_push(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.deposit("TCA1", call.code, "60.00")
+        shop.gateway(call.call_id)
+        assert shop.row(Payment, payment_id).received == 122_000
+        assert shop.balances[MPESA] == 122_000
 
     def test_money_after_a_failure_with_the_same_name_counts(self, shop):
         payment_id = shop.confirmed("card")
@@ -267,6 +307,24 @@ class TestDisputes:
         assert dispute.amount == 116_000
         [said] = shop.emitted("reconciliation.exception")
         assert (said["kind"], said["amount"]) == ("dispute_exceeds_payment", 2000)
+
+    def test_is_of_the_gateway_that_took_it(self, shop):
+        """A payment got money by two ways; the card's bank takes its own back."""
+        payment_id = shop.confirmed("card")
+        card = shop.call(payment_id)
+        shop.gateway(card.call_id, "failed", failure="declined")
+        shop.done("payment.confirm", payment_id=payment_id, method="mpesa", phone=PHONE)
+        mpesa = shop.call(payment_id)
+        shop.gateway(mpesa.call_id, provider_reference="TCA1", amount="1160.00")
+        shop.answer(card.call_id, provider_reference="pi_1", amount="1160.00")
+        self.tell(shop, "opened", fee="15.00")
+        assert shop.balances[MPESA] == 116_000
+        assert shop.balances["gateway:stripe:collection"] == -1_500
+        self.tell(shop, "won", fee="15.00")
+        assert shop.balances["gateway:stripe:collection"] == 114_500
+        days = {row.provider: row for row in shop.rows(Settlement)}
+        assert (days["stripe"].disputes, days["stripe"].fees) == (0, 1_500)
+        assert (days["mpesa"].disputes, days["mpesa"].fees) == (0, 0)
 
     def test_an_end_nobody_knows_is_for_people(self, shop):
         self.paid(shop)
@@ -410,6 +468,43 @@ class TestCallsThatNobodyKnowsOf:
         payout = TestPayouts().sent(shop)
         assert self.resolve(shop, payout, "failed")[1]["code"] == "call_requested"
         assert shop.refused("call.resolve", call_id="x", outcome="failed") == "call_unknown"
+
+    def test_not_under_the_reference_of_other_money(self, shop):
+        shop.deposit("TCA7", "of somebody else")
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "unknown")
+        wish = {"call_id": call.call_id, "outcome": "succeeded", "provider_reference": "tca7"}
+        assert shop.refused("call.resolve", **wish) == "receipt_already_counted"
+        shop.answer(call.call_id, provider_reference="TCA8", amount="1160.00")
+        assert shop.row(Payment, payment_id).status == "succeeded"
+
+    def test_a_receipt_counts_however_it_is_typed(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "unknown")
+        wish = {"call_id": call.call_id, "outcome": "succeeded", "provider_reference": " tca1 "}
+        shop.done("call.resolve", **wish)
+        shop.deposit("TCA1", call.code)
+        assert shop.money() == (116_000, 0, 0)
+
+    def test_are_known_once_their_money_comes_by_another_way(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.gateway(call.call_id, "unknown")
+        shop.deposit("TCA1", call.code)
+        assert shop.row(GatewayCall, call.call_id).outcome == "succeeded"
+        assert [case.status for case in shop.rows(Case)] == ["closed"]
+        shop.answer(call.call_id)
+        assert shop.money() == (116_000, 0, 0)
+
+    def test_are_not_asked_about_whose_money_is_here(self, shop):
+        payment_id = shop.confirmed()
+        call = shop.call(payment_id)
+        shop.deposit("TCA1", call.code)
+        shop.gateway(call.call_id, "unknown")
+        assert shop.row(GatewayCall, call.call_id).outcome == "succeeded"
+        assert shop.rows(Case) == []
 
     def test_a_payers_payment_too(self, shop):
         payment_id = shop.confirmed()

@@ -141,6 +141,7 @@ class TestCalls:
                     "currency": "KES",
                     "failure": "",
                     "detail": "",
+                    "heard": "",
                 },
             )
         ]
@@ -410,6 +411,23 @@ class TestWhatIsTold:
             await until(answered_again, "answered again", task)
         assert gateway.performed == ["call-1"]
 
+    async def test_the_same_answer_after_another_telling_is_a_new_one(self, writer):
+        """A payout that failed, was paid after all, and came back: three answers, not two."""
+        failed = Result("failed", failure="returned")
+        gateway = Scripted([failed], [DONE, failed])
+        async with start(writer, {"instant": gateway}) as task:
+            await writer.call("call-1", operation="payout")
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+            for outcome in ("succeeded", "failed"):
+                before = len(answers(writer))
+                await writer.told("call-1", outcome=outcome, ask="not_final")
+
+                async def answered(before: int = before) -> bool:
+                    return len(answers(writer)) > before
+
+                await until(answered, "answered again", task)
+        assert answers(writer) == [("failed", ""), ("succeeded", "R1"), ("failed", "")]
+
     async def test_a_reason_to_ask_asks_at_once(self, writer):
         gateway = Scripted([PENDING], [DONE])
         async with start(writer, {"instant": gateway}, final_after_s=600) as task:
@@ -459,6 +477,25 @@ class TestPayersWhoTakeTheirTime:
         assert (begun["payer_action"], begun["payer_has_s"]) == ("https://pay.example/1", 3)
         assert gateway.ended == ["call-1"]
         assert [data["failure"] for _, data in writer.said(COMPLETED)] == ["expired"]
+
+    async def test_a_restart_takes_nothing_of_it_away(self, writer):
+        """Whoever takes over later than any call lasts does not know yet that a payer acts."""
+        gateway = Scripted([self.WAITS], [self.WAITS], ends=Result("failed", failure="expired"))
+        about = {"amount": "1500.00", "currency": "KES", "payer_has_s": 7_200}
+        async with start(writer, {"instant": gateway}) as task:
+            await writer.call("call-1", request=msgspec.json.encode(about))
+            await until(lambda: is_waiting(writer), "the provider has it", task)
+        await writer.pool.execute("UPDATE calls SET updated_at = now() - interval '1 hour'")
+        async with start(writer, {"instant": gateway}) as task:
+
+            async def is_asked() -> bool:
+                return len(gateway.queried) == 1
+
+            await until(is_asked, "asked about", task)
+            await writer.told("call-1", **TOLD)
+            await until(lambda: all_done(writer, "call-1"), "call done", task)
+        assert gateway.ended == []
+        assert answers(writer) == [("succeeded", "R1")]
 
 
 class TestWhereACallGoes:

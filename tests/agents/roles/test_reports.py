@@ -84,6 +84,7 @@ class TestWhatMayChangeAnAnswer:
             (("succeeded", ""), told(), "collect", True),
             (("succeeded", ""), told(provider_reference=""), "collect", False),
             (("succeeded", "R1"), told(outcome="failed"), "payout", True),
+            (("succeeded", "R1"), told(outcome="failed", ask="not_final"), "refund", True),
             (("succeeded", "R1"), told(outcome="failed"), "collect", False),
             (("succeeded", "R1"), told(outcome="pending", ask="old"), "payout", False),
         ],

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,6 +243,11 @@ class TestAPayout:
         assert told.originator_id == "p-1"
         result = translate.payout_result(told)
         assert (result.outcome, result.failure) == ("failed", "not_configured")
+
+    @pytest.mark.parametrize("read", [translate.payout_result, translate.reversal_result])
+    def test_that_may_have_been_made_is_asked_about_first(self, read):
+        told = translate.async_result(wire.NOT_PAID_OUT.encode())
+        assert read(msgspec.structs.replace(told, code="26")).outcome == "pending"
 
 
 class TestCodes:

@@ -47,7 +47,19 @@ class TestHeard:
 
     async def test_an_approved_order_is_a_reason_to_ask(self, connector, fake):
         report = await connector.hear(callback(fake, ORDER, kind="checkout-order"))
-        assert (report.call_id, report.handle, report.ask) == ("call-1", "5O1", "pending")
+        assert (report.call_id, report.handle, report.ask) == ("call-1", "5O1", "not_final")
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "outcome"),
+        [("capture", "DECLINED", "failed"), ("refund", "COMPLETED", "succeeded")],
+    )
+    async def test_one_that_may_change_is_a_reason_to_ask(
+        self, connector, fake, kind, status, outcome
+    ):
+        """A refund that was made by hand bears the payment's call, and is no payment."""
+        report = await connector.hear(callback(fake, {**CAPTURE, "status": status}, kind=kind))
+        assert (report.call_id, report.result.outcome) == ("call-1", outcome)
+        assert report.ask == "not_final"
 
     async def test_an_old_one_is_a_reason_to_ask(self, connector, fake):
         report = await connector.hear(callback(fake, later=timedelta(hours=2)))

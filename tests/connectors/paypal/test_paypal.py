@@ -278,6 +278,7 @@ class TestOrders:
             (order("COMPLETED", capture("PENDING")), "pending"),
             (order("COMPLETED", capture("DECLINED")), "failed"),
             (order("COMPLETED", capture("DECLINED"), capture()), "succeeded"),
+            (order("COMPLETED", capture("PENDING"), capture("DECLINED")), "pending"),
             (order("APPROVED"), "pending"),
             (order("VOIDED"), "failed"),
             (b'{"id": "5O1", "status": "SAVED", "purchase_units": 7}', "pending"),

@@ -102,6 +102,17 @@ class TestCollecting(TheContract):
         fake.pay(handle)
         assert harness.effects("key-1") == 0
 
+    async def test_one_that_was_declined_cannot_be_paid_later(self, harness, fake):
+        """It is over for us: another attempt may pay it, so its page must not."""
+        handle = (await harness.perform("declined")).handle
+        fake.pay(handle, DECLINED)
+        asked = replace(harness.asked("declined"), handle=handle)
+        result = await harness.connector.query(asked)
+        assert (result.outcome, result.failure) == ("failed", "insufficient_funds")
+        fake.pay(handle)
+        assert (harness.effects("key-1"), fake.objects[handle]["status"]) == (0, "canceled")
+        assert (await harness.connector.query(asked)).failure == "insufficient_funds"
+
     async def test_one_that_was_paid_at_the_last_moment_is_paid(self, harness, fake):
         handle = (await harness.perform("succeeds")).handle
         fake.pay(handle)

@@ -52,15 +52,27 @@ class TestHeard:
         report = heard(config, callback(fake, at=AT + timedelta(hours=3)))
         assert (report.call_id, report.ask) == ("call-1", "old")
 
-    def test_one_that_does_not_end_it_is_a_reason_to_ask(self, fake, config):
-        report = heard(config, callback(fake, {**INTENT, "status": "requires_capture"}))
-        assert (report.result.outcome, report.ask) == ("pending", "pending")
+    @pytest.mark.parametrize(
+        ("about", "outcome"),
+        [
+            ({"status": "requires_capture"}, "pending"),
+            ({"status": "requires_payment_method", "last_payment_error": {}}, "failed"),
+            ({"status": "canceled"}, "failed"),
+            ({"object": "refund", "status": "succeeded"}, "succeeded"),
+            ({"object": "refund", "status": "failed"}, "failed"),
+            ({"object": "payout", "status": "paid"}, "succeeded"),
+            ({"object": "payout", "status": "failed"}, "failed"),
+        ],
+    )
+    def test_one_that_may_change_is_a_reason_to_ask(self, fake, config, about, outcome):
+        report = heard(config, callback(fake, INTENT | about))
+        assert (report.result.outcome, report.ask) == (outcome, "not_final")
 
     @pytest.mark.parametrize("status", ["requires_capture", "succeeded", "canceled"])
     def test_one_about_what_is_held_first_is_a_reason_to_ask(self, fake, config, status):
         held = {**INTENT, "status": status, "capture_method": "manual"}
         report = heard(config, callback(fake, held))
-        assert (report.result.outcome, report.ask) == ("pending", "pending")
+        assert (report.result.outcome, report.ask) == ("pending", "not_final")
 
     @pytest.mark.parametrize(
         "about",
