@@ -42,6 +42,10 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
     data: Mapping[str, Any]
 
 
+CALL_DEADLINE_MS = 60 * 1000
+"""How long after its wish a call may be granted; then it is over and was not sent."""
+
+
 class CallGateway(msgspec.Struct, frozen=True, gc=False):
     """A wish to call `operation` of a gateway; `call_id` is derived and is the idempotency key.
 

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connectors.envelope import Keyring
-from connectors.registry import GATEWAYS
+from connectors.registry import GATEWAYS, SERVICES
 from connectors.webhooks.addresses import read_networks
 from streams.errors import Misconfigured
 from streams.topics import Topics
@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     unknown_after_s: float = Field(
         360,
         gt=0,
-        description="how long after a call's deadline the provider may still find it; then unknown",
+        le=360,
+        description="how long after its deadline a call is asked about; then it is unknown",
     )
     callback_url: str = Field(
         "", description="where gateways and payers reach us; default: the web layer's own address"
@@ -143,7 +144,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks_of_gateways(cls, value: dict[str, str]) -> dict[str, str]:
         for name, networks in value.items():
-            if name not in GATEWAYS:
+            if name not in {*GATEWAYS, SERVICES}:
                 raise ValueError(f"no such gateway: {name}")
             read_networks(networks)
         return value

@@ -33,12 +33,16 @@ def _environment() -> jinja2.Environment:
 def _style() -> tuple[str, str]:
     """The style of all pages, and the policy that allows it and nothing else."""
     style = (_FOLDER / "style.css").read_text()
+    return style, policy_of(style)
+
+
+def policy_of(style: str) -> str:
+    """What a page with this style may load: nothing; and post: to us alone (CSP)."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
+    return (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'"
     )
-    return style, policy
 
 
 def page(name: str, *, status: int = 200, refresh_s: int = 0, **members: Any) -> web.Response:

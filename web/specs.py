@@ -4,8 +4,6 @@ Made once, when first asked for; the committed copies (web/openapi.json, web/asy
 same bytes, and a test sees to that.
 """
 
-import base64
-import hashlib
 import re
 from functools import cache
 from html import escape
@@ -22,6 +20,8 @@ from web import asyncapi as events
 from web import openapi as paths
 from web.call import Call
 from web.catalogue import FAMILIES, OF_DECISIONS, OF_THE_API
+from web.middleware import POLICY
+from web.pages import policy_of
 
 _ASSETS = ("KES", "UGX", "TZS", "RWF", "ETB", "USD", "EUR", "GBP")
 _code = re.compile(r"`([^`]+)`").sub
@@ -88,11 +88,7 @@ async def connectors(_call: Call) -> web.StreamResponse:
 
 
 def _shown(page: str) -> web.Response:
-    response = web.Response(text=page, content_type="text/html")
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
-    response.headers["Content-Security-Policy"] = policy
-    return response
+    return web.Response(text=page, content_type="text/html", headers={POLICY: policy_of(_STYLE)})
 
 
 @cache

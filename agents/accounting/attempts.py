@@ -9,12 +9,11 @@ from typing import Any
 
 from agents.accounting.codes import code_for
 from agents.accounting.methods import TOLD_BY_CODE
-from agents.effects import CallGateway, Effect, Put
+from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Put
 from agents.registry import Event, View
 from streams.money import exponent_of, format_minor
 from tables.payments import GatewayCall, PayCode, Payment
 
-CALL_DEADLINE_MS = 60 * 1000
 NOT_BEGUN = frozenset({"not_reached", "circuit_open", "provider_busy", "not_configured"})
 """Failures that say that nothing was asked of the payer's money (connectors/guard.py)."""
 

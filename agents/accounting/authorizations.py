@@ -8,14 +8,13 @@ A gateway that captures a part lets go of the rest by itself (Stripe, "Place a h
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from agents.effects import CallGateway, Effect, Emit, Put, Schedule
+from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Put, Schedule
 from agents.registry import Event
 from streams.money import exponent_of, format_minor, json_number
 from tables.payments import Payment
 
 CAPTURE_WITHIN_MS = 7 * 24 * 3600 * 1000
 """How long a card's hold lasts at most providers."""
-CALL_DEADLINE_MS = 60 * 1000
 
 
 class Held(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.accounting import chart, payables, settlements
 from agents.accounting.cases import dimensions
-from agents.effects import CallGateway, Effect, Emit, Post, Put, Refuse
+from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, json_number
@@ -20,7 +20,6 @@ from tables.payables import Bill, Expense
 from tables.payouts import Payout, PayoutReference
 from tables.tenants import Tenant
 
-CALL_DEADLINE_MS = 60 * 1000
 IN_FLIGHT = frozenset({"held", "submitted"})
 
 

@@ -14,14 +14,13 @@ from agents.accounting import chart, drawers, settlements
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
 from agents.accounting.invoicing import stated
-from agents.effects import CallGateway, Effect, Emit, Post, Put, Refuse
+from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
 from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
 
-CALL_DEADLINE_MS = 60 * 1000
 MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
 
 

@@ -115,11 +115,6 @@ class Book:
         return next((each.amount for each in paid if each.receipt == receipt), None)
 
     @property
-    def given_back(self) -> int:
-        """Shillings that were reversed."""
-        return sum(reversal.amount for reversal in self.reversals if reversal.receipt)
-
-    @property
     def paid_out(self) -> int:
         """Shillings that were paid out."""
         return sum(payout.amount for payout in self.payouts.values() if payout.receipt)

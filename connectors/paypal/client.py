@@ -19,7 +19,7 @@ from connectors.tokens import Tokens, basic, bearing
 
 ORDERS, CAPTURES = "/v2/checkout/orders", "/v2/payments/captures"
 REFUNDS = "/v2/payments/refunds"
-PAYOUTS, ITEMS = "/v1/payments/payouts", "/v1/payments/payouts-item"
+PAYOUTS = "/v1/payments/payouts"
 _TOKEN = "/v1/oauth2/token"  # noqa: S105  an address
 
 

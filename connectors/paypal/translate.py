@@ -66,7 +66,6 @@ class Told(msgspec.Struct, frozen=True):
     """An event of a webhook: what it is about, and how that stands."""
 
     event_id: str
-    event_type: str
     kind: Kind
     subject: str
     """PayPal's id of the object."""
@@ -202,7 +201,10 @@ def batch_of(body: bytes) -> str:
 
 
 def batch_result(body: bytes) -> Result:
-    """How the one item of a batch stands. Raises `Unreadable`."""
+    """How the one item of a batch stands; the batch's own status says nothing of it.
+
+    Raises `Unreadable`.
+    """
     said = object_of(body)
     header, items = said.get("batch_header"), said.get("items")
     batch_id = _text(header, "payout_batch_id") if isinstance(header, Mapping) else ""
@@ -216,11 +218,6 @@ def batch_result(body: bytes) -> Result:
 
 def _waiting(batch_id: str, detail: str = "") -> Result:
     return Result("pending", detail=detail, handle=batch_id)
-
-
-def item_result(body: bytes) -> Result:
-    """How an item of a payout stands; the batch's own status says nothing of it."""
-    return _result("payout_item", object_of(body))
 
 
 def _result(kind: Kind, said: Mapping[str, Any]) -> Result:
@@ -278,15 +275,14 @@ def event_of(body: bytes) -> Told:
     """An event of a webhook. Raises `Unreadable`."""
     said = object_of(body)
     about = said.get("resource")
-    event_id, event_type = _text(said, "id"), _text(said, "event_type")
-    if not event_id or not event_type or not isinstance(about, Mapping):
+    event_id = _text(said, "id")
+    if not event_id or not _text(said, "event_type") or not isinstance(about, Mapping):
         raise Unreadable("no event about a resource")
     kind = _KINDS.get(_text(said, "resource_type"), "other")
     settled = kind in {"capture", "refund", "payout_item"}
     result = _result(kind, about) if settled else Result("pending")
     return Told(
         event_id,
-        event_type,
         kind,
         _text(about, "payout_item_id") or _text(about, "id"),
         _call_id(kind, about),

@@ -61,7 +61,6 @@ class Told(msgspec.Struct, frozen=True):
     """
 
     event_id: str
-    event_type: str
     live: bool
     kind: Kind
     subject: str
@@ -199,14 +198,13 @@ def event_of(body: bytes) -> Told:
     about = data.get("object") if isinstance(data, Mapping) else None
     if said.get("object") != "event" or not isinstance(about, Mapping):
         raise Unreadable("no event with an object")
-    event_id, event_type = _text(said, "id"), _text(said, "type")
-    if not event_id or not event_type or not isinstance(said.get("livemode"), bool):
+    event_id = _text(said, "id")
+    if not event_id or not _text(said, "type") or not isinstance(said.get("livemode"), bool):
         raise Unreadable("no id, type or livemode")
     metadata = about.get("metadata")
     kind = _OF_EVENTS.get(str(about.get("object")), "other")
     return Told(
         event_id,
-        event_type,
         said["livemode"],
         kind,
         _text(about, "id"),

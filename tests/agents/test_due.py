@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from agents.accounting.attempts import CALL_DEADLINE_MS
 from agents.commands.payments import (
     CONFIRM,
     CREATE_INTENT,
     INTENT_LIFETIME_MS,
 )
+from agents.effects import CALL_DEADLINE_MS
 from agents.gateways import CASE_AFTER_MS
 from agents.steps import STEPS_PER_EVENT
 from tables.balances import Balance, Hold

@@ -113,6 +113,9 @@ class TestGateways:
         with pytest.raises(ValidationError):
             Settings(**wrong)
 
+    def test_may_be_banks_and_sister_services(self):
+        assert Settings(callback_networks={"services": "10.0.0.0/8"})
+
     def test_reach_us_at_the_public_address_else_our_own(self):
         assert Settings(port=81).public_base == "http://127.0.0.1:81"
         assert Settings(callback_url="https://pay.example/").public_base == "https://pay.example"

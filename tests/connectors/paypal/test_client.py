@@ -162,10 +162,10 @@ class TestPayouts:
         ],
     )
     async def test_stand_as_their_item_does(self, client, fake, receiver, outcome):
-        await self.pay(client, receiver)
-        [item_id] = fake.items
-        found = await client.get(paypal.ITEMS, item_id)
-        assert translate.item_result(found.body).outcome == outcome
+        batch_id = translate.batch_of((await self.pay(client, receiver)).body)
+        found = await client.get(paypal.PAYOUTS, batch_id)
+        assert len(fake.items) == 1
+        assert translate.batch_result(found.body).outcome == outcome
 
     async def test_to_a_receiver_that_is_none_are_refused_whole(self, client, fake):
         answer = await self.pay(client, "nobody")

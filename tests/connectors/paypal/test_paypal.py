@@ -303,8 +303,8 @@ class TestOrders:
 
 
 class TestPayouts:
-    def item(self, status="SUCCESS") -> bytes:
-        said = {
+    def batch(self, status) -> bytes:
+        item = {
             "payout_item_id": "I1",
             "transaction_status": status,
             "payout_item": {
@@ -312,7 +312,8 @@ class TestPayouts:
                 "amount": {"currency": "USD", "value": "5.00"},
             },
         }
-        return json.dumps(said).encode()
+        header = {"payout_batch_id": "B1", "batch_status": "SUCCESS"}
+        return json.dumps({"batch_header": header, "items": [item]}).encode()
 
     def test_are_batches_of_one_under_our_id(self):
         body = translate.payout(Wish("5.00", "USD", "a@example.test"), "call-1")
@@ -333,7 +334,7 @@ class TestPayouts:
         ],
     )
     def test_stand_as_their_item_does(self, status, outcome):
-        assert translate.item_result(self.item(status)).outcome == outcome
+        assert translate.batch_result(self.batch(status)).outcome == outcome
 
     @pytest.mark.parametrize(
         ("status", "outcome"), [("COMPLETED", "succeeded"), ("PENDING", "pending")]
