@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from agents.accounting import chart
 from agents.effects import (
     AdvanceClock,
     Answer,
@@ -27,7 +28,7 @@ from agents.effects import (
     Unschedule,
 )
 from agents.moments import advance, schedule, unschedule
-from agents.posting import balanced, crossed, days_of, move
+from agents.posting import balanced, crossed, days_of, move, note_item
 from agents.registry import Event
 from streams.journal import Call, Emitted, Posting, Reply
 from streams.money import json_number
@@ -117,6 +118,10 @@ def _post(event: Event[Any], effect: Post, overlay: Overlay, draft: Draft) -> No
     draft.day, draft.booked = day, booked
     for posting in postings:
         move(tenant_id, posting, overlay)
+        if posting.account.startswith(chart.BANK):
+            ordinal = draft.ordinals.get("bank_item", 0)
+            draft.ordinals["bank_item"] = ordinal + 1
+            note_item(event, posting, day, overlay, ordinal)
     draft.post(postings)
     if tenant.watched:
         _watch(event, tenant, postings, overlay, draft)

@@ -11,6 +11,7 @@ from agents.registry import Event, Rows, View
 from streams.journal import Posting
 from streams.timestamps import local_day, next_day
 from tables.balances import Balance
+from tables.statements import BankItem, BankItemAt
 from tables.tenants import Tenant, Threshold
 from tables.working_set import Overlay
 
@@ -53,6 +54,34 @@ def move(tenant_id: str, posting: Posting, overlay: Overlay) -> None:
         row.pending_credits,
         row.version + 1,
     )
+
+
+def note_item(
+    event: Event[Any], posting: Posting, day: str, overlay: Overlay, ordinal: int
+) -> None:
+    """A leg on a bank account is an item that a statement has yet to show; what a statement itself
+    made is none.
+    """
+    if event.event_type in chart.MADE_BY_STATEMENTS:
+        return
+    item = BankItem(
+        event.tenant_id,
+        event.derive("bank_item", ordinal),
+        posting.account,
+        posting.asset,
+        posting.minor,
+        day,
+        event.event_type,
+        posting.dimensions.get("party", ""),
+        created_ms=event.now_ms,
+    )
+    overlay.put(item)
+    overlay.put(item_at(item))
+
+
+def item_at(item: BankItem) -> BankItemAt:
+    """Where an open item is found by its amount."""
+    return BankItemAt(item.tenant_id, item.account, item.asset, str(item.minor), item.item_id)
 
 
 def crossed(tenant_id: str, account: str, asset: str, overlay: Overlay) -> Threshold | None:

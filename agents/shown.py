@@ -33,6 +33,7 @@ from tables.payouts import Payout
 from tables.purchases import Item, Purchase
 from tables.row import Row
 from tables.settlements import Settlement
+from tables.statements import BankItem, Matched, Statement, StatementLine
 from tables.subscriptions import Meter, Plan, Subscription, Usage
 from tables.tenants import Outlet, Tenant, Threshold
 
@@ -50,6 +51,10 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Taken: "amount",
     Dispute: "amount fee",
     Settlement: "gross refunds fees payouts disputes",
+    Statement: "opening closing",
+    StatementLine: "minor unexplained",
+    Matched: "amount",
+    BankItem: "minor",
     Payout: "amount fee",
     Bill: "total tax paid pending withheld cleared adjusted",
     BillLine: "net",

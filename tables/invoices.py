@@ -72,6 +72,18 @@ class Invoice(Row, frozen=True):
 
 
 @register
+class InvoiceNumber(Row, frozen=True):
+    """The invoice that a caller's reference names, as people may write it; empty for several."""
+
+    KIND = "nu"
+    KEY = ("tenant_id", "number")
+
+    tenant_id: str
+    number: str
+    invoice_id: str
+
+
+@register
 class Order(Row, frozen=True):
     """What is known of one order of a sister service: its invoice, its sale, money without a home.
 

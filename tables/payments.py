@@ -15,10 +15,11 @@ from tables.row import Row, register
 
 class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where received money went, by its id: to an invoice (in its currency, or quoted in another),
-    a customer's credit, a case; or to the payment whose money it turned out to be.
+    a customer's credit, a case; or what it turned out to be: another payment's money, a settlement,
+    an entry of ours, or what an account stands for.
     """
 
-    kind: str  # invoice | quoted | credit | case | payment
+    kind: str  # invoice | quoted | credit | case | payment | settlement | entry | account
     subject: str
     amount: int
 
@@ -151,7 +152,11 @@ class PayCode(Row, frozen=True):
 
 @register
 class Reference(Row, frozen=True):
-    """Where every route of one payment meets: (provider, direction, provider's reference)."""
+    """Where every route of one payment meets: (provider, direction, provider's reference).
+
+    Of what goes out, `payment_id` is the payout or refund. `line_id` is the statement's line that
+    has shown it.
+    """
 
     KIND = "rf"
     KEY = ("tenant_id", "provider", "direction", "provider_reference")
@@ -161,6 +166,8 @@ class Reference(Row, frozen=True):
     direction: str
     provider_reference: str
     payment_id: str
+    amount: int = 0
+    line_id: str = ""
 
 
 @register

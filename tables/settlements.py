@@ -2,7 +2,8 @@
 
 States: collecting → expected (at the tenant's cut-off) → settled (its bank's word). Guarantees:
 every receipt, refund, fee, payout and dispute of the account is in one settlement; once expected,
-its net lies in cash:in_transit. Constraints: an item of a later moment never joins an earlier one.
+its net lies in cash:in_transit until `line_id`, a line of its bank's statement, shows it on
+`settled_day`. Constraints: an item of a later moment never joins an earlier one.
 """
 
 from tables.row import Row, register
@@ -31,6 +32,8 @@ class Settlement(Row, frozen=True):
     expected_date: str = ""
     created_ms: int = 0
     version: int = 1
+    settled_day: str = ""
+    line_id: str = ""
 
     @property
     def net(self) -> int:

@@ -118,7 +118,8 @@ class Route:
     `shows` is the JSON Schema of its good answer, which the specification is made of; None where
     the answer is no JSON. `media_type` is what a body is in if it is no JSON object. Of `tier` 1,
     the platform's superusers may call it for any tenant; of tier 0 nobody else may. A `live` one
-    answers a stream that goes on.
+    answers a stream that goes on. `body_bytes_max` is for bodies larger than all others, which may
+    take minutes.
     """
 
     method: str
@@ -134,6 +135,7 @@ class Route:
     media_type: str = ""
     tier: int = 2
     live: bool = False
+    body_bytes_max: int = 0
 
     @property
     def name(self) -> str:

@@ -34,6 +34,8 @@ def endpoint(
         claims = await _authorised(request, route, context)
         if any(_controls(value) for value in request.match_info.values()):
             raise not_found()
+        if route.body_bytes_max:
+            request = request.clone(client_max_size=route.body_bytes_max)
         key = idempotency_key_of(request) if route.idempotent else ""
         model = None
         if route.model is not None:

@@ -16,6 +16,7 @@ from web.middleware import REQUEST_ID
 from web.problems import Problem, unavailable
 
 MARK = "Treasury-Forwarded"
+UPLOAD_TIMEOUT_S = 600.0
 SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 _HOP_BY_HOP = frozenset(
@@ -78,7 +79,10 @@ def _timeout(call: Call) -> aiohttp.ClientTimeout:
     """How long the owner may take; a stream may go on, if it says something now and then."""
     if call.route.live:
         return aiohttp.ClientTimeout(total=None, connect=2, sock_read=2 * HEARTBEAT_S)
-    return aiohttp.ClientTimeout(total=call.context.settings.forward_timeout_s, connect=2)
+    total_s = UPLOAD_TIMEOUT_S if call.route.body_bytes_max else None
+    return aiohttp.ClientTimeout(
+        total=total_s or call.context.settings.forward_timeout_s, connect=2
+    )
 
 
 async def _stream(call: Call, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from tables.payables import Bill, Expense
 from tables.payments import Case, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.row import Row
+from tables.statements import StatementLine
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web.answers import ADVANCED, CLOSED, JOURNAL_BALANCES, TENANT_SETTINGS
@@ -44,6 +45,7 @@ _SHOWS: Mapping[str, type[Row]] = {
     "journal.reverse": Journal,
     "journal.reject": Journal,
     "conversion": Conversion,
+    "line": StatementLine,
     "threshold": Threshold,
     "account": AccountRule,
     "hold": Hold,

@@ -29,6 +29,15 @@ OVER_SHORT = "cash:over_short"
 FX_CLEARING = "fx:clearing"
 FX_GAIN_LOSS = "fx:gain_loss"
 
+BANK = "bank:"
+MADE_BY_STATEMENTS = frozenset(
+    {"treasury.command.statement.import", "treasury.command.case.resolve"}
+    | {"treasury.command.line.resolve"}
+)
+"""Events whose postings on bank accounts are lines of statements, or undo such a line's: no items
+of ours.
+"""
+
 _CREDIT_SIDE = (
     "payable",
     "grni",

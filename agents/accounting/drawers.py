@@ -183,4 +183,5 @@ def _settled(event: Event[Any], view: View, session: DrawerSession) -> Iterator[
         created_ms=event.now_ms,
     )
     yield Put(row)
+    yield from settlements.awaited(row)
     yield from settlements.generated(row)

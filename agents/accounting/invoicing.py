@@ -12,6 +12,7 @@ import msgspec
 
 from agents.accounting import chart, dunning, tax
 from agents.accounting.cases import close_case, dimensions, give_credit, open_case
+from agents.accounting.codes import meant
 from agents.accounting.links import link, token_of
 from agents.accounting.tax import Parts
 from agents.effects import Effect, Emit, Post, Put
@@ -19,7 +20,7 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
 from streams.timestamps import local_day
-from tables.invoices import Invoice, Line, Order
+from tables.invoices import Invoice, InvoiceNumber, Line, Order
 from tables.payments import Case, Payment, Placement
 from tables.tenants import Tenant
 
@@ -107,6 +108,9 @@ def issue(
         postings.append(Posting(account, invoice.asset, -minor, where))
     yield Post([leg for leg in postings if leg.minor])
     yield Put(invoice)
+    if invoice.reference:
+        number = meant(invoice.reference)
+        yield Put(InvoiceNumber(event.tenant_id, number, invoice.invoice_id))
     yield Emit("treasury.invoice.created", told(invoice))
     yield from dunning.next_moment(invoice, tenant, event.now_ms)
     yield from link(event, tenant, invoice)

@@ -17,6 +17,7 @@ from streams.journal import Posting
 from streams.money import exponent_of, format_minor, json_number
 from tables.balances import Balance
 from tables.payables import Bill, Expense
+from tables.payments import Reference
 from tables.payouts import Payout, PayoutReference
 from tables.tenants import Tenant
 
@@ -107,6 +108,8 @@ def complete(
         version=payout.version + 1,
     )
     yield Put(after)
+    about = payout.provider, "out", provider_reference, payout.payout_id, payout.amount
+    yield Put(Reference(event.tenant_id, *about))
     yield Emit("treasury.payout.completed", told(after))
 
 

@@ -51,12 +51,15 @@ def receive(
     if receipt.asset != payment.asset:
         yield from _of_another_currency(event, view, payment, receipt)
         return payment
-    yield Put(
-        Reference(event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id)
-    )
+    yield Put(_reference(receipt, payment))
     placements = yield from _place(event, view, payment, receipt)
     settlement_id = yield from _banked(event, view, receipt)
     return (yield from _received(payment, receipt, placements, settlement_id))
+
+
+def _reference(receipt: Receipt, payment: Payment) -> Reference:
+    about = receipt.provider, "in", receipt.reference, payment.payment_id, receipt.amount
+    return Reference(payment.tenant_id, *about)
 
 
 def _received(
@@ -145,7 +148,9 @@ def named(
     """
     known = view.row(Reference, event.tenant_id, call.gateway, "in", reference)
     if known is None:
-        yield Put(Reference(event.tenant_id, call.gateway, "in", reference, payment.payment_id))
+        about = call.gateway, "in", reference, payment.payment_id
+        before = view.row(Reference, event.tenant_id, call.gateway, "in", call.call_id)
+        yield Put(Reference(event.tenant_id, *about, before.amount if before else 0))
         yield from _bears(payment, call, reference)
         return
     case = unclaimed(view, event.tenant_id, known.payment_id, payment.received)
@@ -174,9 +179,7 @@ def _bears(payment: Payment, call: GatewayCall, reference: str) -> Iterator[Effe
 def _of_another_currency(
     event: Event[Any], view: View, payment: Payment, receipt: Receipt
 ) -> Iterator[Effect]:
-    yield Put(
-        Reference(event.tenant_id, receipt.provider, "in", receipt.reference, payment.payment_id)
-    )
+    yield Put(_reference(receipt, payment))
     yield from open_case(
         event,
         kind="currency_differs",
@@ -189,10 +192,12 @@ def _of_another_currency(
 
 
 def _banked(event: Event[Any], view: View, receipt: Receipt) -> Generator[Effect, None, str]:
-    """Cash is in a drawer; anything else is in its provider's settlement."""
+    """Cash is in a drawer, money at a bank has arrived; else it is in its provider's settlement."""
     outlet = chart.outlet_of(receipt.account)
     if outlet is not None:
         yield from drawers.moved(event, view, outlet, receipt.asset, receipt.amount)
+        return ""
+    if receipt.account.startswith(chart.BANK):
         return ""
     return (
         yield from settlements.collect(

@@ -19,8 +19,9 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
+from tables.payments import Case, Credit, Payment, Placement, Reference, Refund, Taken
 
+_OF_OTHERS = frozenset({"payment", "settlement", "entry", "account"})
 MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
 
 
@@ -109,8 +110,9 @@ def _take(
         return (yield from _take_case(event, view, placement, amount))
     if placement.kind == "quoted":
         return (yield from _take_quoted(event, view, payment, placement, amount))
-    if placement.kind == "payment":
-        yield Refuse("refund_not_possible", f"its money is payment {placement.subject}'s", 422)
+    if placement.kind in _OF_OTHERS:
+        words = f"its money is of another {placement.kind}: {placement.subject}"
+        yield Refuse("refund_not_possible", words, 422)
         return []
     return (yield from _take_paid(event, view, placement, amount))
 
@@ -259,6 +261,8 @@ def complete(
         version=refund.version + 1,
     )
     yield Put(after)
+    about = refund.provider, "out", provider_reference, refund.refund_id, refund.amount
+    yield Put(Reference(event.tenant_id, *about))
     yield Emit("treasury.payment.refunded", told(after, payment))
     return after
 

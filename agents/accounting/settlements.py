@@ -1,7 +1,7 @@
 """Settlements' ledger side: a gateway account's day is summed up, and then it is expected.
 
-cash:in_transit / gateway for the day's net, when the tenant's day ends; what the bank then shows is
-matched against it. Every item joins the one settlement that is collecting when it happens.
+cash:in_transit / gateway for the day's net, when the tenant's day ends; bank / cash:in_transit when
+a bank's statement shows it. Every item joins the one settlement that is collecting when it happens.
 """
 
 from collections.abc import Generator, Iterator
@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from agents.accounting import chart
-from agents.effects import Effect, Effects, Emit, Post, Put, Schedule
+from agents.effects import Delete, Effect, Effects, Emit, Post, Put, Schedule
 from agents.registry import Event, View, when_due
 from streams.ids import derive
 from streams.journal import Posting
@@ -19,6 +19,7 @@ from tables.memory import Due
 from tables.payments import Refund
 from tables.payouts import Payout
 from tables.settlements import Settlement
+from tables.statements import Awaited, StatementLine
 
 EXPECTED_AFTER_DAYS = 1
 
@@ -70,7 +71,36 @@ def cut_off(event: Event[Due], view: View) -> Effects:
             ]
         )
     yield Put(after)
+    yield from awaited(after)
     yield from generated(after)
+
+
+def awaited(row: Settlement) -> Iterator[Effect]:
+    """It is looked for on statements."""
+    if row.net > 0:
+        yield Put(Awaited(row.tenant_id, row.asset, str(row.net), row.settlement_id))
+
+
+def settle(row: Settlement, line: StatementLine, source: str, *, less: int = 0) -> Iterator[Effect]:
+    """The bank has it: `source` (a bank account, or suspense) / cash:in_transit, `less` what its
+    provider kept of it as a fee.
+    """
+    where = {"settlement": row.settlement_id, "line": line.line_id}
+    legs = [
+        Posting(source, row.asset, row.net - less, where),
+        Posting(chart.fees(row.provider), row.asset, less, where),
+        Posting(chart.IN_TRANSIT, row.asset, -row.net, where),
+    ]
+    yield Post([leg for leg in legs if leg.minor])
+    yield Delete(Awaited.key_of(row.tenant_id, row.asset, str(row.net), row.settlement_id))
+    yield Put(
+        row.replaced(
+            status="settled",
+            settled_day=line.day,
+            line_id=line.line_id,
+            version=row.version + 1,
+        )
+    )
 
 
 def generated(row: Settlement) -> Iterator[Effect]:

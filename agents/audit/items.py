@@ -11,6 +11,7 @@ from tables.payments import Case, Credit, Dispute, Refund
 from tables.payouts import Payout
 from tables.purchases import Purchase
 from tables.row import Row
+from tables.statements import BankItem, StatementLine
 
 Item = tuple[str, str, int]
 """(control account, asset, minor units)."""
@@ -53,6 +54,20 @@ def _payout(row: Payout) -> Item:
     return "payout:pending", row.asset, -row.amount if flies else 0
 
 
+def _line(row: StatementLine) -> Item:
+    """A bank is worth what its statements say, and what we say that they have yet to show."""
+    return _bank(row.account), row.asset, row.minor if _bank(row.account) else 0
+
+
+def _entry(row: BankItem) -> Item:
+    return _bank(row.account), row.asset, row.minor if row.status == "open" else 0
+
+
+def _bank(account: str) -> str:
+    """What a gateway's statement says is no item of ours, but of an account that nobody has."""
+    return account if account.startswith("bank:") else ""
+
+
 def _purchase(row: Purchase) -> Item:
     return "grni", row.asset, row.cleared - row.received
 
@@ -67,5 +82,7 @@ ITEMS: Mapping[type[Row], Callable[..., Item]] = {
     Dispute: _dispute,
     Payout: _payout,
     Purchase: _purchase,
+    StatementLine: _line,
+    BankItem: _entry,
 }
 """Every kind of row that is an item of a control account."""

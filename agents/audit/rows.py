@@ -14,6 +14,7 @@ from tables.payouts import Payout
 from tables.purchases import Purchase
 from tables.row import Row
 from tables.settlements import Settlement
+from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
 
 
@@ -118,6 +119,20 @@ def _settlement(before: Settlement | None, after: Settlement) -> str:
     return kept(before, after, "account", "asset", "day", "provider")
 
 
+def _line(before: StatementLine | None, after: StatementLine) -> str:
+    if (after.status == "open") != bool(after.exception and after.unexplained):
+        return f"{after.status} with {after.unexplained} unexplained"
+    if after.status == "matched" and not after.rule:
+        return "matched by no rule"
+    return kept(before, after, "statement_id", "account", "asset", "minor", "day", "receipt")
+
+
+def _bank_item(before: BankItem | None, after: BankItem) -> str:
+    if (after.status == "matched") != bool(after.line_id):
+        return f"{after.status} with line {after.line_id or 'none'}"
+    return kept(before, after, "account", "asset", "minor", "day")
+
+
 _RULES: Mapping[type[Row], Callable[..., str]] = {
     Invoice: documents.invoice,
     Bill: documents.bill,
@@ -137,6 +152,8 @@ _RULES: Mapping[type[Row], Callable[..., str]] = {
     Balance: _balance,
     Subscription: _subscription,
     Settlement: _settlement,
+    StatementLine: _line,
+    BankItem: _bank_item,
 }
 _MAY_GO: Mapping[type[Row], frozenset[str]] = {
     Invoice: frozenset({"paid", "void", "uncollectible", "credited"}),

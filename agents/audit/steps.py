@@ -13,6 +13,7 @@ from tables.payments import Case, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.row import Row
 from tables.settlements import Settlement
+from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Subscription
 
 _NEXT: Mapping[type[Row], Mapping[str, str]] = {
@@ -83,6 +84,14 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "returned": "",
     },
     Settlement: {"": "collecting expected", "collecting": "expected", "expected": "settled"},
+    Statement: {"": "reading read", "reading": "read", "read": ""},
+    StatementLine: {
+        "": "matched open",
+        "matched": "resolved",  # what named nothing has a case
+        "open": "resolved",
+        "resolved": "",
+    },
+    BankItem: {"": "open matched", "open": "matched", "matched": ""},
     Journal: {
         "": "held posted",
         "held": "posted rejected",

@@ -18,6 +18,7 @@ from agents.commands import (
     payments,
     payouts,
     refunds,
+    statements,
     subscriptions,
     tenants,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "payments",
     "payouts",
     "refunds",
+    "statements",
     "subscriptions",
     "tenants",
 ]

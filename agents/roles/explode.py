@@ -41,6 +41,7 @@ from tables.postgres.read_models import (
 from tables.purchases import Purchase
 from tables.row import SEPARATOR, Row, decode
 from tables.settlements import Settlement
+from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription, Usage
 from tables.tenants import Outlet, Tenant, Threshold
 
@@ -74,6 +75,9 @@ RESOURCES: tuple[type[Row], ...] = (
     AccountRule,
     PaymentLink,
     ProviderBalance,
+    Statement,
+    StatementLine,
+    BankItem,
 )
 """The kinds of rows that can be listed, or found (a payment link, by its token)."""
 

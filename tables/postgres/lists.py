@@ -4,7 +4,7 @@ Every list is newest first and continues behind a sort key (keyset), so that its
 skip nor repeat rows. Fragments of SQL are constants; values are always parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -61,7 +61,24 @@ class ResourceFilter:
     due_from: str = ""
     due_to: str = ""
     subject_id: str = ""
+    account: str = ""
+    statement_id: str = ""
     metadata: tuple[str, str] | None = None
+
+
+_NARROWED: Mapping[str, str] = {
+    "status": "status = ?",
+    "order_id": "order_id = ?",
+    "customer_id": "customer_id = ?",
+    "created_from": "created_at >= ?",
+    "created_to": "created_at < ?",
+    "due_from": "body ->> 'due_date' >= ?",
+    "due_to": "body ->> 'due_date' <= ? AND body ->> 'due_date' <> ''",
+    # Only calls have one; the literal is what their index knows.
+    "subject_id": "kind = 'ca' AND body ->> 'subject_id' = ?",
+    "account": "body ->> 'account' = ?",
+    "statement_id": "body ->> 'statement_id' = ?",
+}
 
 
 async def resources(
@@ -76,20 +93,9 @@ async def resources(
     """(id, created_at, body) of business rows, behind `after` = (created_at in µs, id)."""
     where = Where()
     where.add("tenant_id = ? AND kind = ?", tenant_id, kind)
-    for column in ("status", "order_id", "customer_id"):
-        if value := getattr(wanted, column):
-            where.add(f"{column} = ?", value)
-    if wanted.created_from is not None:
-        where.add("created_at >= ?", wanted.created_from)
-    if wanted.created_to is not None:
-        where.add("created_at < ?", wanted.created_to)
-    if wanted.due_from:
-        where.add("body ->> 'due_date' >= ?", wanted.due_from)
-    if wanted.due_to:
-        where.add("body ->> 'due_date' <= ? AND body ->> 'due_date' <> ''", wanted.due_to)
-    if wanted.subject_id:
-        # Only calls have one; the literal is what their index knows.
-        where.add("kind = 'ca' AND body ->> 'subject_id' = ?", wanted.subject_id)
+    for member, condition in _NARROWED.items():
+        if value := getattr(wanted, member):
+            where.add(condition, value)
     if wanted.metadata is not None:
         where.add("body -> 'metadata' ->> ? = ?", *wanted.metadata)
     if after is not None:

@@ -71,6 +71,8 @@ async def _list(call: Call, kind: type[Row], page: Page) -> web.StreamResponse:
         created_to=page.moment("created_to", end=True),
         due_from=page.day("due_from"),
         due_to=page.day("due_to"),
+        account=page.text("account"),
+        statement_id=page.text("statement_id"),
         metadata=_metadata(page.text("metadata")),
     )
     return await list_of(call, kind, page, wanted)

@@ -3,17 +3,44 @@
 from tables.drawers import DrawerSession
 from tables.journals import Conversion, Journal
 from tables.settlements import Settlement
+from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import answers, scopes
-from web.api import books, parties
+from web.api import books, parties, statements
 from web.call import Route
 from web.lines import API, TENANT, act, collection, resource
-from web.schemas import paged
+from web.schemas import listed, paged, ref
 
 BOOKS: tuple[Route, ...] = (
     collection("/settlements", Settlement, scopes.SETTLEMENTS_READ, within=API),
     *resource("/settlements", Settlement, "settlement_id", scopes.SETTLEMENTS_READ),
+    *resource("/statements", Statement, "statement_id", scopes.SETTLEMENTS_READ, "account"),
+    Route(
+        "POST",
+        f"{TENANT}/statements",
+        statements.upload,
+        scopes.BOOKS_WRITE,
+        summary="Read a statement: camt, MT940, OFX, or CSV with its columns named.",
+        filters=statements.PARAMETERS,
+        shows=listed(ref("Statement")),
+        media_type="application/octet-stream",
+        body_bytes_max=statements.FILE_BYTES_MAX,
+    ),
+    *resource(
+        "/statement-lines",
+        StatementLine,
+        "line_id",
+        scopes.SETTLEMENTS_READ,
+        *("account", "statement_id"),
+    ),
+    act(
+        "/statement-lines/{line_id}/resolve",
+        "line.resolve",
+        scopes.BOOKS_WRITE,
+        "Say what a line was that nobody could explain.",
+    ),
+    collection("/bank-items", BankItem, scopes.SETTLEMENTS_READ, "account"),
     collection("/drawer-sessions", DrawerSession, scopes.SETTLEMENTS_READ),
     Route(
         "GET",

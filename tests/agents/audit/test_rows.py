@@ -21,6 +21,7 @@ from tables.payments import (
 from tables.payouts import Payout
 from tables.purchases import Item, Purchase
 from tables.settlements import Settlement
+from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
 
 INVOICE = Invoice("t", "i", "o", "c", "cafe", "KES", 100, 16)
@@ -56,6 +57,11 @@ QUOTE = Conversion("t", "c", "bank:kcb", "KES", 1_300, "bank:usd", "USD", 10)
 MEMBER = Subscription("t", "m", "plan", "c", "KES", "2026-03-01")
 DAY = Settlement("t", "s", "instant", "gateway:instant:collection", "KES", "2026-03-02")
 BALANCE = Balance("t", "cash", "KES", 100, 40)
+SHOWN = StatementLine(
+    *("t", "l", "f", "bank:kcb", "KES", "2026-03-02", "2026-03-02", -100), rule="own_entry"
+)
+ASKED = SHOWN.replaced(status="open", exception="unmatched_debit", unexplained=-100)
+ITEM = BankItem("t", "i", "bank:kcb", "KES", -100, "2026-03-02")
 
 LEGAL = [
     (None, INVOICE),
@@ -200,6 +206,15 @@ ILLEGAL = [
     (MEMBER.replaced(status="ended"), MEMBER, "from ended to active"),
     (DAY.replaced(status="expected"), DAY.replaced(status="expected", gross=5), "net changed"),
     (DAY.replaced(status="expected"), DAY, "from expected to collecting"),
+    (None, SHOWN.replaced(rule=""), "matched by no rule"),
+    (None, ASKED.replaced(unexplained=0), "open with 0 unexplained"),
+    (SHOWN, SHOWN.replaced(minor=-99), "minor changed"),
+    (SHOWN, ASKED, "from matched to open"),
+    (SHOWN, None, "gone"),
+    (ITEM, ITEM.replaced(status="matched", version=2), "matched with line none"),
+    (ITEM, ITEM.replaced(day="2026-03-03", version=2), "day changed"),
+    (ITEM.replaced(status="matched", line_id="l"), ITEM, "from matched to open"),
+    (ITEM, None, "gone while open"),
 ]
 
 

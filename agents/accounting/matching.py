@@ -1,0 +1,180 @@
+"""What a line of a bank's statement is, by named rules: the first that holds, and nothing by guess.
+
+Pure reads. In order: a receipt that was counted; a code, an invoice or an order that the line names
+as its reference; invoice numbers in its words that come to exactly its amount; a posting of our own
+of this amount within days; a settlement, or some in a row, of this amount within days whose
+provider the line names. An amount and a day alone prove nothing: such a line is for people.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import accumulate
+from typing import NamedTuple
+
+from agents.accounting.codes import meant
+from agents.accounting.deposits import Meaning, meaning
+from agents.registry import View
+from tables.invoices import Invoice, InvoiceNumber
+from tables.payments import PayCode
+from tables.settlements import Settlement
+from tables.statements import Awaited, BankItem, BankItemAt, StatementLine
+
+WITHIN_DAYS = 5
+"""How far a bank's day may be from ours."""
+CANDIDATES_MAX = 60
+WORDS_MAX = 40
+_PROVIDERS = {
+    "mpesa": ("MPESA", "M-PESA", "SAFARICOM"),
+    "stripe": ("STRIPE",),
+    "paypal": ("PAYPAL",),
+    "cash": ("CASH",),
+}
+"""How banks write who sends a settlement; of any other provider, its own name."""
+_words = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.-]{2,127}").findall
+
+
+class Found(NamedTuple):
+    """What a line is, and the rule that says so; without a rule nobody knows."""
+
+    rule: str = ""
+    item: BankItem | None = None
+    settlements: tuple[Settlement, ...] = ()
+    meaning: Meaning = Meaning()
+    reference: str = ""
+    """The words that name what `meaning` is."""
+    invoices: tuple[Invoice, ...] = ()
+
+
+def find(view: View, line: StatementLine) -> Found:
+    """What a line of a bank account is."""
+    if line.minor > 0:
+        for rule in (_named, _numbered, _own, _settlement):
+            found = rule(view, line)
+            if found.rule:
+                return found
+        return Found()
+    return _own(view, line)
+
+
+# -- what a line names ----------------------------------------------------------------------------
+
+
+def words_of(line: StatementLine) -> list[str]:
+    """What may be a reference in a line's words, without those that hold no digit."""
+    found = _words(f"{line.reference} {line.text}")[:WORDS_MAX]
+    return [word for word in dict.fromkeys(found) if any(map(str.isdigit, word))]
+
+
+def _named(view: View, line: StatementLine) -> Found:
+    """Its reference as a whole, or a code among its words: what we gave the payer to write."""
+    named = _meant(view, line, line.reference)
+    if named is not None:
+        return Found("reference", meaning=named, reference=line.reference)
+    for word in words_of(line):
+        if view.row(PayCode, line.tenant_id, meant(word)) is not None:
+            return Found("code", meaning=meaning(view, line.tenant_id, word), reference=word)
+    return Found()
+
+
+def _meant(view: View, line: StatementLine, text: str) -> Meaning | None:
+    found = meaning(view, line.tenant_id, text)
+    is_one = found.invoice is not None or found.call is not None or found.order_id
+    return found if is_one else None
+
+
+def _numbered(view: View, line: StatementLine) -> Found:
+    """Invoices that its words number, or orders', whose open amounts are exactly the line's."""
+    found: dict[str, Invoice] = {}
+    for word in words_of(line):
+        invoice = _invoice(view, line, word)
+        if invoice is not None and invoice.asset == line.asset and invoice.outstanding:
+            found[invoice.invoice_id] = invoice
+    if not found or sum(each.outstanding for each in found.values()) != line.minor:
+        return Found()
+    rule = "invoice_number" if len(found) == 1 else "invoice_numbers_combined"
+    return Found(rule, invoices=tuple(found.values()))
+
+
+def _invoice(view: View, line: StatementLine, word: str) -> Invoice | None:
+    number = view.row(InvoiceNumber, line.tenant_id, meant(word))
+    if number is not None:
+        return view.row(Invoice, line.tenant_id, number.invoice_id)
+    named = _meant(view, line, word)
+    return named.invoice if named else None
+
+
+# -- what we have posted, or wait for -------------------------------------------------------------
+
+
+def _own(view: View, line: StatementLine) -> Found:
+    """A posting of ours on this account. Of several alike, the nearest: it only learns its line."""
+    near = sorted(
+        (abs(_days(item.day, line.day)), item.day, item.item_id, item)
+        for item in open_items(view, line)
+        if abs(_days(item.day, line.day)) <= WITHIN_DAYS
+    )
+    if not near:
+        return Found()
+    return Found("own_entry" if len(near) == 1 else "own_entry_nearest", item=near[0][3])
+
+
+def open_items(view: View, line: StatementLine) -> Iterator[BankItem]:
+    """Open items of exactly this amount."""
+    prefix = BankItemAt.prefix_of(line.tenant_id, line.account, line.asset, str(line.minor))
+    for at in view.scan(prefix, CANDIDATES_MAX):
+        assert isinstance(at, BankItemAt)
+        item = view.row(BankItem, line.tenant_id, at.item_id)
+        if item is not None and item.status == "open":
+            yield item
+
+
+def _settlement(view: View, line: StatementLine) -> Found:
+    """One settlement of this amount, else some in a row that come to it, of a named provider."""
+    named = [each for each in _expected(view, line) if _is_named(each, line)]
+    alone = [each for each in named if each.net == line.minor]
+    if alone:
+        rule = "settlement" if len(alone) == 1 else "settlement_first"
+        return Found(rule, settlements=(alone[0],))
+    row = _in_a_row(named, line.minor)
+    return Found("settlements_combined", settlements=row) if row else Found()
+
+
+def _expected(view: View, line: StatementLine) -> list[Settlement]:
+    """Settlements on their way, in the order of their days."""
+    prefix = Awaited.prefix_of(line.tenant_id, line.asset)
+    found = []
+    for each in view.scan(prefix, CANDIDATES_MAX):
+        assert isinstance(each, Awaited)
+        row = view.row(Settlement, line.tenant_id, each.settlement_id)
+        if row is not None and row.status == "expected" and _is_due(row, line.day):
+            found.append(row)
+    return sorted(found, key=lambda row: (row.account, row.day, row.settlement_id))
+
+
+def _is_due(row: Settlement, day: str) -> bool:
+    return row.day <= day <= _later(row.expected_date, WITHIN_DAYS)
+
+
+def _is_named(row: Settlement, line: StatementLine) -> bool:
+    said = f"{line.party} {line.reference} {line.text}".upper()
+    return any(name in said for name in _PROVIDERS.get(row.provider, (row.provider.upper(),)))
+
+
+def _in_a_row(rows: list[Settlement], minor: int) -> tuple[Settlement, ...]:
+    """The one run of settlements of one account that comes to this; none if there are two."""
+    found = [
+        tuple(rows[first : first + count])
+        for first in range(len(rows))
+        for count, total in enumerate(accumulate(row.net for row in rows[first:]), 1)
+        if total == minor and rows[first].account == rows[first + count - 1].account
+    ]
+    return found[0] if len(found) == 1 else ()
+
+
+def _days(one: str, other: str) -> int:
+    return (date.fromisoformat(one) - date.fromisoformat(other)).days
+
+
+def _later(day: str, days: int) -> str:
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()

@@ -1,0 +1,324 @@
+"""Statements of banks and gateways against our own books: by named rules, each line once."""
+
+import pytest
+
+from tables.invoices import Invoice
+from tables.payments import Case, Payment, Refund
+from tables.settlements import Settlement
+from tables.statements import BankItem, Statement, StatementLine
+from tests.agents.accounting.books import Books
+
+BANK, MPESA = "bank:kcb", "gateway:mpesa:collection"
+DAY = "2026-03-02"
+LINE = {"value_day": DAY}
+
+
+def read(books: Books, *lines: dict, account: str = BANK, day: str = DAY, key: str = "f1") -> dict:
+    """Lines of one day of one statement; the statement."""
+    given = [{"key": f"{key}.{n}", **LINE, **line} for n, line in enumerate(lines)]
+    about = {"key": key, "account": account, "currency": "KES", "count": len(lines)}
+    days = {"from_day": day, "to_day": day, "day": day}
+    return books.done("statement.import", **about, **days, lines=given)
+
+
+def line_of(books: Books, amount: str, **more) -> StatementLine:
+    """The one line of a statement of its own, read."""
+    before = {row.line_id for row in books.rows(StatementLine)}
+    read(books, {"amount": amount, **more}, key=f"s{len(before)}", account=more.pop("on", BANK))
+    [line] = [row for row in books.rows(StatementLine) if row.line_id not in before]
+    return line
+
+
+def invoice(books: Books, amount: str = "1160.00", **more) -> str:
+    return str(books.done("invoice.create", amount=amount, customer_id="c", **more)["invoice_id"])
+
+
+class TestMoneyThatCame:
+    def test_pays_the_invoice_that_its_reference_names(self, books):
+        invoice_id = invoice(books)
+        line = line_of(books, "1160.00", reference=invoice_id, party="Ann")
+        assert (line.status, line.rule) == ("matched", "reference")
+        assert books.row(Invoice, invoice_id).status == "paid"
+        assert books.balances[BANK] == 116_000
+        assert "receivable" not in books.balances
+        [share] = line.matches
+        assert books.row(Payment, share.subject).provider == "bank"
+
+    def test_pays_the_invoice_whose_number_stands_in_its_words(self, books):
+        first, second = invoice(books, reference="INV-017"), invoice(books, reference="INV-018")
+        line = line_of(books, "1160.00", text="RTGS ann / inv 18 INV-018 thanks")
+        assert line.rule == "invoice_number"
+        assert books.row(Invoice, second).status == "paid"
+        assert books.row(Invoice, first).status == "open"
+
+    def test_of_another_amount_a_number_alone_proves_nothing(self, books):
+        invoice_id = invoice(books, reference="INV-017")
+        line = line_of(books, "1000.00", text="INV-017")
+        assert (line.rule, books.row(Invoice, invoice_id).paid) == ("unmatched_credit", 0)
+        [case] = books.rows(Case)
+        assert (line.case_id, case.amount) == (case.case_id, 100_000)
+        assert books.balances["suspense"] == -100_000
+
+    def test_pays_several_invoices_that_come_to_it(self, books):
+        ids = [invoice(books, reference=f"INV-{n}", amount=f"{n}00.00") for n in (101, 102)]
+        line = line_of(books, "20300.00", text="INV-101 + INV-102")
+        assert (line.rule, len(line.matches)) == ("invoice_numbers_combined", 2)
+        assert [books.row(Invoice, each).status for each in ids] == ["paid", "paid"]
+        assert sum(share.amount for share in line.matches) == line.minor
+
+    def test_in_parts_pays_in_parts(self, books):
+        invoice_id = invoice(books)
+        for amount in ("1000.00", "100.00", "100.00"):
+            line_of(books, amount, reference=invoice_id)
+        assert books.row(Invoice, invoice_id).status == "paid"
+        assert books.balances["customer:credit"] == -4_000
+
+    def test_counts_once_however_often_its_line_comes(self, books):
+        invoice_id = invoice(books)
+        wish = {"amount": "1160.00", "reference": invoice_id}
+        assert read(books, wish)["again"] == 0
+        days = {"from_day": DAY, "to_day": DAY, "day": DAY, "account": BANK, "currency": "KES"}
+        given = [{"key": "f1.0", **LINE, **wish}]
+        again = books.done("statement.import", key="f2", count=1, lines=given, **days)
+        assert again["again"] == 1
+        assert books.balances[BANK] == 116_000
+
+
+class TestOurOwnEntries:
+    def journal(self, books: Books, amount: str = "500.00", side: str = "credit") -> BankItem:
+        other = "debit" if side == "credit" else "credit"
+        legs = [
+            {"account": BANK, "side": side, "amount": amount},
+            {"account": "expense:rent", "side": other, "amount": amount},
+        ]
+        books.done("journal.post", legs=legs)
+        return books.rows(BankItem)[-1]
+
+    def test_are_open_until_their_line_comes_and_then_nothing_moves(self, books):
+        self.journal(books)
+        before = books.balances
+        line = line_of(books, "-500.00", text="rent")
+        assert (line.rule, books.balances) == ("own_entry", before)
+        [item] = books.rows(BankItem)
+        assert (item.status, item.line_id) == ("matched", line.line_id)
+
+    def test_of_several_alike_the_nearest_learns_its_line(self, books):
+        self.journal(books)
+        self.journal(books)
+        assert line_of(books, "-500.00").rule == "own_entry_nearest"
+        assert line_of(books, "-500.00").rule == "own_entry"
+        assert line_of(books, "-500.00").exception == "unmatched_debit"
+
+    def test_too_long_ago_are_not_meant(self, books):
+        self.journal(books)
+        far = "2026-03-09"
+        read(books, {"amount": "-500.00", "value_day": far}, day=far)
+        [line] = books.rows(StatementLine)
+        assert line.exception == "unmatched_debit"
+        assert books.balances["suspense:out"] == 50_000
+
+    def test_that_came_after_their_line_are_said_to_be_it(self, books):
+        line = line_of(books, "-500.00")
+        item = self.journal(books)
+        assert books.balances[BANK] == -100_000
+        books.done("line.resolve", line_id=line.line_id, item_id=item.item_id)
+        assert (books.balances[BANK], "suspense:out" in books.balances) == (-50_000, False)
+        assert books.row(StatementLine, line.line_id).status == "resolved"
+        assert books.row(BankItem, item.item_id).status == "matched"
+        wish = {"line_id": line.line_id, "item_id": item.item_id}
+        assert books.refused("line.resolve", **wish) == "line_resolved"
+
+    def test_made_by_paying_a_bill_are_such(self, books):
+        said = {"supplier_id": "s", "number": "1", "category": "rent", "amount": "100"}
+        bill = books.done("bill.create", **said)["bill_id"]
+        books.done("bill.pay", bill_id=bill, account=BANK)
+        line = line_of(books, "-100.00")
+        assert (line.rule, books.balances[BANK]) == ("own_entry", -10_000)
+
+
+class TestMoneyThatLeft:
+    @pytest.fixture
+    def line(self, books) -> StatementLine:
+        return line_of(books, "-116.00", text="LEDGER FEE")
+
+    def test_and_nobody_knows_of_is_a_question(self, books, line):
+        assert (line.status, line.exception) == ("open", "unmatched_debit")
+        assert books.balances == {BANK: -11_600, "suspense:out": 11_600}
+        [said] = books.emitted("reconciliation.exception")
+        assert (said["kind"], said["line_id"], said["amount"]) == (
+            "unmatched_debit",
+            line.line_id,
+            -116.0,
+        )
+
+    def test_is_what_people_say(self, books, line):
+        books.done("line.resolve", line_id=line.line_id, account="fees:bank")
+        assert books.balances == {BANK: -11_600, "fees:bank": 11_600}
+
+    def test_may_have_paid_a_bill(self, books, line):
+        said = {"supplier_id": "s", "number": "1", "category": "rent", "amount": "116"}
+        bill = books.done("bill.create", **said)["bill_id"]
+        books.done("line.resolve", line_id=line.line_id, bill_id=bill)
+        assert books.balances == {BANK: -11_600, "expense:rent": 11_600}
+
+    @pytest.mark.parametrize(
+        ("wish", "code"),
+        [
+            ({}, "one_resolution"),
+            ({"account": "fees:bank", "bill_id": "b"}, "one_resolution"),
+            ({"account": "receivable"}, "control_account"),
+            ({"account": "bank:other"}, "control_account"),
+            ({"item_id": "i"}, "item_unknown"),
+            ({"bill_id": "b"}, "bill_unknown"),
+            ({"settlement_id": "s"}, "resolution_unfit"),
+        ],
+    )
+    def test_is_not_what_cannot_be(self, books, line, wish, code):
+        assert books.refused("line.resolve", line_id=line.line_id, **wish) == code
+
+
+class TestSettlements:
+    def settled(self, books: Books, *amounts: str) -> list[Settlement]:
+        """Payments by the instant gateway, each of a day that is over."""
+        for number, amount in enumerate(amounts):
+            books.pay(amount=amount, order_id=f"o{number}")
+            books.until(f"2026-03-0{3 + number}T06:00:00Z")
+        return [row for row in books.rows(Settlement) if row.status == "expected"]
+
+    def line(self, books: Books, amount: str, text: str = "INSTANT payout") -> StatementLine:
+        day = "2026-03-05"
+        key = f"s{len(books.rows(StatementLine))}"
+        read(books, {"amount": amount, "text": text, "value_day": day}, day=day, key=key)
+        return books.rows(StatementLine)[-1] if key == "s0" else self.newest(books)
+
+    def newest(self, books: Books) -> StatementLine:
+        return max(books.rows(StatementLine), key=lambda row: row.created_ms)
+
+    def test_are_there_when_their_bank_shows_them(self, books):
+        [row] = self.settled(books, "1160.00")
+        assert books.balances["cash:in_transit"] == 116_000
+        line = self.line(books, "1160.00")
+        assert line.rule == "settlement"
+        row = books.row(Settlement, row.settlement_id)
+        assert (row.status, row.settled_day, row.line_id) == (
+            "settled",
+            "2026-03-05",
+            line.line_id,
+        )
+        assert books.balances[BANK] == 116_000
+        assert "cash:in_transit" not in books.balances
+
+    def test_are_not_whatever_has_their_amount(self, books):
+        self.settled(books, "1160.00")
+        assert self.line(books, "1160.00", "from a friend").rule == "unmatched_credit"
+
+    def test_come_together(self, books):
+        self.settled(books, "100.00", "250.00")
+        line = self.line(books, "350.00")
+        assert (line.rule, len(line.matches)) == ("settlements_combined", 2)
+        assert {row.status for row in books.rows(Settlement)} == {"settled"}
+
+    def test_that_came_short_leave_a_fee(self, books):
+        [row] = self.settled(books, "1160.00")
+        line = self.line(books, "1130.00")
+        assert line.rule == "unmatched_credit"
+        wish = {"line_id": line.line_id, "settlement_id": row.settlement_id}
+        books.done("line.resolve", **wish)
+        assert books.balances["fees:instant"] == 3_000
+        assert books.balances[BANK] == 113_000
+        assert "cash:in_transit" not in books.balances
+        assert books.row(Case, line.case_id).resolution == "settlement"
+        assert books.row(StatementLine, line.line_id).status == "resolved"
+        payment = line.matches[0].subject
+        assert books.refused("payment.refund", payment_id=payment) == "refund_not_possible"
+        assert books.refused("line.resolve", **wish) == "line_resolved"
+
+
+class TestAGatewaysOwnStatement:
+    def paid(self, books: Books) -> Payment:
+        payment_id = books.pay(amount="1160.00", order_id="o")
+        return books.row(Payment, payment_id)
+
+    def test_shows_what_was_counted_and_nothing_moves(self, books):
+        payment = self.paid(books)
+        account, before = payment.account, books.balances
+        reference = payment.provider_reference
+        read(books, {"amount": "1160.00", "receipt": reference}, account=account)
+        [line] = books.rows(StatementLine)
+        assert (line.rule, line.matches[0].subject) == ("receipt", payment.payment_id)
+        assert books.balances == before
+
+    def test_shows_money_that_nobody_told_us_of(self, books):
+        invoice_id = invoice(books)
+        wish = {"amount": "1160.00", "receipt": "TCA1", "reference": invoice_id}
+        read(books, wish, account=MPESA)
+        [line] = books.rows(StatementLine)
+        assert line.rule == "never_told"
+        assert books.row(Invoice, invoice_id).status == "paid"
+        assert books.balances[MPESA] == 116_000
+
+    def test_shows_fees_beside_their_receipts(self, books):
+        payment = self.paid(books)
+        reference, account = payment.provider_reference, payment.account
+        both = [{"amount": "1160.00", "receipt": reference}]
+        both.append({"amount": "-5.80", "receipt": reference})
+        read(books, *both, account=account)
+        assert books.balances["fees:instant"] == 580
+        assert books.balances[account] == 115_420
+        [day] = books.rows(Settlement)
+        assert (day.gross, day.fees) == (116_000, 580)
+
+    def test_of_another_amount_or_twice_is_for_people(self, books):
+        payment = self.paid(books)
+        reference, account = payment.provider_reference, payment.account
+        both = [{"amount": "1160.50", "receipt": reference}]
+        both.append({"amount": "1160.00", "receipt": reference})
+        read(books, *both, account=account)
+        found = {row.exception: row.unexplained for row in books.rows(StatementLine)}
+        assert found == {"amount_differs": 50, "shown_twice": 116_000}
+        assert books.balances["suspense:out"] == -116_050
+
+    def test_shows_what_went_back(self, books):
+        payment = self.paid(books)
+        books.done("payment.refund", payment_id=payment.payment_id)
+        [refund] = books.rows(Refund)
+        books.gateway(refund.call_id, provider_reference="RF1")
+        before = books.balances
+        read(books, {"amount": "-1160.00", "receipt": "RF1"}, account=payment.account)
+        [line] = books.rows(StatementLine)
+        assert (line.rule, books.balances) == ("receipt", before)
+
+
+class TestStatements:
+    def test_are_read_once_all_their_lines_are_here(self, books):
+        about = {"key": "f", "account": BANK, "currency": "KES", "count": 2}
+        days = {"from_day": DAY, "to_day": DAY, "day": DAY}
+        for number, status in ((1, "reading"), (2, "read")):
+            lines = [{"key": str(number), "amount": "1.00", **LINE}]
+            said = books.done("statement.import", **about, **days, lines=lines, opening="10.00")
+            assert (said["status"], said["opening"]) == (status, "10.00")
+        assert [row.counted for row in books.rows(Statement)] == [2]
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"account": "receivable"}, "account_has_no_statements"),
+            ({"lines": []}, "too_many_lines"),
+            ({"lines": [{"key": "1", "amount": "0.00", **LINE}]}, "amount_not_positive"),
+        ],
+    )
+    def test_are_refused_as_a_whole(self, books, changes, code):
+        wish = {"key": "f", "account": BANK, "currency": "KES", "count": 1}
+        days = {"from_day": DAY, "to_day": DAY, "day": DAY}
+        lines = [{"key": "1", "amount": "1.00", **LINE}]
+        assert books.refused("statement.import", **(wish | days | {"lines": lines} | changes)) == (
+            code
+        )
+        assert books.rows(StatementLine) == []
+
+    def test_of_closed_books_count_in_the_open_ones(self, books):
+        books.until("2026-03-04T06:00:00Z")
+        books.done("period.close", through="2026-03-02")
+        line_of(books, "-5.00")
+        entry = books.core.entries[-1]
+        assert (entry.day, entry.booked) == (DAY, "2026-03-03")

@@ -1,0 +1,184 @@
+"""Statements of banks and gateways: a file is read here, and its lines are decided some at a time.
+
+A file is refused as a whole, with the line that is wrong, before anything of it enters the log. Who
+sends it again, or another one that overlaps it, changes nothing: every line has a key of its own.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from agents.commands.statements import IMPORT, LINES_MAX
+from agents.shown import shown
+from connectors.statements.base import BadStatement, Line, Statement, keys_of
+from connectors.statements.reading import read
+from connectors.statements.rows import Columns
+from streams.ids import derive, http_event_id
+from streams.money import UnknownAsset, exponent_of, format_minor, plain
+from tables import statements as rows
+from tables.postgres.configuration import read_values
+from web.bodies import read_any
+from web.call import Call
+from web.commands import ACTOR_CHARS_MAX, decided
+from web.lists import bad_parameter, json_response, parameters, reading
+from web.problems import Problem
+from web.tenants import tenant_of
+
+FILE_BYTES_MAX = 48 * 1024 * 1024
+READ_TIMEOUT_S = 120.0
+AT_ONCE = 16
+"""Events of one file that wait for their decisions together."""
+COLUMNS = (
+    *("day", "value_day", "amount", "debit", "credit", "reference", "receipt", "text", "party"),
+    *("balance", "bank_reference", "day_format", "delimiter", "decimal_mark", "encoding"),
+)
+PARAMETERS = ("account", "kind", "currency", *COLUMNS)
+"""Of the query: whose statement it is, what it is in, and the columns of a CSV."""
+
+
+async def upload(call: Call) -> web.StreamResponse:
+    """Each statement of the file, once all its lines were decided."""
+    given = parameters(call)
+    account = given.get("account", "")
+    if not account:
+        raise bad_parameter("account", "an account of the ledger, like bank:kcb")
+    async with call.context.desk.view(call.tenant_id) as view:
+        tenant = tenant_of(view, call)  # another worker's is forwarded before its file is read
+    body = await read_any(call.request, bytes_max=FILE_BYTES_MAX, timeout_s=READ_TIMEOUT_S)
+    file = hashlib.sha256(body).hexdigest()
+    found = await asyncio.to_thread(_read, body, {"currency": tenant.currency, **given})
+    await _must_be_of(call, account, found)
+    wishes = [wish for statement in found for wish in _wishes(statement, account, file)]
+    await _all_decided(call, wishes)
+    return json_response({"data": await _read_in(call, wishes)})
+
+
+def _read(body: bytes, given: Mapping[str, str]) -> tuple[Statement, ...]:
+    """The statements of a file. Raises `Problem` 422 that names the line."""
+    named = {name: given[name] for name in COLUMNS if name in given}
+    columns = None
+    if named:
+        if "day" not in named:
+            raise bad_parameter("day", "the column of a CSV that has the day")
+        about = {"account": given["account"], "asset": given["currency"]}
+        columns = msgspec.convert({**about, **named}, Columns)
+    try:
+        return read(body, kind=given.get("kind", ""), columns=columns)
+    except BadStatement as error:
+        raise Problem(422, "statement-refused", str(error)[:300]) from None
+
+
+async def _must_be_of(call: Call, account: str, found: tuple[Statement, ...]) -> None:
+    """Raise `Problem` 422 for a statement of another bank account than the tenant said it has
+    under this name.
+    """
+    async with reading(call) as connection:
+        configured = await read_values(connection, call.tenant_id, "bank_accounts")
+    ours = plain(configured[0]["value"].encode())["accounts"] if configured else []
+    number = next((each["number"] for each in ours if f"bank:{each['account']}" == account), "")
+    for statement in found:
+        said = "".join(char for char in statement.account.upper() if char.isalnum())
+        if number and said and not (said.endswith(number) or number.endswith(said)):
+            raise Problem(422, "statement-of-another", "It is of another account than this one.")
+
+
+def _wishes(statement: Statement, account: str, file: str) -> Iterator[dict[str, Any]]:
+    """What is asked of the log: lines of one day, at most so many at once; one for no lines."""
+    try:
+        exponent = exponent_of(statement.asset)
+    except UnknownAsset:
+        raise Problem(422, "statement-refused", "Its currency is not known here.") from None
+    days: dict[str, list[dict[str, Any]]] = {}
+    for line, key in zip(statement.lines, keys_of(statement), strict=True):
+        if line.minor:
+            days.setdefault(line.day, []).append(_said(line, key, exponent))
+    since, until = statement.from_day or min(days, default=""), statement.to_day
+    until = until or max(days, default="")
+    if not until:
+        raise Problem(422, "statement-refused", "It has no lines and names no days.")
+    named = f"{file}/{statement.account}/{statement.number}"
+    about = {
+        "key": hashlib.sha256(named.encode()).hexdigest(),
+        "account": account,
+        "currency": statement.asset,
+        "count": sum(map(len, days.values())),
+        "from_day": since or until,
+        "to_day": until,
+        "number": statement.number[:200],
+        "file": file,
+        "opening": _text(statement.opening, exponent),
+        "closing": _text(statement.closing, exponent),
+    }
+    for day, lines in sorted(days.items()) or [(until, [])]:
+        for first in range(0, max(len(lines), 1), LINES_MAX):
+            yield {**about, "day": day, "lines": lines[first : first + LINES_MAX]}
+
+
+def _text(minor: int | None, exponent: int) -> str:
+    return "" if minor is None else format_minor(minor, exponent)
+
+
+def _said(line: Line, key: str, exponent: int) -> dict[str, Any]:
+    """A line as the command has it; long words are cut, its key is of the whole."""
+    return {
+        "key": key,
+        "amount": format_minor(line.minor, exponent),
+        "value_day": line.value_day,
+        "receipt": _plain(line.receipt, 128),
+        "reference": _plain(line.reference, 200),
+        "party": _plain(line.party, 200),
+        "text": _plain(line.text, 200),
+    }
+
+
+def _plain(text: str, chars: int) -> str:
+    """Without control characters, which no word in the log has."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:chars]
+
+
+async def _all_decided(call: Call, wishes: list[dict[str, Any]]) -> None:
+    """Have all of it decided, some at once. Raises what the first one that failed raises."""
+    assert call.claims is not None
+    actor = call.claims.subject[:ACTOR_CHARS_MAX]
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, wish: Mapping[str, Any]) -> None:
+        key = f"{actor}/{wish['account']}/{wish['key']}/{number}"
+        event_id = http_event_id(call.tenant_id, call.route.name, key)
+        async with slots:
+            decision = await decided(
+                call.context, call.tenant_id, IMPORT, event_id, {**wish, "actor": actor}
+            )
+        reply = decision.entry.reply
+        if decision.entry.status == "duplicate":
+            return  # the same file from the same person
+        if reply is None or reply.status >= 400:
+            said = plain(reply.body) if reply is not None else {"code": "internal"}
+            raise Problem(
+                reply.status if reply is not None else 500, said["code"], said.get("detail", "")
+            )
+
+    tasks = [asyncio.create_task(one(number, wish)) for number, wish in enumerate(wishes)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _read_in(call: Call, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The statements as they are now, each once."""
+    keys = dict.fromkeys(f"{wish['account']}/{wish['key']}" for wish in wishes)
+    found = []
+    async with call.context.desk.view(call.tenant_id) as view:
+        for key in keys:
+            statement_id = derive(call.tenant_id, key, "statement", 0)
+            row = view.row(rows.Statement, call.tenant_id, statement_id)
+            if row is not None:
+                found.append(shown(row))
+    return found
