@@ -8,7 +8,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from compose.bench import e2e, engine, fold, growth, memory, query, recovery, replay
+from compose.bench import (
+    e2e,
+    engine,
+    fold,
+    growth,
+    memory,
+    query,
+    reconcile,
+    recovery,
+    replay,
+)
 from compose.bench.report import BenchFailed, Options, Report
 from streams.errors import Misconfigured
 
@@ -56,6 +66,11 @@ BENCHES = {
         "the largest worker beside 1 M rows; with --minutes, its slope in MiB a minute",
         "1,024 MiB; slope below 1",
         memory.run,
+    ),
+    "reconcile": Bench(
+        "a gateway's statement over HTTP against as many payments; p50_ms is the whole of it",
+        "100,000 lines in 60,000 ms",
+        reconcile.run,
     ),
     "growth": Bench(
         "events a second of processor time, and the cost (ratio), at few and many rows and tenants",
