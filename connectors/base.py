@@ -4,7 +4,7 @@ A connector speaks to one provider and decides nothing: no retries, no money, no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:  # callbacks say how calls stand, and so name what is here
@@ -27,7 +27,8 @@ class Result:
     `failure` is a short stable word for callers, `detail` is for people. A provider status that
     is not known here is `pending`: only its explicit word is success or failure. `handle` is the
     provider's own name of a call that is not over, to ask by; `payer_action` is what its payer
-    needs to go on: an address, or a client's secret.
+    needs to go on: an address, or a client's secret. `says` is what else the provider says that
+    belongs on paper, by name.
     """
 
     outcome: Outcome
@@ -38,6 +39,7 @@ class Result:
     detail: str = ""
     handle: str = ""
     payer_action: str = ""
+    says: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
