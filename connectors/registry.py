@@ -10,6 +10,9 @@ from connectors.guard import Guard, Observe
 from connectors.instant.config import SECRETS as INSTANT_SECRETS
 from connectors.instant.connector import Instant
 from connectors.instant.connector import build as instant
+from connectors.kra.config import SECRETS as KRA_SECRETS
+from connectors.kra.connector import Kra
+from connectors.kra.connector import build as kra
 from connectors.mpesa.config import SECRETS as MPESA_SECRETS
 from connectors.mpesa.connector import Mpesa
 from connectors.mpesa.connector import build as mpesa
@@ -27,13 +30,15 @@ Build = Callable[[aiohttp.ClientSession, Mapping[str, str], Shelf | None], Conne
 
 GATEWAYS: Mapping[str, Build] = {
     "instant": instant,
+    "kra": kra,
     "mpesa": mpesa,
     "paypal": paypal,
     "stripe": stripe,
 }
 """Gateway to the function that builds its connector from a session and its configuration."""
-CONNECTORS: Mapping[str, type[Instant] | type[Mpesa] | type[PayPal] | type[Stripe]] = {
+CONNECTORS: Mapping[str, type[Instant] | type[Kra] | type[Mpesa] | type[PayPal] | type[Stripe]] = {
     "instant": Instant,
+    "kra": Kra,
     "mpesa": Mpesa,
     "paypal": PayPal,
     "stripe": Stripe,
@@ -41,6 +46,7 @@ CONNECTORS: Mapping[str, type[Instant] | type[Mpesa] | type[PayPal] | type[Strip
 """Gateway to what it claims: capabilities, doubted operations, currencies."""
 _SEALED: Mapping[str, tuple[str, ...]] = {
     "instant": INSTANT_SECRETS,
+    "kra": KRA_SECRETS,
     "mpesa": MPESA_SECRETS,
     "paypal": PAYPAL_SECRETS,
     "stripe": STRIPE_SECRETS,

@@ -13,7 +13,7 @@ signatures follow from the seed and the number. Nothing is kept beyond the proce
 import asyncio
 import base64
 import json
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -93,7 +93,7 @@ class FakeKra:
             ("nil-key", "nil-secret"): frozenset({"nil_return"}),
         }
         """Key and secret of each app to its products."""
-        self.tokens: defaultdict[str, int] = defaultdict(int)
+        self.tokens: Counter[str] = Counter()
         """How many tokens each app was given, by its key; only the last one is good."""
         self.token_lives = token_lives
         self.faults: deque[Fault] = deque()
