@@ -18,6 +18,7 @@ ETIMS, ETIMS_SANDBOX = (
 )
 GAVA, GAVA_SANDBOX = "https://api.kra.go.ke", "https://sbx.kra.go.ke"
 QR, QR_SANDBOX = "https://etims.kra.go.ke", "https://etims-sbx.kra.go.ke"
+USER_CHARS = 20
 TOKEN_PATH = "/v1/token/generate"  # noqa: S105  an address
 PRODUCTS = (
     "pin",
@@ -93,6 +94,8 @@ class Config:
             for name in ("package_unit", "quantity_unit", "credit_reason", "user")
             if values.get(name)
         }
+        if len(plain.get("user", "")) > USER_CHARS:
+            raise ValueError(f"kra: user has at most {USER_CHARS} characters")
         return cls(
             base_url,
             tin,

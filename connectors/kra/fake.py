@@ -123,7 +123,8 @@ class FakeKra:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_get("/v1/token/generate", self._token)
+        for path in ("/v1/token/generate", "/oauth/v1/generate"):
+            app.router.add_get(path, self._token)
         app.router.add_post("/etims-api/{name}", self._served(self._etims))
         for path in fake_gava.PATHS:
             app.router.add_post(path, self._served(self._checked))

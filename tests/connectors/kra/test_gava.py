@@ -160,11 +160,26 @@ class TestRefusals:
         ids=["small letters", "capitals"],
     )
     @pytest.mark.parametrize("status", [200, 400])
-    def test_in_both_casings_are_read(self, body, status):
+    @pytest.mark.parametrize("action", ["pin", "nil_return"])
+    def test_in_both_casings_are_read(self, body, status, action):
         """External notes, 4.1: errors come in two casings."""
         with pytest.raises(Refused) as refused:
-            desk.said_of("pin", Answer(status, body))
-        assert (refused.value.failure, refused.value.reason) == ("pin_refused", "400.002.02: Bad")
+            desk.said_of(action, Answer(status, body))
+        assert refused.value.failure == f"{action}_refused"
+        assert refused.value.reason == "400.002.02: Bad"
+
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [
+            ("pin", b'{"Status":"NOK","PINDATA":{"KRAPIN":"P051234567Z"}}'),
+            ("nil_return", b'{"RESPONSE":{"ResponseCode":"99999","Status":"NOK"}}'),
+            ("turnover_tax", b'{"RESPONSE":{"Status":"nok","AckNumber":"A1"}}'),
+        ],
+    )
+    def test_are_whatever_is_not_ok_even_beside_what_was_asked_for(self, action, body):
+        with pytest.raises(Refused) as refused:
+            desk.said_of(action, Answer(200, body))
+        assert refused.value.failure == f"{action}_refused"
 
     @pytest.mark.parametrize("code", ["40005", "50000"])
     def test_of_a_moment_are_patience(self, code):
@@ -283,6 +298,13 @@ class TestTokens:
         assert (refused.failure, refused.reason) == ("not_configured", "nil_return: status 401")
         assert fake.tokens == {"key": 2}
         assert fake.gava.filed == []
+
+    async def test_are_asked_for_where_configuration_says(self, fake, session):
+        """External notes, 12.9: some collections have another path."""
+        other = build(session, {**fake.configuration, "token_path": "/oauth/v1/generate"})
+        assert (await other.act("pin", "", VALUES["pin"])).says["pin"] == PIN
+        nowhere = build(session, {**fake.configuration, "token_path": "/nowhere"})
+        assert (await refusal(nowhere, "pin", VALUES["pin"])).failure == "not_configured"
 
     async def test_are_not_given_for_wrong_credentials(self, fake, session):
         kra = build(session, {**fake.configuration, "consumer_secret": "canary"})

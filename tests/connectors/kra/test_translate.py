@@ -278,6 +278,10 @@ class TestAnswers:
             },
         )
 
+    def test_a_code_that_is_a_number_has_lost_its_noughts(self):
+        assert self.result(SIGNED.replace(b'"000"', b"0")).outcome == "succeeded"
+        assert self.result(self.said(1)).detail.startswith("001: ")
+
     @pytest.mark.parametrize("code", ["921", "994", 921, 994, " 994 "])
     def test_recorded_already_is_success_with_what_there_is(self, code):
         result = self.result(self.said(code))
@@ -429,6 +433,7 @@ class TestConfig:
             ({"cmc_key": '{"00": 1}'}, "cmc_key"),
             ({"cmc_key": '{"main": "k"}'}, "cmc_key"),
             ({"device_serial": "{"}, "device_serial"),
+            ({"user": "u" * 21}, "user"),
             ({"consumer_secret": ""}, "consumer_key"),
             ({"pin_consumer_key": "k"}, "pin_consumer_key"),
         ],
