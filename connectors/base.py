@@ -94,10 +94,15 @@ class Refused(CallError):
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """What came of an action: words for people, and what was heard by it."""
+    """What came of an action: words for people, and what was heard by it.
+
+    `sealed` are secrets that the provider gave, by the member they are: whoever asked seals them
+    before all else, and shows them to nobody.
+    """
 
     says: Mapping[str, Any]
     heard: "Sequence[Heard]" = ()
+    sealed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connector(Protocol):

@@ -38,6 +38,7 @@ OF_THE_API: Mapping[str, str] = {
     "provider-unavailable": "The gateway did not answer. Ask again in a while.",
     "request-timeout": "The request did not arrive in time.",
     "scope-missing": "The token or key lacks a scope; the detail names it.",
+    "secret-lost": "The gateway gave a secret once, and it could not be kept: ask the gateway.",
     "statement-of-another": "The file is of another bank account than the one it was sent for.",
     "statement-refused": "The file cannot be taken; the detail has the line and what is wrong.",
     "superuser-only": "Only the platform's own people may do this.",

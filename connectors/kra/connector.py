@@ -67,10 +67,8 @@ class Kra:
         return await self.query(asked)
 
     async def act(self, action: str, told_at: str, values: Mapping[str, str]) -> Acted:  # noqa: ARG002
-        """What people ask of KRA (desk.py), and the key of a control unit.
-
-        `device` says `cmc_key`, which eTIMS gives once and never again: it is a secret, for whoever
-        called this to seal as `kra.cmc_key` before anything else, and to show to nobody.
+        """What people ask of KRA (desk.py), and the key of a control unit, which eTIMS gives once
+        and never again.
         """
         if action not in self.actions:
             raise Refused(action, failure="action_unknown")
@@ -89,7 +87,9 @@ class Kra:
     async def _device(self, branch: str) -> Acted:
         body = translate.device(self._config, branch)
         answer = await self._etims.post(INIT, branch, body)
-        return Acted(translate.device_of(self._config, branch, answer))
+        said = translate.device_of(self._config, branch, answer)
+        key = said.pop("cmc_key")
+        return Acted(said, sealed={"cmc_key": key})
 
     async def _notices(self, values: Mapping[str, str]) -> Acted:
         since = day_of(values.get("since", ""))

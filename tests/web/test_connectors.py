@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway
+from connectors.kra.fake import FakeKra
 from connectors.mpesa import fake_bodies as bodies
 from connectors.mpesa.fake import FakeDaraja
 from connectors.mpesa.fake_book import Fault, Paid
@@ -161,3 +162,19 @@ class TestTheMatrix:
             assert claimed == CONNECTORS[gateway].capabilities
         assert told["mpesa"]["among these currencies"] == "KES"
         assert told["mpesa"]["callbacks need a query"] == "collect"
+
+
+class TestSecretsThatAProviderGives:
+    async def test_are_sealed_and_shown_to_nobody(self, context, database, serve):
+        async with FakeKra(installed=False) as fake, open_session() as session:
+            gateways = OfFakes(session, kra=fake.configuration)
+            callbacks = Callbacks(ADDRESSES, gateways, NoSecrets())
+            api = await serve(replace(context, pool=database.app, callbacks=callbacks))
+            path = "/api/v1/alpha/connectors/kra/device"
+            headers = {"Content-Type": "application/json"}
+            answer = await api.request("POST", path, data=b"{}", headers=headers)
+            assert (answer.status, answer.json["branch"]) == (200, "00")
+            [key] = fake.keys.values()
+            assert key.encode() not in answer.raw
+        found = await api.get("/api/v1/alpha/secrets/kra.cmc_key")
+        assert (found.json["state"], found.json["version"]) == ("set", 1)

@@ -4,13 +4,16 @@ How it fares now is this worker's own word (its breaker, its last calls); what t
 a day came to is the ledger's.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated, Any
 
+import structlog
 from aiohttp import web
 from pydantic import Field
 
 from agents.accounting.methods import METHODS
+from agents.roles.secret_store import put_secret
 from connectors.base import CallError, Refused
 from connectors.registry import CONNECTORS, SERVICES
 from streams.errors import Misconfigured, Unreadable
@@ -20,10 +23,13 @@ from web.api.callbacks import append, gateway_of
 from web.api_keys import AWAY
 from web.bodies import Body, NoControls
 from web.call import Call
+from web.configuring import configuring
 from web.lists import json_response, reading
 from web.problems import Problem, not_found, unavailable
 
 WITHIN = timedelta(days=1)
+SEALING_WAITS_S = (0.1, 1.0, 2.0, 5.0, 10.0)
+_log = structlog.get_logger("web.connectors")
 
 
 class ActBody(Body):
@@ -32,7 +38,7 @@ class ActBody(Body):
     values: Annotated[
         dict[
             Annotated[NoControls, Field(min_length=1, max_length=40)],
-            Annotated[NoControls, Field(max_length=200)],
+            Annotated[NoControls, Field(max_length=16_000)],
         ],
         Field(max_length=10),
     ] = {}
@@ -73,9 +79,30 @@ async def act(call: Call) -> web.StreamResponse:
         raise unavailable(
             "provider-unavailable", f"{name} did not answer: {error.reason}"
         ) from None
+    for member, value in acted.sealed.items():
+        await _seal(call, f"{name}.{member}", value)
     for heard in acted.heard:
         await append(call, call.tenant_id, name, heard)
     return json_response(dict(acted.says))
+
+
+async def _seal(call: Call, name: str, value: str) -> None:
+    """Keep a secret that the provider gave once. It is lost if Postgres is away for longer than its
+    caller waits; then only the provider can help.
+    """
+    for wait_s in SEALING_WAITS_S:
+        try:
+            async with configuring(call) as change:
+                about = change.connection, call.context.keyring, call.tenant_id, name, value
+                row = await put_secret(*about, by=change.actor, now=change.now)
+                if row is not None:
+                    await change.note("secret.put", name, {"version": row.version})
+                    return
+        except Problem:
+            _log.warning("secret not sealed yet", tenant_id=call.tenant_id, name=name)
+        await asyncio.sleep(wait_s)
+    _log.error("secret lost", tenant_id=call.tenant_id, name=name)
+    raise unavailable("secret-lost", "The provider gave a secret that could not be kept.")
 
 
 async def _shown(call: Call, name: str, outcomes: dict[str, int]) -> dict[str, Any]:

@@ -220,18 +220,19 @@ class TestTheKeyOfAControlUnit:
         async with FakeKra(installed=False, serials={"00": "dvc-00"}) as fake:
             kra = build(session, fake.configuration)
             assert kra.operations == frozenset()
-            says = (await kra.act("device", "", {})).says
-            assert says["cmc_key"] == fake.keys["00"]
-            assert says["control_unit"] == "KRACU00000100"
-            able = build(session, {**fake.configuration, "cmc_key": says["cmc_key"]})
+            acted = await kra.act("device", "", {})
+            assert acted.sealed == {"cmc_key": fake.keys["00"]}
+            assert acted.says["control_unit"] == "KRACU00000100"
+            assert fake.keys["00"] not in str(acted.says)
+            able = build(session, {**fake.configuration, **acted.sealed})
             assert (await declare(able, sale())).outcome == "succeeded"
 
     async def test_of_another_branch_is_beside_those_that_are_there(self, session):
         async with FakeKra(installed=False) as fake:
-            first = (await build(session, fake.configuration).act("device", "", {})).says
-            given = {**fake.configuration, "cmc_key": first["cmc_key"]}
-            second = (await build(session, given).act("device", "", {"branch": "01"})).says
-            able = build(session, {**given, "cmc_key": second["cmc_key"]})
+            first = (await build(session, fake.configuration).act("device", "", {})).sealed
+            given = {**fake.configuration, **first}
+            second = (await build(session, given).act("device", "", {"branch": "01"})).sealed
+            able = build(session, {**given, **second})
             for branch in ("00", "01"):
                 assert (await declare(able, sale(branch=branch))).outcome == "succeeded"
 
