@@ -1,27 +1,73 @@
-"""The auth service's REST look-up of a tenant: GET /api/v1/tenants/{id} under a service's API key.
+"""The auth service's REST look-ups, under a service's API key: a tenant, its outlets, a user.
 
-Its answer is read tolerantly: `id` must be the one asked for; name, status, country, currency, time
-zone and mode are taken if they are there, and anything else is left (Bengo-Hub auth-api, README and
-docs/integrations, "REST API Usage").
+Answers are read tolerantly: ids must be the ones asked for, what is misshapen among the rest is
+left, and what is not known here too (Bengo-Hub auth-api, README and docs/integrations, "REST API
+Usage"). Outlets are found by the tenant's slug there, and listed whole or in pages (its shared
+pagination library: `page` and `hasMore`, or `cursor` and `next_cursor`).
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
 from connectors.base import CallError
 from connectors.http import exchange, require_safe
 from streams.errors import Misconfigured, Unavailable
+from streams.ids import valid_id
 from streams.money import plain
 
 NAME_CHARS_MAX = 200
+PAGE, PAGES_MAX = 50, 200
+"""Outlets asked for at a time, and how often."""
 _country = re.compile(r"[A-Z]{2}").fullmatch
 _currency = re.compile(r"[A-Z0-9]{3,12}").fullmatch
 _zone = re.compile(r"[A-Za-z0-9_+/-]{1,64}").fullmatch
+_slug = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
+_email = re.compile(r"[^@\s]{1,64}@[^@\s]{1,253}").fullmatch
+_phone = re.compile(r"\+?[0-9]{6,15}").fullmatch
 _TRIED_AGAIN = frozenset({408, 425, 429})
+_LISTS = ("data", "outlets", "items")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A place of sale of a tenant; texts are empty where the service does not say."""
+
+    outlet_id: str
+    name: str
+    status: Literal["active", "closed"]
+    code: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, and the tenants they belong to now with their roles there.
+
+    Texts are empty where the service does not say.
+    """
+
+    user_id: str
+    name: str
+    email: str
+    phone: str
+    is_active: bool
+    roles: Mapping[str, frozenset[str]]
+
+    def belongs_to(self, tenant_id: str) -> bool:
+        """Whether they are of this tenant's people."""
+        return tenant_id in self.roles
+
+
+class Page(NamedTuple):
+    """Outlets of one answer, and what asks for the next one; empty where it is the last."""
+
+    outlets: Sequence[Outlet]
+    then: Mapping[str, str]
 
 
 class AuthService:
@@ -38,7 +84,50 @@ class AuthService:
         Raises `Unavailable` while it does not answer, `Misconfigured` when it refuses us or its
         answer is none.
         """
-        url = f"{self._url}/api/v1/tenants/{quote(tenant_id, safe='')}"
+        body = await self._got("tenants", tenant_id)
+        return None if body is None else tenant_of(body, tenant_id)
+
+    async def outlets(self, tenant_id: str, *, slug: str = "") -> Sequence[Outlet] | None:
+        """All outlets of a tenant; None if it has no such tenant. Raises as `tenant`.
+
+        Without its slug the tenant is asked for first. An outlet of another tenant spoils the
+        list, and so does one that does not end.
+        """
+        place = slug or await self._slug(tenant_id)
+        if place is None:
+            return None
+        found: dict[str, Outlet] = {}
+        then: Mapping[str, str] = {"page": "1"}
+        for _ in range(PAGES_MAX):
+            body = await self._got("tenants", place, "outlets", limit=str(PAGE), **then)
+            if body is None:
+                return None
+            outlets, then = outlets_of(body, tenant_id, int(then.get("page", "1")))
+            new = found | {outlet.outlet_id: outlet for outlet in outlets}
+            if not then:
+                return tuple(new.values())
+            if len(new) == len(found):
+                break
+            found = new
+        raise Misconfigured("the auth service's list of outlets does not end")
+
+    async def user(self, user_id: str) -> User | None:
+        """A person; None if it has none of this id. Raises as `tenant`."""
+        body = await self._got("users", user_id)
+        return None if body is None else user_of(body, user_id)
+
+    async def _slug(self, tenant_id: str) -> str | None:
+        """By what a tenant's outlets are found: its slug, or its id where it has none."""
+        body = await self._got("tenants", tenant_id)
+        if body is None:
+            return None
+        return _text(_tenant(body, tenant_id), "slug", _slug) or tenant_id
+
+    async def _got(self, *parts: str, **conditions: str) -> bytes | None:
+        """The body of an answer; None where there is no such thing."""
+        path = "/".join(quote(part, safe="") for part in parts)
+        query = f"?{urlencode(conditions)}" if conditions else ""
+        url = f"{self._url}/api/v1/{path}{query}"
         headers = {"Accept": "application/json", "X-API-Key": self._api_key}
         try:
             answer = await exchange(self._session, "GET", url, headers=headers)
@@ -50,19 +139,14 @@ class AuthService:
             return None
         if answer.status != 200:
             raise Misconfigured(f"the auth service refuses us: {answer.status}")
-        return tenant_of(answer.body, tenant_id)
+        return answer.body
 
 
 def tenant_of(body: bytes, tenant_id: str) -> Mapping[str, str]:
     """The members we know, as text. Raises `Misconfigured` for no tenant, or another one."""
-    try:
-        said = plain(body)
-    except ValueError as error:
-        raise Misconfigured("the auth service's answer is no JSON") from error
-    if not isinstance(said, dict) or said.get("id") != tenant_id:
-        raise Misconfigured("the auth service's answer is of another tenant, or of none")
+    said = _tenant(body, tenant_id)
     found = {
-        "name": _text(said, "name", lambda text: text.isprintable()),
+        "name": _text(said, "name", str.isprintable),
         "country": _text(said, "country", _country),
         "currency": _text(said, "currency", _currency),
         "time_zone": _text(said, "time_zone", _zone) or _text(said, "timezone", _zone),
@@ -70,6 +154,99 @@ def tenant_of(body: bytes, tenant_id: str) -> Mapping[str, str]:
         "status": "active" if said.get("status", "active") == "active" else "suspended",
     }
     return {name: text for name, text in found.items() if text}
+
+
+def outlets_of(body: bytes, tenant_id: str, page: int) -> Page:
+    """Outlets in an answer that is a list, or a page of one.
+
+    Raises `Misconfigured` for neither, and for an outlet without an id or of another tenant.
+    """
+    said = _read(body)
+    listed = said if isinstance(said, list) else _list_in(said)
+    if listed is None:
+        raise Misconfigured("the auth service's answer is no list of outlets")
+    then = _next(said, page) if isinstance(said, dict) else {}
+    return Page([_outlet(each, tenant_id) for each in listed], then)
+
+
+def user_of(body: bytes, user_id: str) -> User:
+    """The person in an answer. Raises `Misconfigured` for none, or another one."""
+    said = _read(body)
+    if not isinstance(said, dict) or said.get("id") != user_id:
+        raise Misconfigured("the auth service's answer is of another user, or of none")
+    profile = said.get("profile")
+    about = profile if isinstance(profile, dict) else {}
+    return User(
+        user_id,
+        _text(said, "name", str.isprintable) or _text(about, "name", str.isprintable),
+        _text(said, "email", _email),
+        _text(said, "phone", _phone) or _text(about, "phone", _phone),
+        said.get("status") == "active",
+        _roles_in(said),
+    )
+
+
+def _tenant(body: bytes, tenant_id: str) -> Mapping[str, Any]:
+    said = _read(body)
+    if not isinstance(said, dict) or said.get("id") != tenant_id:
+        raise Misconfigured("the auth service's answer is of another tenant, or of none")
+    return said
+
+
+def _list_in(said: object) -> list[Any] | None:
+    """The list of a page, by the names that it goes by."""
+    if not isinstance(said, dict):
+        return None
+    for name in _LISTS:
+        listed = said.get(name)
+        if isinstance(listed, list):
+            return listed
+    return None
+
+
+def _next(said: Mapping[str, Any], page: int) -> Mapping[str, str]:
+    """What asks for the page after this one."""
+    if not (said.get("hasMore") is True or said.get("has_more") is True):
+        return {}
+    cursor = said.get("next_cursor")
+    if isinstance(cursor, str) and cursor:
+        return {"cursor": cursor}
+    return {"page": str(page + 1)}
+
+
+def _outlet(said: object, tenant_id: str) -> Outlet:
+    outlet_id = said.get("id") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(outlet_id, str) or not valid_id(outlet_id):
+        raise Misconfigured("the auth service lists an outlet without an id")
+    if said.get("tenant_id", tenant_id) != tenant_id:
+        raise Misconfigured("the auth service lists an outlet of another tenant")
+    return Outlet(
+        outlet_id,
+        _text(said, "name", str.isprintable),
+        "active" if said.get("status", "active") == "active" else "closed",
+        _text(said, "code", str.isprintable),
+        _text(said, "time_zone", _zone) or _text(said, "timezone", _zone),
+    )
+
+
+def _roles_in(user: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
+    """Roles by tenant, of memberships that are active; what is misshapen is none."""
+    listed = user.get("memberships")
+    found: dict[str, frozenset[str]] = {}
+    for each in listed if isinstance(listed, list) else []:
+        tenant_id = each.get("tenant_id") if isinstance(each, dict) else None
+        if isinstance(tenant_id, str) and each.get("status", "active") == "active":
+            roles = each.get("roles")
+            words = roles if isinstance(roles, list) else []
+            found[tenant_id] = frozenset(word for word in words if isinstance(word, str))
+    return found
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return plain(body)
+    except (ValueError, RecursionError) as error:
+        raise Misconfigured("the auth service's answer is no JSON") from error
 
 
 def _text(said: Mapping[str, Any], name: str, fits: Any) -> str:
