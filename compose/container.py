@@ -67,6 +67,7 @@ from web import call
 from web.api_keys import ApiKeys
 from web.auth import Keys, Verifier
 from web.call import Callbacks, Context
+from web.discovery import Discovery
 from web.jwks import FixedKeys, RemoteKeys, read_key_set
 from web.metrics import Metrics
 from web.people import People
@@ -336,8 +337,13 @@ class Worker:
             keys = FixedKeys(read_key_set(settings.jwks_file.read_bytes()))
         elif settings.jwks_url:
             keys = RemoteKeys(settings.jwks_url)
+        elif "://" in settings.issuer:
+            keys = RemoteKeys(Discovery(settings.issuer))
         else:
-            raise Misconfigured("set TREASURY_JWKS_URL (or TREASURY_JWKS_FILE on a local stack)")
+            raise Misconfigured(
+                "set TREASURY_ISSUER to an address, or TREASURY_JWKS_URL"
+                " (or TREASURY_JWKS_FILE on a local stack)"
+            )
         return Verifier(keys, issuer=settings.issuer, audience=settings.audience)
 
     def _spawn(self, work: Awaitable[Any]) -> "asyncio.Task[None]":

@@ -69,9 +69,11 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
     ack_after: Literal["archive", "journal"] = "archive"
-    jwks_url: str = ""
+    jwks_url: str = Field("", description="the token issuer's keys; default: where it says")
     jwks_file: Path | None = None
-    issuer: str = "treasury-local"
+    issuer: str = Field(
+        "treasury-local", description="who signs tokens: an address, or a name beside its keys"
+    )
     audience: str = "treasury"
     auth_url: str = Field("", description="the auth service, asked about tenants we do not know")
     auth_api_key: SecretStr = SecretStr("")

@@ -1,18 +1,15 @@
 """Public keys of the token issuer: a cache of its JWKS that nobody's tokens can make it hammer.
 
 A fetched set replaces the old one whole. When the issuer fails, the last good set serves until
-it is too old; then nothing is verified any more. No redirect is followed.
+it is too old; then nothing is verified any more.
 """
 
 import asyncio
-import ipaddress
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
-import aiohttp
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
@@ -20,10 +17,10 @@ from jwt.exceptions import PyJWTError
 
 from streams.errors import Misconfigured, Unavailable
 from streams.money import plain
+from web.fetching import FAILURES, download, is_safe
 
 KeySet = Mapping[str, RSAPublicKey]
 
-MAX_BYTES = 256 * 1024
 MAX_KEYS = 100
 KEY_BITS = (2048, 8192)
 
@@ -83,12 +80,42 @@ class FixedKeys:
         """None: there is no newer one."""
 
 
+class Place(Protocol):
+    """Where a key set is fetched from (web/discovery.py, or one address for good)."""
+
+    async def find(self) -> str:
+        """The address now. Raises one of `FAILURES` while there is none."""
+
+    def doubt(self) -> None:
+        """No keys were to be had there."""
+
+
+class Pinned:
+    """One address, over TLS or on this machine."""
+
+    def __init__(self, url: str) -> None:
+        """Raises `Misconfigured` for an address that is not safe."""
+        if not is_safe(url):
+            raise Misconfigured("the key set's URL must be https, or http on this machine")
+        self._url = url
+
+    async def find(self) -> str:
+        """The address."""
+        return self._url
+
+    def doubt(self) -> None:
+        """There is no other one."""
+
+
 class RemoteKeys:
-    """Keys fetched from one pinned URL, over TLS or from this machine."""
+    """Keys fetched from where the issuer has them: an address, or a place that finds it.
+
+    `timeout_s` is for a fetch and all that it takes to find the address.
+    """
 
     def __init__(
         self,
-        url: str,
+        place: str | Place,
         *,
         refresh_s: float = 300,
         max_age_s: float = 3600,
@@ -97,13 +124,12 @@ class RemoteKeys:
         timeout_s: float = 5,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        _require_safe(url)
-        self._url = url
+        self._place = Pinned(place) if isinstance(place, str) else place
         self._refresh_s = refresh_s
         self._max_age_s = max_age_s
         self._cooldown_s = cooldown_s
         self._first_cooldown_s = first_cooldown_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._monotonic_s = monotonic_s
         self._keys: KeySet = {}
         self._fetched_s = -math.inf
@@ -152,36 +178,11 @@ class RemoteKeys:
 
     async def _fetch(self, began_s: float) -> None:
         try:
-            self._keys = read_key_set(await self._download())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            async with asyncio.timeout(self._timeout_s):
+                self._keys = read_key_set(await download(await self._place.find()))
+        except FAILURES as error:
             # The old set stays: an issuer in trouble must not lock everybody out at once.
             _log.warning("no new key set", error=type(error).__name__, held=len(self._keys))
+            self._place.doubt()
             return
         self._fetched_s = began_s
-
-    async def _download(self) -> bytes:
-        async with (
-            aiohttp.ClientSession(timeout=self._timeout, trust_env=False) as session,
-            session.get(self._url, allow_redirects=False) as response,
-        ):
-            if response.status != 200:
-                raise ValueError(f"status {response.status}")
-            body = await response.content.read(MAX_BYTES + 1)
-            while len(body) <= MAX_BYTES and not response.content.at_eof():
-                body += await response.content.read(MAX_BYTES + 1)
-            if len(body) > MAX_BYTES:
-                raise ValueError("larger than any key set")
-            return body
-
-
-def _require_safe(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname and not parts.username:
-        return
-    host = parts.hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if parts.scheme != "http" or not loopback or parts.username:
-        raise Misconfigured("the key set's URL must be https, or http on this machine")

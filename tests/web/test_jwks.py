@@ -15,6 +15,9 @@ from web.jwks import RemoteKeys, read_key_set
 from web.local_issuer import AUDIENCE, ISSUER
 from web.problems import Problem
 
+PADDED = json.dumps({"keys": [jwk_of(STRANGER, "unknown")]}).encode() + b" " * 300_000
+"""A good set that is larger than any honest one."""
+
 
 class Clock:
     now_s = 1000.0
@@ -113,7 +116,8 @@ class TestFetching:
             lambda: web.Response(text="<html>", content_type="text/html"),
             lambda: web.json_response({"keys": []}),
             lambda: web.json_response([]),
-            lambda: web.Response(body=b" " * 300_000),
+            lambda: web.Response(body=PADDED),
+            lambda: web.Response(body=b"[" * 200_000),
             lambda: web.HTTPFound("/other"),
         ],
     )
