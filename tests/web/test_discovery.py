@@ -17,6 +17,7 @@ from web.jwks import RemoteKeys
 from web.problems import Problem
 
 PATIENT_S = 60
+NEVER = Fault(delay_s=3_600)
 
 
 class Clock:
@@ -106,6 +107,13 @@ class TestKeys:
         clock.now_s += 31
         await verifier.verify(issuer.token())
         assert issuer.served["keys"] == 3
+
+    async def test_that_never_come_are_not_waited_for(self, issuer, keys):
+        keys._timeout_s = 0.05
+        issuer.faults["keys"].append(NEVER)
+        async with asyncio.timeout(PATIENT_S):
+            with pytest.raises(Unavailable):
+                await keys.find(issuer.key.kid)
 
     async def test_of_another_kind_are_left_and_do_not_spoil_the_others(
         self, issuer, verifier, clock
@@ -217,7 +225,7 @@ class TestDiscovery:
         await keys.find(kid)
         clock.now_s += 3_700
         discovery._timeout_s = 0.01
-        issuer.faults["discovery"].append(Fault(delay_s=1.0))
+        issuer.faults["discovery"].append(NEVER)
         assert await keys.find(kid) is not None
         assert issuer.served["keys"] == 2
 

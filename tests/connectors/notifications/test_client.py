@@ -27,7 +27,7 @@ async def fake():
 
 @pytest_asyncio.fixture
 async def session():
-    async with open_session(total_s=0.5) as session:
+    async with open_session(total_s=30) as session:
         yield session
 
 
@@ -69,7 +69,6 @@ class TestAMessage:
         [
             Fault(status=500, after=True),
             Fault(drop=True),
-            Fault(delay_s=1.0),
             Fault(body=b"<html>"),
             Fault(body=b"[" * 60_000),
             Fault(body=b'{"status": "sent"}'),
@@ -83,6 +82,14 @@ class TestAMessage:
         with pytest.raises(Ambiguous):
             await client.send(receipt())
         assert (await client.send(receipt())).duplicate
+        assert len(fake.messages) == 1
+
+    async def test_that_is_not_answered_in_time_is_taken_once(self, client, fake):
+        fake.faults.append(Fault(delay_s=1.0))
+        async with open_session(total_s=0.3) as hasty:
+            with pytest.raises(Ambiguous):
+                await client_of(hasty, fake).send(receipt())
+        await client.send(receipt())
         assert len(fake.messages) == 1
 
     async def test_that_never_left_is_not_sent(self, session, fake):
