@@ -110,4 +110,41 @@ class Told:
     funds: tuple[Funds, ...]
 
 
-Heard = Report | Deposit | Disputed | Told
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One booking of an account; `minor` is signed: money that came is above zero.
+
+    `day` is when it was booked and `value_day` when it counts, both ISO dates. `bank_reference`
+    is the bank's own name of the booking, `receipt` what a payment of it is known by elsewhere,
+    `reference` what its payer wrote to be found by, `party` and `text` are for people.
+    """
+
+    day: str
+    value_day: str
+    minor: int
+    bank_reference: str
+    receipt: str
+    reference: str
+    party: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A bank's bookings of one account between two days (ISO, both included), the oldest first.
+
+    Minor units. `opening_minor` and `closing_minor` are what the account had before the first row
+    and after the last one; None where the bank does not say it so that it adds up.
+    """
+
+    event_id: str
+    account: str
+    asset: str
+    from_day: str
+    to_day: str
+    opening_minor: int | None
+    closing_minor: int | None
+    rows: tuple[Row, ...]
+
+
+Heard = Report | Deposit | Disputed | Told | Rows

@@ -27,6 +27,7 @@ from connectors.callbacks import (
     Heard,
     NotBelieved,
     Report,
+    Rows,
     Told,
 )
 from connectors.registry import SERVICES, accepted
@@ -141,6 +142,10 @@ async def _believed(call: Call, gateway: Gateway, name: str, callback: Callback)
 
 async def append(call: Call, tenant_id: str, gateway: str, heard: Heard, raw: str = "") -> None:
     """Have it decided. Raises what says that it was not, or that nobody knows."""
+    if isinstance(heard, Rows):
+        # No event holds a statement yet: who asked for one is told of it, and nothing is decided.
+        _log.info("statement not taken", gateway=gateway, tenant_id=tenant_id, rows=len(heard.rows))
+        return
     event_type, name, data = _event(gateway, heard)
     event_id = derive(tenant_id, f"{gateway}/{name}", "callback", 0)
     said = {"gateway": gateway, **data, "raw": raw}
