@@ -6,10 +6,18 @@ import aiohttp
 
 from connectors.base import Connector
 from connectors.breaker import Breaker
+from connectors.buni.config import SECRETS as BUNI_SECRETS
+from connectors.buni.connector import Buni
+from connectors.buni.connector import build as buni
+from connectors.buni.hearing import accepted as buni_accepted
+from connectors.callbacks import Callback
 from connectors.guard import Guard, Observe
 from connectors.instant.config import SECRETS as INSTANT_SECRETS
 from connectors.instant.connector import Instant
 from connectors.instant.connector import build as instant
+from connectors.jenga.config import SECRETS as JENGA_SECRETS
+from connectors.jenga.connector import Jenga
+from connectors.jenga.connector import build as jenga
 from connectors.kra.config import SECRETS as KRA_SECRETS
 from connectors.kra.connector import Kra
 from connectors.kra.connector import build as kra
@@ -29,15 +37,22 @@ from connectors.tokens import Shelf
 Build = Callable[[aiohttp.ClientSession, Mapping[str, str], Shelf | None], Connector]
 
 GATEWAYS: Mapping[str, Build] = {
+    "buni": buni,
     "instant": instant,
+    "jenga": jenga,
     "kra": kra,
     "mpesa": mpesa,
     "paypal": paypal,
     "stripe": stripe,
 }
 """Gateway to the function that builds its connector from a session and its configuration."""
-CONNECTORS: Mapping[str, type[Instant] | type[Kra] | type[Mpesa] | type[PayPal] | type[Stripe]] = {
+Claims = (
+    type[Buni] | type[Instant] | type[Jenga] | type[Kra] | type[Mpesa] | type[PayPal] | type[Stripe]
+)
+CONNECTORS: Mapping[str, Claims] = {
+    "buni": Buni,
     "instant": Instant,
+    "jenga": Jenga,
     "kra": Kra,
     "mpesa": Mpesa,
     "paypal": PayPal,
@@ -45,7 +60,9 @@ CONNECTORS: Mapping[str, type[Instant] | type[Kra] | type[Mpesa] | type[PayPal] 
 }
 """Gateway to what it claims: capabilities, doubted operations, currencies."""
 _SEALED: Mapping[str, tuple[str, ...]] = {
+    "buni": BUNI_SECRETS,
     "instant": INSTANT_SECRETS,
+    "jenga": JENGA_SECRETS,
     "kra": KRA_SECRETS,
     "mpesa": MPESA_SECRETS,
     "paypal": PAYPAL_SECRETS,
@@ -61,14 +78,18 @@ ALIASES: Mapping[str, str] = {
     "mobile": "mpesa",
     "cards": "stripe",
     "wallet": "paypal",
+    "equity": "jenga",
+    "kcb": "buni",
     SERVICES: SERVICES,
 }
 """Neutral words of callback addresses: M-Pesa refuses addresses that hold its name."""
 
 
-def accepted(gateway: str, kind: str) -> bytes:
-    """What a gateway is answered whose callback was taken (JSON)."""
-    return mpesa_accepted(kind) if gateway == "mpesa" else b"{}"
+def accepted(gateway: str, callback: Callback) -> bytes:
+    """What a gateway is answered whose callback was taken, now or before (JSON)."""
+    if gateway == "buni":
+        return buni_accepted(callback)
+    return mpesa_accepted(callback.kind) if gateway == "mpesa" else b"{}"
 
 
 def connect(

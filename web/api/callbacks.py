@@ -79,7 +79,7 @@ async def hear(call: Call) -> web.StreamResponse:
     call.context.metrics.called_back(
         named.gateway, "taken" if heard is not None else "of_no_concern"
     )
-    return web.Response(body=accepted(named.gateway, kind), content_type="application/json")
+    return web.Response(body=accepted(named.gateway, callback), content_type="application/json")
 
 
 async def came_back(call: Call) -> web.StreamResponse:
