@@ -166,7 +166,7 @@ class TestWhatIsNotTaken:
             (Fault(403), Refused, 0),
             (Fault(422), Refused, 0),
             (Fault(429, retry_after="7"), TurnedAway, 0),
-            (Fault(409), Ambiguous, 0),
+            (Fault(409, body=b'{"statusCode":"1"}'), Ambiguous, 0),
             (Fault(408), Ambiguous, 0),
             (Fault(302), Ambiguous, 0),
             (Fault(500), Ambiguous, 0),
