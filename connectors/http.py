@@ -17,6 +17,7 @@ from streams.errors import Misconfigured
 
 TOTAL_S, CONNECT_S = 5.0, 3.0
 MAX_BODY_BYTES = 64 * 1024
+TOO_LARGE = "answer too large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,11 @@ async def exchange(
     body: bytes | None = None,
     headers: Mapping[str, str],
     speaks: Callable[[Answer], bool] = lambda _answer: False,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Answer:
     """One request. Raises `NotSent` without a connection, `Ambiguous` without a usable answer.
 
+    An answer of more than `max_body_bytes` is none (`TOO_LARGE` is its reason).
     A redirect is an answer like any other: it is never followed. A server error is none, unless it
     `speaks`: some providers say with it what became of the call.
     """
@@ -58,7 +61,7 @@ async def exchange(
         async with session.request(
             method, url, data=body, headers=headers, allow_redirects=False
         ) as response:
-            content = await _bounded(response)
+            content = await _bounded(response, max_body_bytes)
             answer = Answer(response.status, content, _patience_s(response))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise NotSent(f"no connection: {type(error).__name__}") from error
@@ -99,11 +102,11 @@ def is_near(host: str) -> bool:
         return False
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse, max_body_bytes: int) -> bytes:
     """The body; a larger one than any honest answer is no answer."""
     content = bytearray()
     async for chunk in response.content.iter_chunked(8_192):
         content += chunk
-        if len(content) > MAX_BODY_BYTES:
-            raise Ambiguous("answer too large")
+        if len(content) > max_body_bytes:
+            raise Ambiguous(TOO_LARGE)
     return bytes(content)

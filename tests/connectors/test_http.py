@@ -5,7 +5,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from connectors.base import Ambiguous, NotSent
-from connectors.http import MAX_BODY_BYTES, exchange, open_session
+from connectors.http import MAX_BODY_BYTES, TOO_LARGE, exchange, open_session
 
 
 @pytest_asyncio.fixture
@@ -19,6 +19,8 @@ async def server():
         if kind == "bomb":
             body = gzip.compress(bytes(50 * MAX_BODY_BYTES))
             return web.Response(body=body, headers={"Content-Encoding": "gzip"})
+        if kind == "block":
+            return web.Response(body=bytes(2 * MAX_BODY_BYTES))
         if kind == "cut":
             request.transport.close()
         if kind == "cookie":
@@ -52,6 +54,18 @@ class TestExchange:
     async def test_unusable_answer_is_ambiguous(self, server, kind):
         with pytest.raises(Ambiguous):
             await self.get(f"{server}/{kind}")
+
+    async def test_larger_answers_are_taken_by_who_expects_them(self, server):
+        size = 2 * MAX_BODY_BYTES
+        async with open_session(total_s=2) as session:
+
+            async def ask(most: int):
+                url = f"{server}/block"
+                return await exchange(session, "GET", url, headers={}, max_body_bytes=most)
+
+            assert len((await ask(size)).body) == size
+            with pytest.raises(Ambiguous, match=TOO_LARGE):
+                await ask(size - 1)
 
     async def test_no_connection_is_not_sent(self):
         with pytest.raises(NotSent):
