@@ -1,0 +1,75 @@
+"""One look at a chain: from what is known to what is known then, and what that means for money.
+
+Nothing is kept here. A round that raises has changed nothing, and is simply done again; one whose
+state was lost is told again with the same keys and blocks.
+"""
+
+from connectors.chain.client import Client
+from connectors.chain.config import Config
+from connectors.chain.following import (
+    Seen,
+    State,
+    agrees,
+    due,
+    final_number,
+    grown,
+    linked,
+    rolled_back,
+    settled,
+)
+from connectors.chain.translate import Block, Moved
+
+
+async def begin(client: Client, config: Config) -> State:
+    """The state that follows the chain from its next block on. Raises a `CallError`."""
+    return State.begun(config.chain_id, (await client.view()).head + 1)
+
+
+async def follow(client: Client, config: Config, state: State) -> tuple[State, tuple[Seen, ...]]:
+    """One round: the next state, and what counts now or does not any more, in this order.
+
+    A node that is behind what we know says nothing. Raises a `CallError`, and ValueError for the
+    state of another chain.
+    """
+    if state.chain_id != config.chain_id:
+        raise ValueError(f"the state is of chain {state.chain_id}, not {config.chain_id}")
+    view = await client.view(state.tip if state.blocks else None)
+    if view.head < state.tip:
+        return state, ()
+    gone: tuple[Seen, ...] = ()
+    if not agrees(state, view.at):
+        theirs = await client.heads([each.number for each in state.blocks])
+        state, gone = rolled_back(state, theirs)
+    state = await _read_on(client, config, state, view.head)
+    final = final_number(config, state, view.finalized)
+    hashes = list(dict.fromkeys(each.tx_hash for each in due(state, final)))
+    receipts = dict(zip(hashes, await client.receipts(hashes), strict=True))
+    state, counts = settled(config, state, final, receipts)
+    return state, (*gone, *counts)
+
+
+async def _read_on(client: Client, config: Config, state: State, head: int) -> State:
+    """The state with the next blocks.
+
+    Logs are read for all blocks that do not count yet, not for the new ones alone: what a node did
+    not show at first is found as long as its block waits.
+    """
+    last = min(head, state.tip + config.blocks_a_round)
+    blocks, natives = await _blocks(client, config, range(state.tip + 1, last + 1))
+    blocks = linked(state, blocks)
+    last = state.tip + len(blocks)
+    moved = [each for each in natives if each.block_number <= last]
+    if config.tokens and state.final < last:
+        contracts = [each.contract for each in config.tokens]
+        moved += await client.transfers(contracts, config.wallets, state.final + 1, last)
+    return grown(config, state, blocks, moved)
+
+
+async def _blocks(
+    client: Client, config: Config, numbers: range
+) -> tuple[tuple[Block, ...], list[Moved]]:
+    """Blocks, and what their transactions move where the chain's own currency is taken."""
+    if config.native is None:
+        return tuple(await client.heads(numbers)), []
+    whole = await client.blocks(numbers)
+    return tuple(block for block, _ in whole), [each for _, moved in whole for each in moved]
