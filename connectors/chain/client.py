@@ -120,7 +120,8 @@ class Client:
         A range that the node finds too wide is asked for in halves. Raises `TurnedAway` while the
         node has not come to the last of them: its answer would lack what it does not know yet.
         """
-        conditions = transfer_filter(contracts, wallets, first, last)
+        where = {"fromBlock": hex(first), "toBlock": hex(last)}
+        conditions = {**where, **transfer_filter(contracts, wallets)}
         head, logs = await self.ask([Call("eth_blockNumber"), Call("eth_getLogs", (conditions,))])
         if _read(number, head.result()) < last:
             raise TurnedAway("the node is behind")
@@ -129,6 +130,21 @@ class Client:
             lower = await self.transfers(contracts, wallets, first, half)
             return lower + await self.transfers(contracts, wallets, half + 1, last)
         return _read(tokens_of, logs.result())
+
+    async def transfers_of(
+        self, contracts: Sequence[str], wallets: Sequence[str], blocks: Sequence[str]
+    ) -> tuple[Moved, ...]:
+        """Transfers of tokens to wallets in the blocks of these hashes.
+
+        Raises `TurnedAway` while the node has not all of them: unlike a range, a hash that is not
+        known is an error (EIP-234).
+        """
+        conditions = transfer_filter(contracts, wallets)
+        calls = [Call("eth_getLogs", ({"blockHash": each, **conditions},)) for each in blocks]
+        answers = await self.ask(calls)
+        if any(each.code is not None or each.value is None for each in answers):
+            raise TurnedAway("the node lacks a block")
+        return tuple(moved for each in answers for moved in _read(tokens_of, each.value))
 
     async def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
         """What became of transactions; None for one that is in no block that the node knows."""

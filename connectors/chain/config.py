@@ -105,6 +105,11 @@ class Config:
         """Tokens that are taken, by contract."""
         return {each.contract: each for each in self.tokens}
 
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """Contracts of the tokens that are taken."""
+        return tuple(each.contract for each in self.tokens)
+
 
 def _integer(values: Mapping[str, str], name: str, default: int = 0) -> int:
     text = values.get(name) or str(default)
@@ -147,7 +152,7 @@ def _asset(name: str, contract: str = "") -> Asset:
     try:
         return Asset(name, exponent_of(name), contract)
     except UnknownAsset:
-        raise ValueError(f"chain: no asset is named {name}") from None
+        raise ValueError(f"chain: tokens: no asset is named {name}") from None
 
 
 def _address(text: str, member: str) -> str:

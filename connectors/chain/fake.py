@@ -21,7 +21,7 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-from connectors.chain.fake_chain import Block, Done, FakeChain, Log, Refusal
+from connectors.chain.fake_chain import Block, Done, FakeChain, Refusal
 
 USDC = "0x" + "a0b8" * 10
 EXTRA_DATA = b"\x11" * 200
@@ -92,6 +92,10 @@ class FakeNode:
     def pay(self, to: str, amount: int, token: str | None = None, **how: Any) -> str:
         """Somebody pays, in the next block; the transaction's hash."""
         return self.chain.pay(to, amount, token, **how)
+
+    def fund(self, address: str, amount: int, token: str = "") -> None:
+        """Give an address money that it has had from the beginning."""
+        self.chain.fund(address, amount, token)
 
     def reorg(self, depth: int, **how: Any) -> None:
         """Replace the last blocks by others."""
@@ -188,19 +192,27 @@ class FakeNode:
         }
 
     def _logs(self, wanted: Mapping[str, Any]) -> Any:
-        head = self._head("eth_getLogs")
-        first, last = _number(wanted["fromBlock"]), _number(wanted["toBlock"])
-        if self.log_range_max is not None and last - first + 1 > self.log_range_max:
-            raise Refusal(self.log_error, f"block range is limited to {self.log_range_max}")
-        found = [
-            log
-            for block in self.chain.blocks[first : min(last, head) + 1]
-            for log in _logs_of(block)
-            if _fits(log, wanted)
-        ]
+        blocks = self._blocks_of(wanted)
+        found = [log for each in blocks for log in _logs_of(each) if _fits(log, wanted)]
         if self.log_results_max is not None and len(found) > self.log_results_max:
             raise Refusal(self.log_error, "query returned more than allowed results")
         return found
+
+    def _blocks_of(self, wanted: Mapping[str, Any]) -> list[Block]:
+        """The blocks that logs are asked of, as far as the node knows them.
+
+        Of a range those that it lacks are passed over; of a hash that is an error (EIP-234).
+        """
+        known = self.chain.blocks[: self._head("eth_getLogs") + 1]
+        if "blockHash" in wanted:
+            found = [each for each in known if each.hash == wanted["blockHash"]]
+            if not found:
+                raise Refusal(-32000, "unknown block")
+            return found
+        first, last = _number(wanted["fromBlock"]), _number(wanted["toBlock"])
+        if self.log_range_max is not None and last - first + 1 > self.log_range_max:
+            raise Refusal(self.log_error, f"block range is limited to {self.log_range_max}")
+        return known[first : last + 1]
 
     # -- transactions -------------------------------------------------------------------------
 
@@ -328,6 +340,3 @@ def _fits(log: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         want is None or have in ([want] if isinstance(want, str) else want)
         for want, have in zip(topics, log["topics"], strict=False)
     )
-
-
-__all__ = ["EXTRA_DATA", "USDC", "FakeNode", "Fault", "Log"]

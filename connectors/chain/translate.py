@@ -171,16 +171,10 @@ def receipt_of(said: object) -> Receipt | None:
         raise Unreadable(f"a receipt: {error.reason}") from None
 
 
-def transfer_filter(
-    contracts: Sequence[str], wallets: Sequence[str], first: int, last: int
-) -> dict[str, Any]:
+def transfer_filter(contracts: Sequence[str], wallets: Sequence[str]) -> dict[str, Any]:
     """Which logs `eth_getLogs` is asked for: transfers of these tokens to these wallets."""
-    return {
-        "fromBlock": hex(first),
-        "toBlock": hex(last),
-        "address": list(contracts),
-        "topics": [TRANSFER, None, [word_of_address(each) for each in wallets]],
-    }
+    topics = [TRANSFER, None, [word_of_address(each) for each in wallets]]
+    return {"address": list(contracts), "topics": topics}
 
 
 def transfer_call(to: str, amount: int) -> bytes:

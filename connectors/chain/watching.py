@@ -42,6 +42,7 @@ async def follow(client: Client, config: Config, state: State) -> tuple[State, t
         state, gone = rolled_back(state, theirs)
     state = await _read_on(client, config, state, view.head)
     final = final_number(config, state, view.finalized)
+    state = await _read_again(client, config, state, final)
     hashes = list(dict.fromkeys(each.tx_hash for each in due(state, final)))
     receipts = dict(zip(hashes, await client.receipts(hashes), strict=True))
     state, counts = settled(config, state, final, receipts)
@@ -49,20 +50,28 @@ async def follow(client: Client, config: Config, state: State) -> tuple[State, t
 
 
 async def _read_on(client: Client, config: Config, state: State, head: int) -> State:
-    """The state with the next blocks.
-
-    Logs are read for all blocks that do not count yet, not for the new ones alone: what a node did
-    not show at first is found as long as its block waits.
-    """
-    last = min(head, state.tip + config.blocks_a_round)
-    blocks, natives = await _blocks(client, config, range(state.tip + 1, last + 1))
+    """The state with the next blocks, and what they show of our money."""
+    first, last = state.tip + 1, min(head, state.tip + config.blocks_a_round)
+    blocks, natives = await _blocks(client, config, range(first, last + 1))
     blocks = linked(state, blocks)
     last = state.tip + len(blocks)
     moved = [each for each in natives if each.block_number <= last]
-    if config.tokens and state.final < last:
-        contracts = [each.contract for each in config.tokens]
-        moved += await client.transfers(contracts, config.wallets, state.final + 1, last)
+    if config.tokens and first <= last:
+        moved += await client.transfers(config.contracts, config.wallets, first, last)
     return grown(config, state, blocks, moved)
+
+
+async def _read_again(client: Client, config: Config, state: State, final: int) -> State:
+    """The state with what the blocks that count from now on hold of tokens.
+
+    Each is named by its hash, so that a node that lacks it cannot answer that it holds nothing:
+    what was not shown at first sight is found before its block is left behind.
+    """
+    hashes = [each.hash for each in state.blocks if state.final < each.number <= final]
+    if not config.tokens or not hashes:
+        return state
+    moved = await client.transfers_of(config.contracts, config.wallets, hashes)
+    return grown(config, state, (), moved)
 
 
 async def _blocks(
