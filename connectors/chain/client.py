@@ -18,9 +18,11 @@ from connectors.chain.rpc import Call, Said
 from connectors.chain.translate import (
     BALANCE_CALL,
     DECIMALS_CALL,
+    Anchor,
     Block,
     Moved,
     Receipt,
+    anchor_of,
     block_of,
     natives_of,
     receipt_of,
@@ -150,6 +152,14 @@ class Client:
         """What became of transactions; None for one that is in no block that the node knows."""
         calls = [Call("eth_getTransactionReceipt", (each,)) for each in hashes]
         return [_read(receipt_of, each.result()) for each in await self.ask(calls)]
+
+    async def anchor_of(self, tx_hash: str) -> Anchor | None:
+        """What is said of the transaction that bears a root; None while it is in no block."""
+        [receipt] = await self.receipts([tx_hash])
+        said = await self.call("eth_getTransactionByHash", tx_hash)
+        if receipt is None or said is None:
+            return None
+        return _read(lambda said: anchor_of(said, receipt), said)
 
     async def balance_of(self, wallet: str, contract: str = "") -> int:
         """What a wallet has in the last block: of a token, or of the chain's own currency."""

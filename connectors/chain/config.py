@@ -5,6 +5,7 @@ contract says (`Client.decimals_of`): a token of 6 decimals read as one of 18 is
 million-millionth.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,6 +18,7 @@ SECRETS = ("rpc_url", "private_key")
 """Members that are kept sealed: the address of a node commonly holds a key."""
 GWEI = 10**9
 MAX_FEE_GWEI = 1_000
+_key = re.compile(r"0x[0-9a-fA-F]{64}").fullmatch
 BLOCKS_A_ROUND = 100
 
 
@@ -97,7 +99,7 @@ class Config:
             _integer(values, "confirmations", chain.confirmations),
             _integer(values, "blocks_a_round", BLOCKS_A_ROUND),
             _integer(values, "max_fee_gwei", MAX_FEE_GWEI) * GWEI,
-            values.get("private_key", ""),
+            _private_key(values.get("private_key", "")),
         )
 
     @property
@@ -123,6 +125,12 @@ def _node(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("chain: rpc_url must be an http address")
     return url
+
+
+def _private_key(text: str) -> str:
+    if text and not _key(text):
+        raise ValueError("chain: private_key must be 0x and 64 hex digits")
+    return text
 
 
 def _wallets(text: str) -> tuple[str, ...]:

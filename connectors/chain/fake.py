@@ -246,12 +246,15 @@ class FakeNode:
         found = self._find("eth_getTransactionByHash", wanted)
         if found is not None:
             block, at = found
-            return _transaction_of(block.done[at], block, at)
+            return self._shown(block.done[at], block, at)
         for each in self.chain.mempool.values():
             if each.hash == wanted:
                 done = Done(each, succeeded=False, gas_used=0, price=0, logs=())
-                return _transaction_of(done, None, 0)
+                return self._shown(done, None, 0)
         return None
+
+    def _shown(self, done: Done, block: Block | None, at: int) -> dict[str, Any]:
+        return _transaction_of(done, block, at) | {"chainId": hex(self.chain.chain_id)}
 
     def _count(self, address: str, tag: str) -> str:
         if tag == "pending":

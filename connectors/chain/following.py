@@ -238,7 +238,9 @@ def _end(transfer: Transfer, receipt: Receipt | None) -> bool | None:
     """Whether it succeeded; None while nobody has said so of the block that it was seen in."""
     if receipt is None or receipt.block_hash != transfer.block_hash:
         return None
-    if transfer.log_index != NATIVE and transfer.log_index not in receipt.logs:
+    named = (transfer.log_index, transfer.wallet, transfer.amount_minor)
+    logs = ((each.log_index, each.to, each.amount) for each in receipt.moved)
+    if receipt.succeeded and transfer.log_index != NATIVE and named not in logs:
         return None
     return receipt.succeeded
 

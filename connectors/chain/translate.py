@@ -4,7 +4,8 @@ Only members that decide something are read, and those strictly; all others (`ex
 length, for one) are left. Source: Ethereum JSON-RPC specification, ERC-20.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -58,14 +59,25 @@ class Moved(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """What became of a transaction in the block that it is in.
 
-    `succeeded` is None where the node does not say. `logs` are the indexes of its logs.
+    `succeeded` is None where the node does not say. `moved` are the tokens that its logs say.
     """
 
     tx_hash: str
     block_number: int
     block_hash: str
     succeeded: bool | None
-    logs: frozenset[int]
+    moved: tuple[Moved, ...]
+
+
+class Anchor(msgspec.Struct, frozen=True):
+    """What a node says of the transaction that bears a root."""
+
+    chain_id: int
+    tx_hash: str
+    block_hash: str
+    sender: str
+    data: bytes
+    succeeded: bool | None
 
 
 def block_of(said: object) -> Block:
@@ -165,10 +177,33 @@ def receipt_of(said: object) -> Receipt | None:
             number(members.get("blockNumber")),
             hash_text(members.get("blockHash")),
             {"0x1": True, "0x0": False}.get(str(members.get("status"))),
-            frozenset(number(_object(each).get("logIndex")) for each in _list(members.get("logs"))),
+            tuple(_readable(_list(members.get("logs")))),
         )
     except Unfit as error:
         raise Unreadable(f"a receipt: {error.reason}") from None
+
+
+def _readable(logs: Iterable[object]) -> Iterator[Moved]:
+    """Transfers among all logs of a transaction: any contract may have said anything there."""
+    for each in logs:
+        with suppress(Unreadable):
+            yield from tokens_of([each])
+
+
+def anchor_of(said: object, receipt: Receipt) -> Anchor:
+    """A transaction that has a receipt, as the bearer of a root. Raises `Unreadable`."""
+    members = _object(said)
+    try:
+        return Anchor(
+            number(members.get("chainId")),
+            hash_text(members.get("hash")),
+            receipt.block_hash,
+            address(members.get("from")),
+            octets(members.get("input")),
+            receipt.succeeded,
+        )
+    except Unfit as error:
+        raise Unreadable(f"a transaction: {error.reason}") from None
 
 
 def transfer_filter(contracts: Sequence[str], wallets: Sequence[str]) -> dict[str, Any]:

@@ -383,25 +383,33 @@ class TestReceipts:
     """Only a receipt of the same block, with the same log, says how it ended."""
 
     @pytest.mark.parametrize(
-        ("receipt", "ends"),
+        ("block", "succeeded", "moved", "ends"),
         [
-            (None, "waits"),
-            (Receipt("0x7", 1, "0xother", succeeded=True, logs=frozenset([0])), "waits"),
-            (Receipt("0x7", 1, "0xb", succeeded=None, logs=frozenset([0])), "waits"),
-            (Receipt("0x7", 1, "0xb", succeeded=True, logs=frozenset([1])), "waits"),
-            (Receipt("0x7", 1, "0xb", succeeded=False, logs=frozenset([0])), "gone"),
-            (Receipt("0x7", 1, "0xb", succeeded=True, logs=frozenset([0])), "counts"),
+            ("0xother", True, (0, WALLET, 5), "waits"),
+            ("0xb", None, (0, WALLET, 5), "waits"),
+            ("0xb", True, (1, WALLET, 5), "waits"),
+            ("0xb", True, (0, OTHER, 5), "waits"),
+            ("0xb", True, (0, WALLET, 4), "waits"),
+            ("0xb", False, (0, WALLET, 5), "gone"),
+            ("0xb", True, (0, WALLET, 5), "counts"),
         ],
     )
-    def test_end_the_waiting(self, config, receipt, ends):
+    def test_end_the_waiting(self, config, block, succeeded, moved, ends):
+        index, to, amount = moved
+        log = Moved("0x7", index, 1, block, OTHER, to, USDC, amount)
+        receipt = Receipt("0x7", 1, block, succeeded, (log,))
+        assert self.end_of(config, receipt) == ends
+
+    def test_that_nobody_has_leave_it_waiting(self, config):
+        assert self.end_of(config, None) == "waits"
+
+    def end_of(self, config, receipt) -> str:
         transfer = following.Transfer(80_002, "0x7", 0, 1, "0xb", 12, OTHER, WALLET, "USDC", 5)
         state = State(80_002, 0, 0, (Block(1, "0xb", "0xa", 12),), (transfer,))
         state, credited = following.settled(config, state, 1, {"0x7": receipt})
-        assert (bool(state.waiting), bool(credited)) == {
-            "waits": (True, False),
-            "gone": (False, False),
-            "counts": (False, True),
-        }[ends]
+        if credited:
+            return "counts"
+        return "waits" if state.waiting else "gone"
 
 
 class TestAnyHistory:

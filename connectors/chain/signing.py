@@ -1,0 +1,97 @@
+"""Transactions of type 2 (EIP-1559): signed, and read back from their bytes.
+
+The library that does it is imported at the first use: it takes more than a second.
+"""
+
+from dataclasses import dataclass
+
+from connectors.chain.words import Unfit, address, checksummed, data_of, hash_of
+
+TYPE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is signed. `max_fee` and `tip` are offered for a unit of gas, in wei, as `value` is."""
+
+    chain_id: int
+    nonce: int
+    to: str
+    value: int
+    data: bytes
+    gas: int
+    max_fee: int
+    tip: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A transaction as it is sent, and the name that its bytes have."""
+
+    raw: bytes
+    tx_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A signed transaction read back: what it says, who signed it, and its name."""
+
+    transaction: Transaction
+    sender: str
+    tx_hash: str
+
+
+def address_of(private_key: str) -> str:
+    """The address that a key signs for. Raises `Unfit` without saying anything of the key."""
+    from eth_account import Account
+
+    try:
+        return str(Account.from_key(private_key).address).lower()
+    except Exception:
+        raise Unfit("not_a_key") from None
+
+
+def signed(transaction: Transaction, private_key: str) -> Signed:
+    """The bytes to send; the same transaction and key give the same bytes (RFC 6979)."""
+    from eth_account import Account
+
+    members = {
+        "type": TYPE,
+        "chainId": transaction.chain_id,
+        "nonce": transaction.nonce,
+        "to": checksummed(transaction.to),
+        "value": transaction.value,
+        "data": transaction.data,
+        "gas": transaction.gas,
+        "maxFeePerGas": transaction.max_fee,
+        "maxPriorityFeePerGas": transaction.tip,
+        "accessList": [],
+    }
+    raw = bytes(Account.sign_transaction(members, private_key).raw_transaction)
+    return Signed(raw, hash_of(raw))
+
+
+def opened(raw: bytes) -> Opened:
+    """What signed bytes say, and who signed them. Raises `Unfit` for anything else."""
+    from eth_account import Account
+    from eth_account.typed_transactions.typed_transaction import TypedTransaction
+    from hexbytes import HexBytes
+
+    if raw[:1] != bytes([TYPE]):
+        raise Unfit("not_of_type_2")
+    try:
+        said = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        sender = address(Account.recover_transaction(raw))
+        transaction = Transaction(
+            int(said["chainId"]),
+            int(said["nonce"]),
+            data_of(bytes(said["to"])),
+            int(said["value"]),
+            bytes(said["data"]),
+            int(said["gas"]),
+            int(said["maxFeePerGas"]),
+            int(said["maxPriorityFeePerGas"]),
+        )
+    except Exception as error:
+        raise Unfit("not_a_transaction") from error
+    return Opened(transaction, sender, hash_of(raw))
