@@ -194,7 +194,7 @@ def _proof_of(file: bytes) -> Proof:
         raise BadProof("the file is larger than any proof")
     try:
         proof = msgspec.json.decode(file, type=Proof)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadProof(f"the file is no proof: {error}") from None
     if proof.format != FORMAT:
         raise BadProof("the file is of another format")

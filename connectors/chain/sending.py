@@ -216,21 +216,22 @@ class Sender:
             "value": hex(payment.value),
             "data": data_of(payment.data),
         }
-        count, gas, *fees = await self._client.ask(
-            [
-                Call("eth_getTransactionCount", (self.address, "pending")),
-                Call("eth_estimateGas", (made,)),
-                *_FEES,
-            ]
-        )
-        offered = self._fees(fees)
+        calls = [
+            Call("eth_getTransactionCount", (self.address, "pending")),
+            Call("eth_getBalance", (self.address, "latest")),
+            Call("eth_estimateGas", (made,)),
+        ]
+        count, balance, estimate, *fees = await self._client.ask([*calls, *_FEES])
+        gas, offered = _with_margin(_estimated(estimate)), self._fees(fees)
+        if payment.value + gas * offered.max_fee > _integer(balance.result()):
+            raise Refused("insufficient funds", failure="insufficient_funds")
         return Transaction(
             self._config.chain_id,
             _integer(count.result()),
             payment.to,
             payment.value,
             payment.data,
-            _with_margin(_estimated(gas)),
+            gas,
             offered.max_fee,
             offered.tip,
         )
