@@ -157,3 +157,19 @@ class TestTokens:
         node.fund(WALLET, 1_500_000, USDC)
         assert await client.balance_of(WALLET) == 10**20
         assert await client.balance_of(WALLET, USDC) == 1_500_000
+
+
+class TestTheFakeItself:
+    @pytest.mark.parametrize("number", ["0x00", "0x01", "1"])
+    async def test_refuses_quantities_that_are_none(self, client, number):
+        with pytest.raises(Refused, match="-32602"):
+            await client.call("eth_getBlockByNumber", number, False)
+
+    async def test_knows_no_other_methods(self, client):
+        with pytest.raises(Refused, match="-32601"):
+            await client.call("eth_accounts")
+
+    async def test_answers_batches_in_another_order(self, session, node):
+        asked = [{"jsonrpc": "2.0", "id": each, "method": "eth_chainId"} for each in range(3)]
+        async with session.post(node.configuration["rpc_url"], json=asked) as answer:
+            assert [each["id"] for each in await answer.json()] == [2, 1, 0]

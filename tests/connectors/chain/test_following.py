@@ -219,6 +219,52 @@ class TestReplacedBlocks:
         assert [each.transfer.amount_minor for each in await follower.round()] == [2]
         assert follower.sum == 1
 
+    async def test_twice_take_back_once(self, follower, node):
+        gone = node.pay(WALLET, 5)
+        node.mine(3)
+        await follower.round()
+        node.reorg(3, without=[gone])
+        assert len(await follower.round()) == 1
+        node.reorg(4)
+        assert await follower.round() == []
+
+    def test_count_for_nothing_and_are_read_again(self, config):
+        """Also when they had counted: another block of that number begins from nothing."""
+        blocks = tuple(Block(at, f"0x{at}", f"0x{at - 1}", at) for at in range(10))
+        money = [
+            following.Transfer(80_002, f"0x7{at}", 0, at, f"0x{at}", at, OTHER, WALLET, "USDC", 5)
+            for at in range(10)
+        ]
+        state = State(80_002, 0, 7, blocks, tuple(money[6:]), tuple(money[:6]))
+        theirs = [*blocks[:5], *(Block(at, f"0x{at}b", "", at) for at in range(5, 10))]
+        state, gone = following.rolled_back(state, theirs)
+        assert state == State(80_002, 0, 4, blocks[:5], (), tuple(money[:5]))
+        assert [each.transfer for each in gone] == [money[5]]
+
+    async def test_while_they_are_read_are_read_in_the_next_round(
+        self, follower, node, client, monkeypatch
+    ):
+        """The blocks are not of the chain that the head was of: they do not follow on ours."""
+        node.mine(3)
+        await follower.round()
+        gone = node.pay(WALLET, 5)
+        node.mine()
+        view = client.view
+
+        async def changing(at=None):
+            found = await view(at)
+            node.reorg(3, without=[gone])
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "view", changing)
+            before = follower.state.blocks
+            assert await follower.round() == []
+            assert follower.state.blocks == before
+        node.mine(3)
+        assert await follower.round() == []
+        assert follower.state.blocks[-1].hash == node.chain.blocks[-1].hash
+
     async def test_take_back_the_newest_first(self, follower, node):
         hashes = []
         for amount in (1, 2, 3):
@@ -287,8 +333,10 @@ class TestNodes:
         node.pay(WALLET, 5, USDC)
         node.mine(3)
         node.lag_of = {method: 4}
-        with suppress(TurnedAway):
-            assert await follower.round() == []
+        for _ in range(2):
+            with suppress(TurnedAway):
+                assert await follower.round() == []
+            assert len(follower.state.waiting) <= 1
         node.lag_of = {}
         await follower.round()
         assert follower.sum == 5
@@ -318,6 +366,32 @@ class TestNodes:
             node.faults.clear()
         await follower.round()
         assert follower.sum == 11
+
+    async def test_are_asked_twice_for_every_block_and_no_more(self, follower, node):
+        for _ in range(4):
+            node.mine(2)
+            await follower.round()
+        asked = [params[0] for params in node.sent("eth_getLogs")]
+        by_hash = [each["blockHash"] for each in asked if "blockHash" in each]
+        assert by_hash == [each.hash for each in node.chain.blocks[: len(by_hash)]]
+        ranges = [each for each in asked if "fromBlock" in each]
+        assert [(each["fromBlock"], each["toBlock"]) for each in ranges] == [
+            ("0x0", "0x2"),
+            ("0x3", "0x4"),
+            ("0x5", "0x6"),
+            ("0x7", "0x8"),
+        ]
+
+    async def test_need_not_be_remembered_for_ever(self, follower, node, monkeypatch):
+        monkeypatch.setattr(following, "BLOCKS_KEPT", 1)
+        node.pay(WALLET, 5)
+        node.mine(3)
+        await follower.round()
+        assert len(follower.state.credited) == 1
+        node.mine(10)
+        await follower.round()
+        assert len(follower.state.blocks) == 6
+        assert follower.state.credited == ()
 
     async def test_are_read_in_rounds_of_bounded_length(self, client, config, node):
         follower = Follower(client, replace(config, blocks_a_round=4))
@@ -413,7 +487,7 @@ class TestReceipts:
 
 
 class TestAnyHistory:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 10**9))
     async def test_ends_with_what_the_book_says(self, seed):
         """Payments, blocks, replacements and faults in any order: in the end it is the book's."""

@@ -250,6 +250,19 @@ class TestWordsOfNodes:
         node.mine(3)
         assert (await result_of(sender, "p-1")).outcome == "succeeded"
 
+    async def test_that_have_another_of_its_nonce_take_it_for_more(
+        self, sender, nonces, node, client, config
+    ):
+        """Two programs with one key: of the two payments one is made, and the other is not."""
+        other = Sender(client, replace(config, private_key=KEY), InMemory())
+        await other.send("elsewhere", native(PAYEE, 1))
+        await nonces.reserve(80_002, sender.address, "p-1", 0)
+        await sender.send("p-1", native(PAYEE, 2))
+        node.mine(3)
+        assert node.chain.received(PAYEE) == 2
+        assert (await result_of(sender, "p-1")).outcome == "succeeded"
+        assert (await result_of(other, "elsewhere")).detail == "nonce_taken"
+
     async def test_that_want_more_and_more_come_to_an_end(self, sender, node):
         node.errors["eth_sendRawTransaction"].extend([(-32000, REFUSALS[-1])] * 50)
         with pytest.raises(Ambiguous):
