@@ -197,16 +197,13 @@ def _transfer(chain_id: int, moved: Moved, asset: Asset, block: Block) -> Transf
 def final_number(config: Config, state: State, finalized: Block | None) -> int:
     """The highest number of a known block that counts: deep enough, or final by the chain's word.
 
-    The block itself is its first confirmation. The chain's word is taken only if the block that it
-    calls final is the one that we know, or lies above all that we know.
+    The block itself is its first confirmation. The chain's word is taken only of a block that is
+    known here by the same hash: what lies below it is then final too.
     """
     final = max(state.final, state.tip - config.confirmations + 1)
-    if finalized is None:
-        return final
-    ours = {each.number: each.hash for each in state.blocks}
-    if ours.get(finalized.number, finalized.hash) != finalized.hash:
-        return final
-    return max(final, min(finalized.number, state.tip))
+    if finalized is not None and finalized in state.blocks:
+        return max(final, finalized.number)
+    return final
 
 
 def due(state: State, final: int) -> tuple[Transfer, ...]:
