@@ -184,6 +184,14 @@ class TestRepeats:
         with pytest.raises(NotSent):
             await sender.send("p-2", native(PAYEE, 5))
 
+    @pytest.mark.parametrize("status", [401, 429])
+    async def test_that_a_node_turns_away_may_be_made_all_the_same(self, sender, node, status):
+        """The bytes are kept: they may be sent again, by whoever sends what is pending."""
+        await sender.send("p-1", native(PAYEE, 5))
+        node.faults.append(Fault(status=status))
+        with pytest.raises(Ambiguous):
+            await sender.send("p-1", native(PAYEE, 5))
+
     async def test_of_a_key_with_another_payment_are_refused(self, sender, node):
         await sender.send("p-1", native(PAYEE, 5))
         for other in (native(PAYEE, 6), token(USDC, PAYEE, 5)):
