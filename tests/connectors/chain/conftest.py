@@ -19,7 +19,7 @@ async def node():
 
 @pytest_asyncio.fixture
 async def session():
-    async with open_session(total_s=1) as session:
+    async with open_session(total_s=60) as session:
         yield session
 
 

@@ -9,6 +9,7 @@ from connectors.chain import client as requests
 from connectors.chain.client import Client
 from connectors.chain.fake import EXTRA_DATA, USDC, FakeNode, Fault
 from connectors.chain.rpc import Call
+from connectors.http import open_session
 from tests.connectors.chain.conftest import WALLET
 
 
@@ -55,7 +56,6 @@ class TestAnswers:
         [
             (Fault(status=503), Ambiguous),
             (Fault(drop=True), Ambiguous),
-            (Fault(delay_s=1.5), Ambiguous),
             (Fault(body=b'{"jsonrpc":"2.0","id":0,"res'), Ambiguous),
             (Fault(body=b'{"jsonrpc":"2.0","id":0,"result":"0x00"}'), Ambiguous),
             (Fault(status=401, body=b"Must be authenticated!"), Refused),
@@ -70,6 +70,12 @@ class TestAnswers:
         assert "key-1" not in caught.value.reason
         if fault.headers:
             assert caught.value.retry_after_s == 7
+
+    async def test_that_do_not_come_in_time_are_none(self, config, node):
+        node.faults.append(Fault(delay_s=5))
+        async with open_session(total_s=0.2) as session:
+            with pytest.raises(Ambiguous):
+                await Client(session, config).verify()
 
     async def test_that_are_errors_may_have_a_status_of_their_own(self, client, node):
         await client.verify()

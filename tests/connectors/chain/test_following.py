@@ -493,7 +493,7 @@ class TestAnyHistory:
     async def test_ends_with_what_the_book_says(self, seed):
         """Payments, blocks, replacements and faults in any order: in the end it is the book's."""
         chance = random.Random(seed)
-        async with FakeNode() as node, open_session(total_s=5) as session:
+        async with FakeNode() as node, open_session(total_s=60) as session:
             settings_of = {**node.configuration, "wallets": WALLET, "confirmations": "3"}
             config = Config.read(settings_of)
             follower = Follower(Client(session, config), config)
