@@ -17,6 +17,19 @@ from connectors.statements.words import day_of, minor_of, named
 _DAY = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T[0-9:.]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
 ).fullmatch
+_PAYERS, _PAYEES = (
+    tuple(
+        f"RltdPties/{each}/{path}" for each in (role, f"Ultmt{role}") for path in ("Nm", "Pty/Nm")
+    )
+    for role in ("Dbtr", "Cdtr")
+)
+_TEXTS = (
+    "RmtInf/Ustrd",
+    "RmtInf/Strd/AddtlRmtInf",
+    "AddtlTxInf",
+    "RtrInf/Rsn/Cd",
+    "RtrInf/AddtlInf",
+)
 _TRANSACTION = Shape(
     "transaction",
     (
@@ -28,17 +41,10 @@ _TRANSACTION = Shape(
         "AmtDtls/TxAmt/Amt",
         "AmtDtls/TxAmt/Amt@Ccy",
         "CdtDbtInd",
-        *(
-            f"RltdPties/{role}/{path}"
-            for role in ("Dbtr", "Cdtr", "UltmtDbtr", "UltmtCdtr")
-            for path in ("Nm", "Pty/Nm")
-        ),
-        "RmtInf/Ustrd",
+        *_PAYERS,
+        *_PAYEES,
         "RmtInf/Strd/CdtrRefInf/Ref",
-        "RmtInf/Strd/AddtlRmtInf",
-        "RtrInf/Rsn/Cd",
-        "RtrInf/AddtlInf",
-        "AddtlTxInf",
+        *_TEXTS,
     ),
 )
 _ENTRY = Shape(
@@ -205,7 +211,7 @@ def _line(entry: Record, part: Record | None, minor: int, place: int, *, is_reve
     more = entry.every("AddtlNtryInf")
     if part is None:
         return Line(day, value_day, minor, own, text=" ".join(more), number=number)
-    references = list(dict.fromkeys(filter(None, map(named, _references(part)))))
+    references = _references(part)
     return Line(
         day,
         value_day,
@@ -226,24 +232,17 @@ def _numbered(own: str, place: int) -> str:
 
 def _references(part: Record) -> list[str]:
     """All structured references: one names what was paid, several cannot be told apart."""
-    return part.every("RmtInf/Strd/CdtrRefInf/Ref")
+    found = part.every("RmtInf/Strd/CdtrRefInf/Ref")
+    return [each for each in dict.fromkeys(map(named, found)) if each]
 
 
 def _texts(part: Record) -> list[str]:
-    return [
-        *part.every("RmtInf/Ustrd"),
-        *part.every("RmtInf/Strd/AddtlRmtInf"),
-        *part.every("AddtlTxInf"),
-        *part.every("RtrInf/Rsn/Cd"),
-        *part.every("RtrInf/AddtlInf"),
-    ]
+    return [text for path in _TEXTS for text in part.every(path)]
 
 
 def _party(part: Record, *, came: bool) -> str:
     """Who is at the other end; a reversal keeps the roles of what it reverses."""
-    role = "Dbtr" if came else "Cdtr"
-    ways = [f"RltdPties/{name}" for name in (role, f"Ultmt{role}")]
-    return part.first(*(f"{way}/{path}" for way in ways for path in ("Nm", "Pty/Nm")))
+    return part.first(*(_PAYERS if came else _PAYEES))
 
 
 # -- amounts and days -----------------------------------------------------------------------------

@@ -36,21 +36,24 @@ class Shape:
 
 @dataclass(slots=True)
 class Record:
-    """An element that has ended: `values` has every text of a path, in order."""
+    """An element that has ended: `values` has every text of a path that is not empty, in order."""
 
     name: str
     number: int
     """How many records of this name there are with it, from 1."""
-    values: defaultdict[str, list[str]]
+    values: dict[str, list[str]] = field(default_factory=dict)
     size: int = 0
 
     def every(self, path: str) -> list[str]:
-        """All texts of a path that are not empty."""
-        return [text for text in self.values.get(path, ()) if text]
+        """All texts of a path."""
+        return self.values.get(path, [])
 
     def first(self, *paths: str) -> str:
         """The first text of the first path that has any; "" if none has."""
-        return next((text for path in paths for text in self.every(path)), "")
+        for path in paths:
+            if path in self.values:
+                return self.values[path][0]
+        return ""
 
 
 class _Step:
@@ -114,66 +117,89 @@ def _way(step: _Step, path: str) -> _Step:
     return step
 
 
-class _Scan:
-    """Handlers of a parser; ended records wait in `ended` until they are taken."""
+def _too_deep() -> BadStatement:
+    return BadStatement("too_deep", detail=f"elements nested beyond {MAX_DEPTH}")
 
-    def __init__(self, roots: Mapping[str, _Step]) -> None:
+
+class _Scan:
+    """Handlers of a parser; ended records wait in `ended` until they are taken.
+
+    They run some fifty times for one entry, and so do no more than they must.
+    """
+
+    def __init__(self, roots: dict[str, _Step]) -> None:
         self.ended: deque[Record] = deque()
-        self._roots = roots
-        self._way: list[_Step] = []
+        self._way = [_Step()]
+        self._way[0].further = roots
         self._open: list[Record] = []
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._depth = self._passed_over = 0
-        self._pieces: list[str] = []
+        self._around = 0
+        """Elements around a root."""
+        self._unwanted = 0
+        """Elements that are open and of no concern, inside a root."""
+        self._pieces: list[str] | None = None
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise BadStatement("too_deep", detail=f"elements nested beyond {MAX_DEPTH}")
-        if self._passed_over:
-            self._passed_over += 1
+        if self._unwanted:
+            self._unwanted += 1
+            if self._unwanted > MAX_DEPTH:
+                raise _too_deep()
             return
-        local = name.rpartition("}")[2]
-        way = self._way
-        step = way[-1].further.get(local) if way else self._roots.get(local)
+        step = self._way[-1].further.get(name) or self._step(name)
         if step is None:
-            self._passed_over = 1 if way else 0
             return
-        way.append(step)
+        self._way.append(step)
+        self._pieces = [] if step.path else None
         if step.shape is not None:
             self._begin(step.shape)
-        self._pieces = []
         for attribute, path in step.attributes:
             self._keep(path, attributes.get(attribute, ""))
 
+    def _step(self, name: str) -> _Step | None:
+        """The step for a name with its namespace, remembered; None if nobody wants it."""
+        here = self._way[-1]
+        step = here.further.get(name.rpartition("}")[2])
+        if step is not None:
+            here.further[name] = step
+        elif len(self._way) > 1:
+            self._unwanted = 1
+        else:
+            self._around += 1
+            if self._around > MAX_DEPTH:
+                raise _too_deep()
+        return step
+
     def _begin(self, shape: Shape) -> None:
         self._counts[shape.name] += 1
-        self._open.append(Record(shape.name, self._counts[shape.name], defaultdict(list)))
+        self._open.append(Record(shape.name, self._counts[shape.name]))
 
     def text(self, text: str) -> None:
         """A piece of text."""
-        if not self._passed_over and self._way and self._way[-1].path:
+        if self._pieces is not None and not self._unwanted:
             self._pieces.append(text)
 
     def end(self, _name: str) -> None:
         """An element ends."""
-        self._depth -= 1
-        if self._passed_over:
-            self._passed_over -= 1
+        if self._unwanted:
+            self._unwanted -= 1
             return
-        if not self._way:
+        if len(self._way) == 1:
+            self._around -= 1
             return
         step = self._way.pop()
-        if step.path:
+        if self._pieces is not None and step.path:
             self._keep(step.path, "".join(self._pieces))
-        self._pieces = []
+        self._pieces = None
         if step.shape is not None:
             self.ended.append(self._open.pop())
 
-    def _keep(self, path: str, text: str) -> None:
+    def _keep(self, path: str, raw: str) -> None:
+        text = squeezed(raw)
+        if not text:
+            return
         record = self._open[-1]
         record.size += 1
         if record.size > MAX_VALUES:
             raise BadStatement("too_long", record.number, f"more than {MAX_VALUES} texts")
-        record.values[path].append(squeezed(text))
+        record.values.setdefault(path, []).append(text)

@@ -256,9 +256,9 @@ def _line(entry: _Field, details: Sequence[str], asset: str) -> Line:
         _entry_day(value_day, entry_month, entry_day, number) if entry_month else value_day,
         value_day,
         _SIGNS[mark] * _minor(amount, asset, number),
-        bank_reference=named(bank),
+        bank_reference=named(squeezed(bank)),
         receipt=receipt,
-        reference=named(customer),
+        reference=named(squeezed(customer)),
         party=party,
         text=squeezed(" ".join([text, *entry.lines[1:]])),
         number=number,
@@ -287,7 +287,7 @@ def _told(details: Sequence[str]) -> tuple[str, str, str]:
         return _of_subfields("".join(details))
     text = _joined(details, _LINE_CHARS)
     slashed = _SLASHED(text)
-    return named(slashed[1]) if slashed else "", "", squeezed(text)
+    return named(squeezed(slashed[1])) if slashed else "", "", squeezed(text)
 
 
 def _of_subfields(text: str) -> tuple[str, str, str]:
@@ -299,7 +299,11 @@ def _of_subfields(text: str) -> tuple[str, str, str]:
     before, *labelled = _LABEL.split(purpose)
     labels = dict(zip(labelled[::2], labelled[1::2], strict=True))
     said = labels.get("SVWZ", before if labels else purpose)
-    return named(labels.get("EREF", "")), squeezed(party), squeezed(said) or squeezed(booking)
+    return (
+        named(squeezed(labels.get("EREF", ""))),
+        squeezed(party),
+        squeezed(said) or squeezed(booking),
+    )
 
 
 def _joined(pieces: Sequence[str], width: int) -> str:

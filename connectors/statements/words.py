@@ -47,13 +47,14 @@ def as_lines(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """Words with one space between them, and nothing that cannot be seen."""
+    if text.isalnum():
+        return text
     words = " ".join(text.split())
     return words if words.isprintable() else words.translate(_CONTROLS)
 
 
-def named(text: str) -> str:
-    """A reference, or "" where a bank says in its way that there is none."""
-    reference = squeezed(text)
+def named(reference: str) -> str:
+    """A squeezed reference, or "" where a bank says in its way that there is none."""
     if reference.upper().replace(" ", "") in _NAMELESS or not reference.strip("0"):
         return ""
     return reference
