@@ -219,7 +219,7 @@ def _line(entry: Record, part: Record | None, minor: int, place: int, *, is_reve
         bank_reference=named(part.first("Refs/AcctSvcrRef")) or _numbered(own, place),
         receipt=named(part.first("Refs/EndToEndId")) or named(part.first("Refs/TxId")),
         reference=references[0] if len(references) == 1 else "",
-        party=_party(part, came=(minor > 0) != is_reversal),
+        party=_party(part, came=(minor >= 0) != is_reversal),
         text=" ".join([*_texts(part), *(references if len(references) > 1 else ()), *more]),
         number=number,
     )

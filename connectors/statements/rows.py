@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
@@ -28,7 +28,8 @@ from connectors.statements.words import (
 ENCODINGS = frozenset({"utf-8", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15"})
 _GROUPING = {".": ",", ",": "."}
 """By decimal mark: what else may stand between thousands, besides a space or an apostrophe."""
-_SAMPLE = datetime(2025, 12, 31)  # noqa: DTZ001  (a day of no place)
+_SAMPLE = datetime(2025, 12, 31, tzinfo=UTC)
+_MAX_SKIP = 1_000
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ def _require_sound(columns: Columns) -> None:
         and len(columns.delimiter) == 1
         and columns.delimiter not in "\r\n\"'"
         and columns.decimal_mark in _GROUPING
-        and columns.skip >= 0
+        and 0 <= columns.skip <= _MAX_SKIP
         and columns.encoding in ENCODINGS | {""}
         and _tells_days(columns.day_format)
     )

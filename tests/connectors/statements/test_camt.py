@@ -11,7 +11,8 @@ ACCOUNT = "<Acct><Id><IBAN>KE59000100000000012345</IBAN></Id><Ccy>KES</Ccy></Acc
 def balance(code, amount, mark="CRDT", day="2026-03-01", asset="KES"):
     return (
         f"<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp>"
-        f'<Amt Ccy="{asset}">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd><Dt><Dt>{day}</Dt></Dt></Bal>'
+        f'<Amt Ccy="{asset}">{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd>'
+        f"<Dt><Dt>{day}</Dt></Dt></Bal>"
     )
 
 
@@ -154,7 +155,8 @@ class TestAFile:
 
     def test_says_from_when_until_when(self):
         period = (
-            "<FrToDt><FrDtTm>2026-03-01T00:00:00</FrDtTm><ToDtTm>2026-03-31T23:59:59</ToDtTm></FrToDt>"
+            "<FrToDt><FrDtTm>2026-03-01T00:00:00</FrDtTm>"
+            "<ToDtTm>2026-03-31T23:59:59</ToDtTm></FrToDt>"
         )
         statement = only(document(entry("5.00"), account=period + ACCOUNT))
         assert (statement.from_day, statement.to_day) == ("2026-03-01", "2026-03-31")
