@@ -19,7 +19,9 @@ from connectors.statements.words import squeezed
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 10_000
 """Texts that one record may have."""
-_CHUNK_BYTES = 64 * 1024
+MAX_TOKEN_BYTES: Final = 1024 * 1024
+"""Of one tag or comment. Until it ends, a parser may begin it anew with every chunk."""
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ def records(body: bytes, roots: Mapping[str, Shape]) -> Iterator[Record]:
     parser.CharacterDataHandler = scan.text
     body = body.lstrip()
     for at in range(0, len(body), _CHUNK_BYTES):
-        _feed(parser, body[at : at + _CHUNK_BYTES], last=at + _CHUNK_BYTES >= len(body))
+        until = at + _CHUNK_BYTES
+        _feed(parser, body[at:until], last=until >= len(body))
+        if until - parser.CurrentByteIndex > MAX_TOKEN_BYTES + _CHUNK_BYTES:
+            raise BadStatement("too_long", detail="a tag or comment without an end")
         while scan.ended:
             yield scan.ended.popleft()
 

@@ -15,6 +15,7 @@ from connectors.statements.words import (
     calendar_day,
     day_of,
     decoded,
+    lines_of,
     minor_of,
     named,
     squeezed,
@@ -93,8 +94,8 @@ def read(body: bytes, *, limit_lines: int = 200_000) -> tuple[Statement, ...]:
 def _fields(text: str) -> Iterator[_Field]:
     """Fields with their continuation lines; a field "" where a message ends."""
     current: _Field | None = None
-    for number, whole in enumerate(text.split("\n"), 1):
-        line, ends = _unwrapped(whole)
+    for number, whole in enumerate(lines_of(text), 1):
+        line, ends = _unwrapped(whole.removesuffix("\n"))
         match = _TAG(line)
         if ends or match:
             if current:
@@ -104,7 +105,7 @@ def _fields(text: str) -> Iterator[_Field]:
             yield _Field(number, "", [])
         if match:
             current = _Field(number, match[1], [match[2]])
-        elif current and not ends:
+        elif current and not ends and line:
             current.lines.append(line)
     if current:
         yield current

@@ -58,6 +58,7 @@ _WANTED = frozenset({
     "CURRENCY/CURSYM",
 })  # fmt: skip
 _MAX_DEPTH = 16
+_MAX_MEMO_CHARS = 10_000
 _Leaves = dict[str, str]
 
 
@@ -167,6 +168,8 @@ class _Scan:
         text = squeezed(_REFERENCE.sub(_character, said)) if "&" in said else said
         if name == "MEMO" and path in self._leaves:
             text = f"{self._leaves[path]} {text}"
+            if len(text) > _MAX_MEMO_CHARS:
+                raise BadStatement("too_long", self.count, "memos without an end")
         elif path in self._leaves:
             raise BadStatement("not_once", self.count, f"{name} twice")
         self._leaves[path] = text

@@ -5,7 +5,6 @@ promises is refused with its line, also one that is a total or a balance brought
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from connectors.statements.words import (
     as_lines,
     decimals_of,
     decoded,
+    lines_of,
     minor_of,
     named,
     squeezed,
@@ -185,7 +185,7 @@ def _text(body: bytes, encoding: str) -> str:
 
 def _rows(text: str, delimiter: str) -> Iterator[_Row]:
     """Rows that are not empty, with the line where each begins. Raises `BadStatement`."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines_of(text), delimiter=delimiter, strict=True)
     number = 1
     try:
         for cells in reader:

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 
@@ -43,6 +43,15 @@ def as_lines(text: str) -> str:
     if "\x00" in text:
         raise BadStatement("not_text", text.count("\n", 0, text.index("\x00")) + 1, "a NUL byte")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Its lines, each with its end, and no copy of the whole."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at) + 1 or len(text)
+        yield text[at:end]
+        at = end
 
 
 def squeezed(text: str) -> str:

@@ -134,6 +134,21 @@ class TestHostileMarkup:
         texts = "<Ustrd>x</Ustrd>" * (MAX_VALUES + 1)
         assert refusal(WHOLE.replace("<RmtInf>", f"<RmtInf>{texts}").encode()) == "too_long"
 
+    @pytest.mark.parametrize("token", ["<!-- {} -->", "<a b='{}'/>", "<?a {}?>", "<{} />"])
+    def test_a_tag_without_an_end_is_refused(self, token):
+        large = WHOLE.replace("<Bal>", token.format("x" * 4_000_000) + "<Bal>")
+        assert refusal(large.encode()) == "too_long"
+        small = WHOLE.replace("<Bal>", token.format("x" * 100_000) + "<Bal>")
+        assert read(small.encode()) == read(FILES["camt"])
+
+    def test_a_text_may_be_long(self):
+        body = WHOLE.replace("Payment 0", "x" * 4_000_000).encode()
+        assert len(read(body)[0].lines[0].text) > 4_000_000
+
+    def test_memos_without_an_end_are_refused(self):
+        memos = b"<MEMO>" + b"<MEMO>x" * 100_000 + b"<MEMO>Payment 0"
+        assert refusal(FILES["ofx"].replace(b"<MEMO>Payment 0", memos)) == "too_long"
+
     def test_a_batch_without_an_end_is_refused(self):
         many = WHOLE.replace("<TxDtls>", "<TxDtls/>" * 5 + "<TxDtls>", 1).encode()
         assert refusal(many, limit_lines=4) == "too_many_lines"
