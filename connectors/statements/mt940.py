@@ -268,6 +268,8 @@ def _line(entry: _Field, details: Sequence[str], asset: str) -> Line:
 
 def _entry_day(value_day: str, month: str, day: str, number: int) -> str:
     """The day that is written without its year: the one nearest to the value day."""
+    if value_day.endswith(f"{month}-{day}"):
+        return value_day
     year, value_month, value_of_month = map(int, value_day.split("-"))
     value = calendar_day(year, value_month, value_of_month)
     near = (calendar_day(each, int(month), int(day)) for each in (year - 1, year, year + 1))

@@ -29,7 +29,7 @@ ENCODINGS = frozenset({"utf-8", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15"}
 _GROUPING = {".": ",", ",": "."}
 """By decimal mark: what else may stand between thousands, besides a space or an apostrophe."""
 _SAMPLE = datetime(2025, 12, 31, tzinfo=UTC)
-_MAX_SKIP = 1_000
+_MAX_PREAMBLE = 1_000
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     decimal_mark: str = "."
     header: bool = True
     """Whether a row of names comes before the rows."""
-    skip: int = 0
+    preamble: int = 0
     """Rows above all of that which are none; empty ones are not counted."""
     encoding: str = ""
     """One of `ENCODINGS`; "" to find out."""
@@ -92,33 +92,36 @@ def read(body: bytes, columns: Columns, *, limit_lines: int = 200_000) -> tuple[
     """The one statement of a file, proved row by row if it has balances. Raises `BadStatement`."""
     _require_sound(columns)
     rows = _rows(_text(body, columns.encoding), columns.delimiter)
-    for _ in range(columns.skip):
+    for _ in range(columns.preamble):
         next(rows, None)
     header = next(rows, None) if columns.header else None
     if columns.header and header is None:
         raise BadStatement("no_column", detail="no row of names")
     places = _places(columns, header)
-    width = len(header.cells) if header else 0
+    width, last = len(header.cells) if header else 0, max(msgspec.structs.astuple(places))
     lines: list[Line] = []
     balances: list[int] = []
     for row in rows:
         width = width or len(row.cells)
         if len(lines) == limit_lines:
             raise BadStatement("too_many_lines", row.number, f"more than {limit_lines}")
-        cells = _cells(row, width, max(msgspec.structs.astuple(places)))
+        cells = _cells(row, width, last)
         lines.append(_line(cells, places, columns, row.number))
         if places.balance >= 0:
             balances.append(_minor(cells[places.balance], columns, row.number))
     opening, closing = _ends(lines, balances)
     days = [line.day for line in lines]
-    first, last = min(days, default=""), max(days, default="")
-    return (
-        proved(
-            Statement(
-                columns.account, columns.asset, "", first, last, opening, closing, tuple(lines)
-            )
-        ),
+    statement = Statement(
+        columns.account,
+        columns.asset,
+        "",
+        min(days, default=""),
+        max(days, default=""),
+        opening,
+        closing,
+        tuple(lines),
     )
+    return (proved(statement),)
 
 
 # -- the mapping ----------------------------------------------------------------------------------
@@ -134,7 +137,7 @@ def _require_sound(columns: Columns) -> None:
         and len(columns.delimiter) == 1
         and columns.delimiter not in "\r\n\"'"
         and columns.decimal_mark in _GROUPING
-        and 0 <= columns.skip <= _MAX_SKIP
+        and 0 <= columns.preamble <= _MAX_PREAMBLE
         and columns.encoding in ENCODINGS | {""}
         and _tells_days(columns.day_format)
     )

@@ -201,7 +201,7 @@ class TestDetails:
 class TestAFile:
     def test_may_have_swifts_blocks_around_its_messages(self):
         inner = message(":61:260302C5,00NTRFA", ":86:x", closing="C260331KES15,00").decode()
-        whole = f"{{1:F01BANKKENAXXXX0000000000}}{{2:O9401200260331}}{{4:\r\n{inner}-}}"
+        whole = f"{{1:F01BANKKENAAAAA0000000000}}{{2:O9401200260331}}{{4:\r\n{inner}-}}"
         statements = read(f"{whole}{{5:{{CHK:123456789ABC}}}}\r\n{whole}".encode())
         assert [len(each.lines) for each in statements] == [1, 1]
 

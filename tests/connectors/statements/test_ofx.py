@@ -228,7 +228,7 @@ class TestMarkup:
             (file(entry(more="<FITID>F2")), "not_once"),
             (file(entry(), account=""), "no_account"),
             (file(entry(), asset=""), "no_asset"),
-            (file(entry(), asset="XXX"), "unknown_asset"),
+            (file(entry(), asset="XTS"), "unknown_asset"),
             (file(entry()).replace(b"STMTRS", b"INVSTMTRS"), "bad_markup"),
             (file(entry()).replace(b"BANKTRANLIST", b"BANKTRANLISTP"), "bad_markup"),
         ],

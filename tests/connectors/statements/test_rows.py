@@ -69,7 +69,7 @@ class TestARow:
 
     def test_may_come_below_lines_of_the_banks_own(self):
         text = "Statement of,0012345678\n\nPrinted,today\nDate,Amount\n2026-03-02,5\n"
-        assert minors(text, mapped(skip=2)) == [500]
+        assert minors(text, mapped(preamble=2)) == [500]
 
     def test_may_be_empty(self):
         assert minors("Date,Amount\n\n , \n2026-03-02,5\n,\n") == [500]
@@ -286,8 +286,8 @@ class TestAMapping:
             {"delimiter": "\n"},
             {"delimiter": '"'},
             {"decimal_mark": "x"},
-            {"skip": -1},
-            {"skip": 10**9},
+            {"preamble": -1},
+            {"preamble": 10**9},
             {"encoding": "unicode_escape"},
             {"encoding": "zlib"},
             {"day_format": "%d/%m"},
