@@ -7,12 +7,13 @@ definitions camt.052.001, camt.053.001 and camt.054.001).
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
 from connectors.statements.base import BadStatement, Line, Statement, adds_up, proved
 from connectors.statements.markup import Record, Shape, records
-from connectors.statements.words import day_of, minor_of, named
+from connectors.statements.words import calendar_day, minor_of, named
 
 _DAY = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T[0-9:.]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -281,10 +282,17 @@ def _day(record: Record, path: str, number: int = 0) -> str:
     text = record.first(f"{path}/Dt", f"{path}/DtTm") or record.first(path)
     if not text:
         return ""
+    day = _calendar_day(text)
+    if not day:
+        raise BadStatement("bad_day", number, f"{path} is no ISO date, or of no calendar")
+    return day
+
+
+@lru_cache(maxsize=1_024)
+def _calendar_day(text: str) -> str:
     match = _DAY(text)
-    if match is None:
-        raise BadStatement("bad_day", number, f"{path} is no ISO date")
-    return day_of(match.groups(), number)
+    found = calendar_day(*map(int, match.groups())) if match else None
+    return found.isoformat() if found else ""
 
 
 # -- accounts -------------------------------------------------------------------------------------

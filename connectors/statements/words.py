@@ -56,7 +56,7 @@ def lines_of(text: str) -> Iterator[str]:
 
 def squeezed(text: str) -> str:
     """Words with one space between them, and nothing that cannot be seen."""
-    if text.isalnum():
+    if " " not in text and text.isprintable():
         return text
     words = " ".join(text.split())
     return words if words.isprintable() else words.translate(_CONTROLS)

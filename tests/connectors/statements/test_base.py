@@ -68,6 +68,11 @@ class TestKeys:
         )
         assert len(set(keys)) == 3
 
+    def test_of_a_fee_are_not_its_payments_in_a_file_that_has_the_fee_alone(self):
+        fee = line(-3_000, bank_reference="FT1")
+        _, key = keys_of(statement(line(100_000, bank_reference="FT1"), fee))
+        assert keys_of(statement(fee)) == (key,)
+
     def test_of_a_standing_orders_reference_are_one_for_each_day(self):
         march = keys_of(statement(line(day="2026-03-01", bank_reference="SO")))
         april = keys_of(statement(line(day="2026-04-01", bank_reference="SO")))
