@@ -166,7 +166,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "quote_without_invoice": "A quote is for an invoice of another currency than the payment's.",
     "receipt_already_counted": "The provider's reference is that of money counted before.",
     "reference_already_used": "The reference was used for another payment or payout, for ever.",
-    "refund_not_possible": "Somebody moved the payment's money meanwhile.",
+    "refund_not_possible": "Its money was moved, or came to a bank; the detail says which.",
     "resolution_unfit": "A line of this kind cannot have been that.",
     "same_account": "Both accounts are the same.",
     "same_currency": "Both currencies are the same.",

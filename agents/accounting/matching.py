@@ -109,14 +109,21 @@ def _invoice(view: View, line: StatementLine, word: str) -> Invoice | None:
 
 def _own(view: View, line: StatementLine) -> Found:
     """A posting of ours on this account. Of several alike, the nearest: it only learns its line."""
-    near = sorted(
-        (abs(_days(item.day, line.day)), item.day, item.item_id, item)
-        for item in open_items(view, line)
-        if abs(_days(item.day, line.day)) <= WITHIN_DAYS
-    )
+    near = [item for item in nearest(view, line) if _apart(item, line) <= WITHIN_DAYS]
     if not near:
         return Found()
-    return Found("own_entry" if len(near) == 1 else "own_entry_nearest", item=near[0][3])
+    return Found("own_entry" if len(near) == 1 else "own_entry_nearest", item=near[0])
+
+
+def nearest(view: View, line: StatementLine) -> list[BankItem]:
+    """Open items of exactly a line's amount, those of the nearest days first."""
+    found = open_items(view, line)
+    return sorted(found, key=lambda item: (_apart(item, line), item.day, item.item_id))
+
+
+def _apart(item: BankItem, line: StatementLine) -> int:
+    """Days between a posting of ours and a line."""
+    return abs((date.fromisoformat(item.day) - date.fromisoformat(line.day)).days)
 
 
 def open_items(view: View, line: StatementLine) -> Iterator[BankItem]:
@@ -170,10 +177,6 @@ def _in_a_row(rows: list[Settlement], minor: int) -> tuple[Settlement, ...]:
         if total == minor and rows[first].account == rows[first + count - 1].account
     ]
     return found[0] if len(found) == 1 else ()
-
-
-def _days(one: str, other: str) -> int:
-    return (date.fromisoformat(one) - date.fromisoformat(other)).days
 
 
 def _later(day: str, days: int) -> str:

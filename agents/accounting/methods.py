@@ -24,6 +24,10 @@ PAYOUT = "payout"
 """Under this name a tenant chooses who pays out."""
 HOLDING = frozenset({"instant", "stripe"})
 """Gateways that can hold money before they take it."""
+BANKS = frozenset({"buni", "jenga"})
+"""Gateways that are banks: what comes by them has arrived, and is on their statements."""
+BANK = "bank"
+"""Whose receipts those of all banks are: a file and a message may tell of the same one."""
 TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
 
@@ -101,5 +105,7 @@ def account_of(gateway: str, operation: str) -> str:
 
     M-Pesa keeps what is collected apart from what pays out (Daraja documentation, "B2C").
     """
+    if gateway in BANKS:
+        return chart.bank(gateway)
     utility = gateway == "mpesa" and operation == PAYOUT
     return chart.gateway(gateway, "utility" if utility else "collection")

@@ -15,6 +15,7 @@ import msgspec
 from agents.accounting import chart, matching, settlements
 from agents.accounting.deposits import Meaning, deposit
 from agents.accounting.matching import Found
+from agents.accounting.methods import BANK
 from agents.accounting.receipts import Receipt, counted_for
 from agents.effects import Delete, Effect, Emit, Post, Put
 from agents.posting import item_at
@@ -23,8 +24,6 @@ from streams.journal import Posting
 from streams.money import json_number
 from tables.payments import Reference
 from tables.statements import BankItem, Matched, StatementLine
-
-BANK, GATEWAY = "bank", "gateway"
 
 
 def take(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
@@ -46,8 +45,8 @@ def dated(day: str, effects: Iterator[Effect]) -> Iterator[Effect]:
 
 def _of_bank(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
     known = view.row(Reference, line.tenant_id, BANK, "in", line.receipt) if line.receipt else None
-    if known is not None:
-        yield from _shown(line, known)
+    if known is not None and line.minor > 0:
+        yield from _told_before(view, line, known)
         return
     found = matching.find(view, line)
     if found.item is not None:
@@ -59,6 +58,18 @@ def _of_bank(event: Event[Any], view: View, line: StatementLine) -> Iterator[Eff
         yield from _paid(event, view, line, found)
     else:
         yield from _unexplained(line)
+
+
+def _told_before(view: View, line: StatementLine, known: Reference) -> Iterator[Effect]:
+    """The bank told us of it when it came: what was posted then is the item of this line."""
+    items = matching.nearest(view, line)
+    if known.line_id or not items:
+        wrong = "shown_twice" if known.line_id else "amount_differs"
+        yield from _suspended(line, line.minor, wrong)
+        return
+    yield from tie(items[0], line)
+    yield Put(known.replaced(line_id=line.line_id))
+    yield Put(_matched(line, "receipt", Matched("payment", known.payment_id, line.minor)))
 
 
 def tie(item: BankItem, line: StatementLine) -> Iterator[Effect]:

@@ -102,7 +102,8 @@ def received(event: Event[Received], view: View) -> Effects:
         yield Refuse("amount_not_positive", http_status=422)
         return
     account = methods.account_of(data.gateway, "collect")
-    receipt = Receipt(data.gateway, data.receipt, account, data.currency, amount)
+    provider = methods.BANK if data.gateway in methods.BANKS else data.gateway
+    receipt = Receipt(provider, data.receipt, account, data.currency, amount)
     yield from deposits.deposit(event, view, receipt, data.reference, data.payer)
 
 

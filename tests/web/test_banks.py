@@ -10,6 +10,7 @@ import pytest_asyncio
 from connectors.buni.fake import FakeBuni
 from connectors.http import open_session
 from connectors.jenga.fake import FakeJenga
+from tables.statements import StatementLine
 from tests.web.conftest import ADDRESSES, NoSecrets
 from tests.web.test_callbacks import OfFakes, post
 from web.call import Callbacks
@@ -98,13 +99,22 @@ class TestEquity:
         [(kind, data)] = heard(desk)
         assert (kind, data["funds"][0]["current"]) == ("funds_told", "1500.00")
 
-    async def test_is_asked_for_a_statement_that_is_told_and_not_kept(self, banks, desk):
+    async def test_is_asked_for_a_statement_whose_lines_are_read_once(self, banks, desk):
         api, _, equity = banks
-        day = equity.book(150_000)["at"].strftime("%Y-%m-%d")
-        answer = await self.act(api, "statement", **{"from": day, "to": day})
-        assert answer.status == 200
-        assert (answer.json["found"], answer.json["closing"]) == (1, "1500.00")
-        assert heard(desk) == []
+        booking = equity.book(150_000, bill="order-3")
+        told = equity.alert(booking)
+        assert (await post(api, path("jenga", "alert"), told, equity.alert_headers)).status == 200
+        equity.book(-5_000, "LEDGER FEE")
+        day = booking["at"].strftime("%Y-%m-%d")
+        for _ in range(2):
+            answer = await self.act(api, "statement", **{"from": day, "to": day})
+            assert answer.status == 200
+            assert (answer.json["found"], answer.json["closing"]) == (2, "1450.00")
+        lines = desk.working.scan(StatementLine.prefix_of("alpha"), 10)
+        assert sorted((line.minor, line.rule or line.exception) for line in lines) == [
+            (-5_000, "unmatched_debit"),
+            (150_000, "receipt"),
+        ]
 
     async def test_refuses_days_that_are_none(self, banks):
         answer = await self.act(banks[0], "statement")

@@ -142,9 +142,8 @@ async def _believed(call: Call, gateway: Gateway, name: str, callback: Callback)
 
 async def append(call: Call, tenant_id: str, gateway: str, heard: Heard, raw: str = "") -> None:
     """Have it decided. Raises what says that it was not, or that nobody knows."""
-    if isinstance(heard, Rows):
-        # No event holds a statement yet: who asked for one is told of it, and nothing is decided.
-        _log.info("statement not taken", gateway=gateway, tenant_id=tenant_id, rows=len(heard.rows))
+    if isinstance(heard, Rows):  # whoever asked for it reads it in (web/api/connectors.py)
+        _log.warning("statement not asked for", gateway=gateway, tenant_id=tenant_id)
         return
     event_type, name, data = _event(gateway, heard)
     event_id = derive(tenant_id, f"{gateway}/{name}", "callback", 0)

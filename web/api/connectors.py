@@ -12,14 +12,16 @@ import structlog
 from aiohttp import web
 from pydantic import Field
 
-from agents.accounting.methods import METHODS
+from agents.accounting.methods import METHODS, account_of
 from agents.roles.secret_store import put_secret
 from connectors.base import CallError, Refused
+from connectors.callbacks import Rows
 from connectors.registry import CONNECTORS, SERVICES
 from streams.errors import Misconfigured, Unreadable
 from tables.postgres.gateways import calls_by_outcome
 from web import scopes
 from web.api.callbacks import append, gateway_of
+from web.api.statements import read_in, statement_of
 from web.api_keys import AWAY
 from web.bodies import Body, NoControls
 from web.call import Call
@@ -82,7 +84,10 @@ async def act(call: Call) -> web.StreamResponse:
     for member, value in acted.sealed.items():
         await _seal(call, f"{name}.{member}", value)
     for heard in acted.heard:
-        await append(call, call.tenant_id, name, heard)
+        if isinstance(heard, Rows):
+            await read_in(call, account_of(name, "collect"), statement_of(heard))
+        else:
+            await append(call, call.tenant_id, name, heard)
     return json_response(dict(acted.says))
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from agents.commands.statements import IMPORT, LINES_MAX
 from agents.shown import shown
+from connectors.callbacks import Rows
 from connectors.statements.base import BadStatement, Line, Statement, keys_of
 from connectors.statements.reading import read
 from connectors.statements.rows import Columns
@@ -54,7 +55,40 @@ async def upload(call: Call) -> web.StreamResponse:
     await _must_be_of(call, account, found)
     wishes = [wish for statement in found for wish in _wishes(statement, account, file)]
     await _all_decided(call, wishes)
-    return json_response({"data": await _read_in(call, wishes)})
+    return json_response({"data": await _now(call, wishes)})
+
+
+async def read_in(call: Call, account: str, statement: Statement) -> None:
+    """Have the lines of a statement decided that a bank's API told."""
+    if statement.lines:
+        told = hashlib.sha256(msgspec.json.encode(statement)).hexdigest()
+        await _all_decided(call, list(_wishes(statement, account, told)))
+
+
+def statement_of(heard: Rows) -> Statement:
+    """What a bank's API told, as a statement."""
+    return Statement(
+        account=heard.account,
+        asset=heard.asset,
+        number=f"{heard.from_day} to {heard.to_day}",
+        from_day=heard.from_day,
+        to_day=heard.to_day,
+        opening=heard.opening_minor,
+        closing=heard.closing_minor,
+        lines=tuple(
+            Line(
+                day=row.day,
+                value_day=row.value_day,
+                minor=row.minor,
+                bank_reference=row.bank_reference,
+                receipt=row.receipt,
+                reference=row.reference,
+                party=row.party,
+                text=row.text,
+            )
+            for row in heard.rows
+        ),
+    )
 
 
 def _read(body: bytes, given: Mapping[str, str]) -> tuple[Statement, ...]:
@@ -171,7 +205,7 @@ async def _all_decided(call: Call, wishes: list[dict[str, Any]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _read_in(call: Call, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _now(call: Call, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The statements as they are now, each once."""
     keys = dict.fromkeys(f"{wish['account']}/{wish['key']}" for wish in wishes)
     found = []

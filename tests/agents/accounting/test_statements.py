@@ -43,6 +43,8 @@ class TestMoneyThatCame:
         assert "receivable" not in books.balances
         [share] = line.matches
         assert books.row(Payment, share.subject).provider == "bank"
+        wish = {"payment_id": share.subject, "amount": "1"}
+        assert books.refused("payment.refund", **wish) == "refund_not_possible"
 
     def test_pays_the_invoice_whose_number_stands_in_its_words(self, books):
         first, second = invoice(books, reference="INV-017"), invoice(books, reference="INV-018")
@@ -82,6 +84,43 @@ class TestMoneyThatCame:
         again = books.done("statement.import", key="f2", count=1, lines=given, **days)
         assert again["again"] == 1
         assert books.balances[BANK] == 116_000
+
+
+class TestMoneyThatABankHadTold:
+    TOLD = "treasury.gateway.received"
+
+    def told(self, books: Books, receipt: str = "S1", amount: str = "1160.00") -> None:
+        about = {"gateway": "jenga", "receipt": receipt, "account": "1", "currency": "KES"}
+        said = {**about, "amount": amount, "reference": "", "payer": "Ann"}
+        [entry] = books.core.event(self.TOLD, "t", said, ingress="webhook")
+        assert (entry.status, entry.reason) == ("applied", "")
+        books.check()
+
+    def test_has_arrived_and_is_in_no_settlement(self, books):
+        self.told(books)
+        assert books.balances == {"bank:jenga": 116_000, "suspense": -116_000}
+        assert books.rows(Settlement) == []
+
+    def test_is_on_its_statement_and_counts_once(self, books):
+        self.told(books)
+        before = books.balances
+        read(books, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
+        [line] = books.rows(StatementLine)
+        assert (line.rule, books.balances) == ("receipt", before)
+        assert [item.status for item in books.rows(BankItem)] == ["matched"]
+
+    def test_that_comes_after_its_line_is_known_by_its_receipt(self, books):
+        read(books, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
+        before = books.balances
+        self.told(books)
+        assert books.balances == before
+
+    def test_of_another_amount_or_twice_is_for_people(self, books):
+        self.told(books)
+        wishes = [{"amount": "1160.50", "receipt": "S1"}, {"amount": "1160.00", "receipt": "S1"}]
+        read(books, *wishes, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
+        found = [row.rule or row.exception for row in books.rows(StatementLine)]
+        assert sorted(found) == ["amount_differs", "receipt", "shown_twice"]
 
 
 class TestOurOwnEntries:
