@@ -31,30 +31,32 @@ QUERY = (
 
 
 async def run(options: Options, tell: Callable[[str], None]) -> list[Report]:
-    """Payments first, which are not measured; then their statement."""
-    lines = options.events or LINES
+    """A month of one short code."""
     async with installation(tell, workers=1) as home:
-        await home.take(_records(lines, home.signer))
-        await _listed(home, lines)
-        file = _statement(lines)
-        started = time.monotonic()
-        statement = await _sent(home, file)
-        seconds = time.monotonic() - started
-        if (statement["status"], statement["counted"]) != ("read", lines):
-            raise BenchFailed(f"{statement} of {lines} lines")
-        open_lines = await _open(home)
-        if open_lines:
-            raise BenchFailed(f"{open_lines} lines or more were not matched")
-        return [
-            Report(
-                "reconcile",
-                broker=home.broker,
-                events=lines,
-                events_per_s=round(lines / seconds),
-                p50_ms=round(1_000 * seconds),
-                rss_mib=home.rss_mib(),
-            )
-        ]
+        return [await measure(home, options.events or LINES)]
+
+
+async def measure(home: Installation, lines: int) -> Report:
+    """Payments first, which are not measured; then their statement."""
+    await home.take(_records(lines, home.signer))
+    await _listed(home, lines)
+    file = _statement(lines)
+    started = time.monotonic()
+    statement = await _sent(home, file)
+    seconds = time.monotonic() - started
+    if (statement["status"], statement["counted"]) != ("read", lines):
+        raise BenchFailed(f"{statement} of {lines} lines")
+    open_lines = await _open(home)
+    if open_lines:
+        raise BenchFailed(f"{open_lines} lines or more were not matched")
+    return Report(
+        "reconcile",
+        broker=home.broker,
+        events=lines,
+        events_per_s=round(lines / seconds),
+        p50_ms=round(1_000 * seconds),
+        rss_mib=home.rss_mib(),
+    )
 
 
 def _records(payments: int, signer: Signer) -> Records:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compose.bench import e2e, growth, memory, query, recovery, replay
+from compose.bench import e2e, growth, memory, query, reconcile, recovery, replay
 from compose.bench.load import split
 from tests.compose.bench.loads import balances, load_of_run
 from tests.model.ledger import expected
@@ -29,6 +29,12 @@ async def test_query_is_answered_while_events_come_in(home):
     assert 0 < asked.p50_ms <= asked.p99_ms
     assert ingest.events == len(during)
     assert await balances(home, load) == expected(load.messages, []).balances
+
+
+async def test_reconcile_matches_every_line(home):
+    report = await reconcile.measure(home, 500)
+    assert (report.bench, report.events) == ("reconcile", 500)
+    assert report.events_per_s > 0
 
 
 async def test_growth_compares_the_cost_of_two_samples(home):
