@@ -81,7 +81,8 @@ def note_item(
 
 def item_at(item: BankItem) -> BankItemAt:
     """Where an open item is found by its amount."""
-    return BankItemAt(item.tenant_id, item.account, item.asset, str(item.minor), item.item_id)
+    about = item.account, item.asset, str(item.minor), item.day, item.item_id
+    return BankItemAt(item.tenant_id, *about)
 
 
 def crossed(tenant_id: str, account: str, asset: str, overlay: Overlay) -> Threshold | None:

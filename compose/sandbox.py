@@ -12,8 +12,11 @@ import aiohttp
 from aiohttp import web
 
 from compose.triggers import NotTriggered, Triggers
+from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
 from connectors.instant.fake import FakeGateway
+from connectors.jenga.fake import FakeJenga
+from connectors.kra.fake import FakeKra
 from connectors.mpesa.fake import FakeDaraja
 from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import FakeStripe
@@ -35,13 +38,20 @@ class Sandbox:
             secret_key=f"sk_test_{token_hex(16)}", webhook_secrets=[f"whsec_{token_hex(16)}"]
         )
         self.paypal = FakePayPal(client_secret=token_hex(16))
+        self.jenga = FakeJenga(
+            api_key=token_hex(16), consumer_secret=token_hex(16), alert_password=token_hex(16)
+        )
+        self.buni = FakeBuni(consumer_secret=token_hex(16))
+        self.kra = FakeKra()
         self.url = ""
-        self.triggers = Triggers(self.mpesa, self.stripe, self.paypal)
+        self.triggers = Triggers(self.mpesa, self.stripe, self.paypal, self.jenga)
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for fake in (self.instant, self.mpesa, self.stripe, self.paypal):
             await self._exit.enter_async_context(fake)
+        for other in (self.jenga, self.buni, self.kra):
+            await self._exit.enter_async_context(other)
         self.triggers.session = await self._exit.enter_async_context(aiohttp.ClientSession())
         app = web.Application()
         app.router.add_post("/trigger/{name}", self._trigger)
@@ -60,7 +70,10 @@ class Sandbox:
     def configuration(self) -> dict[str, dict[str, str]]:
         """What connectors need to call the fakes, by gateway."""
         return {
+            "buni": self.buni.configuration,
             "instant": self.instant.configuration,
+            "jenga": self.jenga.configuration,
+            "kra": self.kra.configuration,
             "mpesa": self.mpesa.configuration,
             "paypal": self.paypal.configuration,
             "stripe": self.stripe.configuration,
@@ -73,7 +86,8 @@ class Sandbox:
         return [
             *(self.mpesa.consumer_key, self.mpesa.consumer_secret, self.mpesa.passkey),
             *(self.mpesa.initiator_password, stripe.secret_key, *stripe.webhook_secrets),
-            self.paypal.client_secret,
+            *(self.paypal.client_secret, self.buni.consumer_secret, *self.kra.keys.values()),
+            *(self.jenga.api_key, self.jenga.consumer_secret, self.jenga.alert_password),
         ]
 
     def call_back_to(self, addresses: Addresses) -> None:

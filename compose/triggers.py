@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from connectors.callback_tokens import Addresses
+from connectors.jenga.fake import FakeJenga
 from connectors.mpesa.fake import FakeDaraja
 from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import DECLINED, PAYS, FakeStripe
@@ -42,6 +43,7 @@ class Triggers:
     mpesa: FakeDaraja
     stripe: FakeStripe
     paypal: FakePayPal
+    jenga: FakeJenga
     session: aiohttp.ClientSession | None = None
     addresses: Addresses | None = None
 
@@ -104,6 +106,16 @@ class Triggers:
             "paypal.dispute.lost": Trigger(
                 "That dispute is lost.", payment, partial(paypal, outcome="RESOLVED_BUYER_FAVOUR")
             ),
+            "jenga.deposit": Trigger(
+                "Money comes to the account at Equity, which tells of it.",
+                ("tenant", "amount", "reference"),
+                self._deposited,
+            ),
+            "jenga.charge": Trigger(
+                "Equity takes a fee, which only its statement shows.",
+                ("tenant", "amount"),
+                self._charged,
+            ),
             "paypal.payout.returned": Trigger(
                 "Nobody claims a payout, and it comes back.", payout, self._payout_returned
             ),
@@ -115,10 +127,15 @@ class Triggers:
         return f"{self.addresses.of(gateway, tenant)}/{kind}"
 
     async def _post(
-        self, gateway: str, tenant: str, body: bytes, headers: Mapping[str, str]
+        self,
+        gateway: str,
+        tenant: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        kind: str = "events",
     ) -> None:
         assert self.session is not None
-        url = self._address(gateway, tenant, "events")
+        url = self._address(gateway, tenant, kind)
         async with self.session.post(url, data=body, headers=headers) as answer:
             if answer.status != 200:
                 raise NotTriggered(f"the callback was answered {answer.status}")
@@ -238,6 +255,24 @@ class Triggers:
             if order["purchase_units"][0].get("custom_id") == payment:
                 return order_id, order
         raise NotTriggered("PayPal has no order of this call (give the payment's call_id)")
+
+    # -- a bank ----------------------------------------------------------------------------------
+
+    async def _deposited(self, tenant: str, amount: str, reference: str) -> str:
+        booking = self.jenga.book(_cents(amount), "RTGS in", bill=reference, name="A customer")
+        told = self.jenga.alert(booking)
+        await self._post("jenga", tenant, told, self.jenga.alert_headers, "alert")
+        return f"{booking['reference']} came"
+
+    async def _charged(self, tenant: str, amount: str) -> str:  # noqa: ARG002
+        booking = self.jenga.book(-_cents(amount), "LEDGER FEE")
+        return f"{booking['reference']} was taken"
+
+
+def _cents(shillings: str) -> int:
+    if not (shillings.isascii() and shillings.isdigit() and int(shillings)):
+        raise NotTriggered("an amount here is in whole shillings")
+    return int(shillings) * 100
 
 
 async def trigger(sandbox_url: str, name: str, said: Mapping[str, str]) -> str:

@@ -73,10 +73,10 @@ class Invoice(Row, frozen=True):
 
 @register
 class InvoiceNumber(Row, frozen=True):
-    """The invoice that a caller's reference names, as people may write it; empty for several."""
+    """An invoice that a caller's reference names, as people may write it; there may be several."""
 
     KIND = "nu"
-    KEY = ("tenant_id", "number")
+    KEY = ("tenant_id", "number", "invoice_id")
 
     tenant_id: str
     number: str

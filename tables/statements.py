@@ -88,9 +88,11 @@ class StatementLine(Row, frozen=True):
 
 @register
 class BankItem(Row, frozen=True):
-    """A posting of ours on a bank account: its statement has yet to show it.
+    """A posting of ours on a bank account, or money that the bank told of: a statement has yet to
+    show it.
 
-    States: open → matched. `minor` as posted, debits above zero.
+    States: open → matched. `minor` as posted, debits above zero. `receipt` is the bank's own name
+    of what it told; no other line is that item.
     """
 
     KIND = "bi"
@@ -108,20 +110,36 @@ class BankItem(Row, frozen=True):
     line_id: str = ""
     created_ms: int = 0
     version: int = 1
+    receipt: str = ""
 
 
 @register
 class BankItemAt(Row, frozen=True):
-    """Where open items of one amount are found; gone with the item."""
+    """Where open items of one amount are found, by their day; gone with the item."""
 
     KIND = "bj"
-    KEY = ("tenant_id", "account", "asset", "amount", "item_id")
+    KEY = ("tenant_id", "account", "asset", "amount", "day", "item_id")
 
     tenant_id: str
     account: str
     asset: str
     amount: str
+    day: str
     item_id: str
+
+
+@register
+class Leaving(Row, frozen=True):
+    """A settlement that its gateway's own statement has yet to show as gone, by its amount."""
+
+    KIND = "lv"
+    KEY = ("tenant_id", "account", "asset", "amount", "settlement_id")
+
+    tenant_id: str
+    account: str
+    asset: str
+    amount: str
+    settlement_id: str
 
 
 @register

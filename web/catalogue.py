@@ -123,6 +123,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "item_unknown": "There is no such item.",
     "journal_above_limit": "Above the limit a journal is posted by itself, for another to approve.",
     "legs_out_of_bounds": "A journal has two lines at least; the detail has the most.",
+    "line_above_limit": "It is above the tenant's journal limit: a journal needs a second person.",
     "line_matched": "The line is matched, or its case was closed: nothing about it is open.",
     "line_needs_amount_or_price": "A line has an amount, or a quantity and a unit price.",
     "line_resolved": "Somebody said already what the line was.",

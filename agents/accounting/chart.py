@@ -31,11 +31,11 @@ FX_GAIN_LOSS = "fx:gain_loss"
 
 BANK = "bank:"
 MADE_BY_STATEMENTS = frozenset(
-    {"treasury.command.statement.import", "treasury.command.case.resolve"}
-    | {"treasury.command.line.resolve"}
+    {"treasury.command.statement.import", "treasury.command.line.resolve"}
+    | {"treasury.gateway.received"}
 )
-"""Events whose postings on bank accounts are lines of statements, or undo such a line's: no items
-of ours.
+"""Events whose postings on bank accounts are lines of statements, or undo such a line's; and money
+that a bank told of, which is an item of its own (agents/accounting/statements.py).
 """
 
 _CREDIT_SIDE = (

@@ -34,6 +34,8 @@ def deposit(
     if counted_for(event, view, receipt):
         return
     found = meaning(view, event.tenant_id, reference)
+    if found.call is not None and found.call.gateway != receipt.provider:
+        found = _for_the_same(view, found.call)
     if found.call is None:
         yield from receive(event, view, _payment(event, receipt, found, reference, payer), receipt)
         return
@@ -46,6 +48,15 @@ def deposit(
     if not call.counted and receipt.amount == payment.amount:
         yield from _counted(view, call, receipt)
     yield from receive(event, view, payment, receipt)
+
+
+def _for_the_same(view: View, call: GatewayCall) -> Meaning:
+    """A payer wrote the code of an attempt, and paid by another way: it is not that attempt's."""
+    payment = view.row(Payment, call.tenant_id, call.subject_id)
+    if payment is None:
+        return Meaning()
+    invoice = view.row(Invoice, call.tenant_id, payment.invoice_id) if payment.invoice_id else None
+    return Meaning(invoice=invoice, order_id=payment.order_id)
 
 
 def _counted(view: View, call: GatewayCall, receipt: Receipt) -> Iterator[Effect]:

@@ -1,9 +1,9 @@
 """What a line of a bank's statement is, by named rules: the first that holds, and nothing by guess.
 
-Pure reads. In order: a receipt that was counted; a code, an invoice or an order that the line names
-as its reference; invoice numbers in its words that come to exactly its amount; a posting of our own
-of this amount within days; a settlement, or some in a row, of this amount within days whose
-provider the line names. An amount and a day alone prove nothing: such a line is for people.
+Pure reads. Of what came: a code, an invoice or an order that the line names as its reference;
+invoice numbers in its words that come to exactly its amount; a settlement, or some in a row, of
+this amount within days whose provider the line names. Of what left: a posting of our own of this
+amount within days. An amount and a day alone prove nothing of money that came: it is for people.
 """
 
 import re
@@ -18,11 +18,12 @@ from agents.registry import View
 from tables.invoices import Invoice, InvoiceNumber
 from tables.payments import PayCode
 from tables.settlements import Settlement
-from tables.statements import Awaited, BankItem, BankItemAt, StatementLine
+from tables.statements import Awaited, BankItem, BankItemAt, Leaving, StatementLine
 
 WITHIN_DAYS = 5
 """How far a bank's day may be from ours."""
-CANDIDATES_MAX = 60
+CANDIDATES_MAX, AWAITED_MAX = 60, 500
+REVERSED = "treasury.command.journal.reverse"
 WORDS_MAX = 40
 _PROVIDERS = {
     "mpesa": ("MPESA", "M-PESA", "SAFARICOM"),
@@ -49,7 +50,7 @@ class Found(NamedTuple):
 def find(view: View, line: StatementLine) -> Found:
     """What a line of a bank account is."""
     if line.minor > 0:
-        for rule in (_named, _numbered, _own, _settlement):
+        for rule in (_named, _numbered, settlement):
             found = rule(view, line)
             if found.rule:
                 return found
@@ -97,9 +98,16 @@ def _numbered(view: View, line: StatementLine) -> Found:
 
 
 def _invoice(view: View, line: StatementLine, word: str) -> Invoice | None:
-    number = view.row(InvoiceNumber, line.tenant_id, meant(word))
-    if number is not None:
-        return view.row(Invoice, line.tenant_id, number.invoice_id)
+    """The one open invoice that a word numbers, or whose order it is; none if there are several."""
+    prefix = InvoiceNumber.prefix_of(line.tenant_id, meant(word))
+    found = []
+    for number in view.scan(prefix, CANDIDATES_MAX):
+        assert isinstance(number, InvoiceNumber)
+        invoice = view.row(Invoice, line.tenant_id, number.invoice_id)
+        if invoice is not None and invoice.outstanding:
+            found.append(invoice)
+    if found:
+        return found[0] if len(found) == 1 else None
     named = _meant(view, line, word)
     return named.invoice if named else None
 
@@ -108,17 +116,17 @@ def _invoice(view: View, line: StatementLine, word: str) -> Invoice | None:
 
 
 def _own(view: View, line: StatementLine) -> Found:
-    """A posting of ours on this account. Of several alike, the nearest: it only learns its line."""
-    near = [item for item in nearest(view, line) if _apart(item, line) <= WITHIN_DAYS]
-    if not near:
+    """A posting of ours that took money away. Of several alike, the nearest: it only learns its
+    line. While one of the other sign may have undone it, nobody knows.
+    """
+    near = sorted(
+        _open_items(view, line, line.minor),
+        key=lambda item: (_apart(item, line), item.day, item.item_id),
+    )
+    undone = any(item.event_type == REVERSED for item in _open_items(view, line, -line.minor))
+    if not near or undone:
         return Found()
     return Found("own_entry" if len(near) == 1 else "own_entry_nearest", item=near[0])
-
-
-def nearest(view: View, line: StatementLine) -> list[BankItem]:
-    """Open items of exactly a line's amount, those of the nearest days first."""
-    found = open_items(view, line)
-    return sorted(found, key=lambda item: (_apart(item, line), item.day, item.item_id))
 
 
 def _apart(item: BankItem, line: StatementLine) -> int:
@@ -126,35 +134,49 @@ def _apart(item: BankItem, line: StatementLine) -> int:
     return abs((date.fromisoformat(item.day) - date.fromisoformat(line.day)).days)
 
 
-def open_items(view: View, line: StatementLine) -> Iterator[BankItem]:
-    """Open items of exactly this amount."""
-    prefix = BankItemAt.prefix_of(line.tenant_id, line.account, line.asset, str(line.minor))
-    for at in view.scan(prefix, CANDIDATES_MAX):
+def _open_items(view: View, line: StatementLine, minor: int) -> Iterator[BankItem]:
+    """Open items of exactly this amount and about a line's day."""
+    about = line.tenant_id, line.account, line.asset, str(minor)
+    since = BankItemAt.key_of(*about, _later(line.day, -WITHIN_DAYS))
+    for at in view.scan(BankItemAt.prefix_of(*about), CANDIDATES_MAX, since):
         assert isinstance(at, BankItemAt)
         item = view.row(BankItem, line.tenant_id, at.item_id)
-        if item is not None and item.status == "open":
+        if item is not None and item.status == "open" and _apart(item, line) <= WITHIN_DAYS:
             yield item
 
 
-def _settlement(view: View, line: StatementLine) -> Found:
+def settlement(view: View, line: StatementLine) -> Found:
     """One settlement of this amount, else some in a row that come to it, of a named provider."""
-    named = [each for each in _expected(view, line) if _is_named(each, line)]
-    alone = [each for each in named if each.net == line.minor]
+    alone = _expected(view, line, str(line.minor))
     if alone:
         rule = "settlement" if len(alone) == 1 else "settlement_first"
         return Found(rule, settlements=(alone[0],))
-    row = _in_a_row(named, line.minor)
+    row = _in_a_row(_expected(view, line), line.minor)
     return Found("settlements_combined", settlements=row) if row else Found()
 
 
-def _expected(view: View, line: StatementLine) -> list[Settlement]:
-    """Settlements on their way, in the order of their days."""
-    prefix = Awaited.prefix_of(line.tenant_id, line.asset)
+def withdrawal(view: View, line: StatementLine) -> Settlement | None:
+    """The settlement that left a gateway's account by this line; of several alike, the first."""
+    prefix = Leaving.prefix_of(line.tenant_id, line.account, line.asset, str(-line.minor))
     found = []
     for each in view.scan(prefix, CANDIDATES_MAX):
+        assert isinstance(each, Leaving)
+        row = view.row(Settlement, line.tenant_id, each.settlement_id)
+        if row is not None and row.line_out == "" and row.net == -line.minor:
+            found.append(row)
+    return min(found, key=lambda row: (row.day, row.settlement_id), default=None)
+
+
+def _expected(view: View, line: StatementLine, *amount: str) -> list[Settlement]:
+    """Settlements on their way whose provider a line names, in the order of their days."""
+    prefix = Awaited.prefix_of(line.tenant_id, line.asset, *amount)
+    found = []
+    for each in view.scan(prefix, AWAITED_MAX):
         assert isinstance(each, Awaited)
         row = view.row(Settlement, line.tenant_id, each.settlement_id)
-        if row is not None and row.status == "expected" and _is_due(row, line.day):
+        if row is None or row.status != "expected":
+            continue
+        if _is_due(row, line.day) and _is_named(row, line):
             found.append(row)
     return sorted(found, key=lambda row: (row.account, row.day, row.settlement_id))
 

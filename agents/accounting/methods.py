@@ -26,8 +26,6 @@ HOLDING = frozenset({"instant", "stripe"})
 """Gateways that can hold money before they take it."""
 BANKS = frozenset({"buni", "jenga"})
 """Gateways that are banks: what comes by them has arrived, and is on their statements."""
-BANK = "bank"
-"""Whose receipts those of all banks are: a file and a message may tell of the same one."""
 TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from agents.accounting import chart, payables, settlements
 from agents.accounting.cases import dimensions
+from agents.accounting.receipts import sent
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, json_number
 from tables.balances import Balance
 from tables.payables import Bill, Expense
-from tables.payments import Reference
 from tables.payouts import Payout, PayoutReference
 from tables.tenants import Tenant
 
@@ -108,8 +108,7 @@ def complete(
         version=payout.version + 1,
     )
     yield Put(after)
-    about = payout.provider, "out", provider_reference, payout.payout_id, payout.amount
-    yield Put(Reference(event.tenant_id, *about))
+    yield from sent(view, payout, payout.payout_id, provider_reference)
     yield Emit("treasury.payout.completed", told(after))
 
 

@@ -17,7 +17,8 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, GatewayCall, Payment, Placement, Reference
+from tables.payments import Case, GatewayCall, Payment, Placement, Reference, Refund
+from tables.payouts import Payout
 
 OVER = frozenset({"succeeded", "expired", "cancelled"})
 """States in which money that comes is late."""
@@ -37,6 +38,13 @@ def counted_for(event: Event[Any], view: View, receipt: Receipt) -> str:
     """The id of the payment that the receipt's reference was counted for; empty if for none."""
     known = view.row(Reference, event.tenant_id, receipt.provider, "in", receipt.reference)
     return known.payment_id if known else ""
+
+
+def sent(view: View, row: Payout | Refund, row_id: str, reference: str) -> Iterator[Effect]:
+    """What went out under a provider's reference, for its statement; the first under it stays."""
+    if view.row(Reference, row.tenant_id, row.provider, "out", reference) is None:
+        about = row.provider, "out", reference, row_id, row.amount
+        yield Put(Reference(row.tenant_id, *about))
 
 
 def receive(
@@ -196,8 +204,6 @@ def _banked(event: Event[Any], view: View, receipt: Receipt) -> Generator[Effect
     outlet = chart.outlet_of(receipt.account)
     if outlet is not None:
         yield from drawers.moved(event, view, outlet, receipt.asset, receipt.amount)
-        return ""
-    if receipt.account.startswith(chart.BANK):
         return ""
     return (
         yield from settlements.collect(

@@ -14,12 +14,13 @@ from agents.accounting import chart, drawers, settlements
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
 from agents.accounting.invoicing import stated
+from agents.accounting.receipts import sent
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, Credit, Payment, Placement, Reference, Refund, Taken
+from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
 
 _OF_OTHERS = frozenset({"payment", "settlement", "entry", "account"})
 MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
@@ -261,8 +262,7 @@ def complete(
         version=refund.version + 1,
     )
     yield Put(after)
-    about = refund.provider, "out", provider_reference, refund.refund_id, refund.amount
-    yield Put(Reference(event.tenant_id, *about))
+    yield from sent(view, refund, refund.refund_id, provider_reference)
     yield Emit("treasury.payment.refunded", told(after, payment))
     return after
 

@@ -19,7 +19,7 @@ from tables.memory import Due
 from tables.payments import Refund
 from tables.payouts import Payout
 from tables.settlements import Settlement
-from tables.statements import Awaited, StatementLine
+from tables.statements import Awaited, Leaving, StatementLine
 
 EXPECTED_AFTER_DAYS = 1
 
@@ -27,7 +27,12 @@ EXPECTED_AFTER_DAYS = 1
 def collect(
     event: Event[Any], view: View, *, provider: str, account: str, asset: str, **items: int
 ) -> Generator[Effect, None, str]:
-    """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id."""
+    """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id.
+
+    What is at a bank has arrived: nothing is settled of it.
+    """
+    if account.startswith(chart.BANK):
+        return ""
     tenant = view.tenant(event.tenant_id)
     cut_off = tenant.settings.cut_off_minutes
     day = local_day(event.now_ms - cut_off * 60_000, tenant.time_zone)
@@ -72,6 +77,9 @@ def cut_off(event: Event[Due], view: View) -> Effects:
         )
     yield Put(after)
     yield from awaited(after)
+    if row.net > 0:
+        about = row.account, row.asset, str(row.net), row.settlement_id
+        yield Put(Leaving(row.tenant_id, *about))
     yield from generated(after)
 
 
@@ -79,6 +87,38 @@ def awaited(row: Settlement) -> Iterator[Effect]:
     """It is looked for on statements."""
     if row.net > 0:
         yield Put(Awaited(row.tenant_id, row.asset, str(row.net), row.settlement_id))
+
+
+def left(row: Settlement) -> Iterator[Effect]:
+    """Its gateway's own statement shows it as gone; nothing moves."""
+    about = row.account, row.asset, str(row.net), row.settlement_id
+    yield Delete(Leaving.key_of(row.tenant_id, *about))
+    yield Put(row.replaced(line_out="shown", version=row.version + 1))
+
+
+def cost(row: Settlement, fee: int, where: dict[str, str]) -> Iterator[Effect]:
+    """A fee of a day that is on its way is told: so much less is on its way.
+
+    Gateway / cash:in_transit, for what was posted against the gateway meanwhile.
+    """
+    yield Post(
+        [
+            Posting(row.account, row.asset, fee, where),
+            Posting(chart.IN_TRANSIT, row.asset, -fee, where),
+        ]
+    )
+    before, after = (
+        row,
+        row.replaced(fees=row.fees + fee, items=row.items + 1, version=row.version + 1),
+    )
+    yield Delete(Awaited.key_of(row.tenant_id, row.asset, str(before.net), row.settlement_id))
+    yield Put(after)
+    yield from awaited(after)
+    if not row.line_out:
+        about = row.tenant_id, row.account, row.asset
+        yield Delete(Leaving.key_of(*about, str(before.net), row.settlement_id))
+        if after.net > 0:
+            yield Put(Leaving(*about, str(after.net), row.settlement_id))
 
 
 def settle(row: Settlement, line: StatementLine, source: str, *, less: int = 0) -> Iterator[Effect]:

@@ -13,17 +13,23 @@ from typing import Any
 import msgspec
 
 from agents.accounting import chart, matching, settlements
-from agents.accounting.deposits import Meaning, deposit
+from agents.accounting.cases import close_case
+from agents.accounting.deposits import deposit
+from agents.accounting.invoicing import replaced_case
 from agents.accounting.matching import Found
-from agents.accounting.methods import BANK
-from agents.accounting.receipts import Receipt, counted_for
+from agents.accounting.receipts import Receipt
 from agents.effects import Delete, Effect, Emit, Post, Put
 from agents.posting import item_at
 from agents.registry import Event, View
+from streams.ids import derive
 from streams.journal import Posting
 from streams.money import json_number
-from tables.payments import Reference
+from streams.timestamps import local_day
+from tables.payments import Case, Payment, Placement, Reference
+from tables.settlements import Settlement
 from tables.statements import BankItem, Matched, StatementLine
+
+_REFERENCE_CHARS = 128
 
 
 def take(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
@@ -43,33 +49,107 @@ def dated(day: str, effects: Iterator[Effect]) -> Iterator[Effect]:
 # -- a bank's -------------------------------------------------------------------------------------
 
 
+def told(
+    event: Event[Any], view: View, receipt: Receipt, reference: str, payer: str
+) -> Iterator[Effect]:
+    """A bank's own word that money came: a payment, and an item until its statement shows it."""
+    known = view.row(Reference, event.tenant_id, receipt.provider, "in", receipt.reference)
+    if known is not None and known.amount == receipt.amount:
+        return
+    if known is not None:  # the same name for other money
+        receipt = msgspec.structs.replace(
+            receipt, reference=f"{receipt.reference}/{event.event_id}"[:_REFERENCE_CHARS]
+        )
+    tenant = view.tenant(event.tenant_id)
+    item = BankItem(
+        event.tenant_id,
+        _item_id(event.tenant_id, receipt.account, receipt.reference),
+        receipt.account,
+        receipt.asset,
+        receipt.amount,
+        local_day(event.timestamp_ms, tenant.time_zone),
+        event.event_type,
+        created_ms=event.now_ms,
+        receipt=receipt.reference,
+    )
+    yield Put(item)
+    yield Put(item_at(item))
+    yield from deposit(event, view, receipt, reference, payer)
+
+
+def _item_id(tenant_id: str, account: str, receipt: str) -> str:
+    return derive(tenant_id, f"{account}/{receipt}", "bank_item", 0)
+
+
 def _of_bank(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
-    known = view.row(Reference, line.tenant_id, BANK, "in", line.receipt) if line.receipt else None
-    if known is not None and line.minor > 0:
+    if line.minor < 0:
+        yield from _left_bank(view, line)
+        return
+    known = _receipt_of(view, line)
+    if known is not None and not known.line_id:
         yield from _told_before(view, line, known)
         return
     found = matching.find(view, line)
-    if found.item is not None:
-        yield from tie(found.item, line)
-        yield Put(_matched(line, found.rule, Matched("entry", found.item.item_id, line.minor)))
-    elif found.settlements:
+    if found.settlements:
         yield from _settled(line, found)
-    elif line.minor > 0:
-        yield from _paid(event, view, line, found)
     else:
+        yield from _paid(event, view, line, found)
+
+
+def _receipt_of(view: View, line: StatementLine) -> Reference | None:
+    if not line.receipt:
+        return None
+    return view.row(Reference, line.tenant_id, line.account, "in", line.receipt)
+
+
+def _left_bank(view: View, line: StatementLine) -> Iterator[Effect]:
+    found = matching.find(view, line)
+    if found.item is None:
         yield from _unexplained(line)
+        return
+    yield from tie(found.item, line)
+    yield Put(_matched(line, found.rule, Matched("entry", found.item.item_id, line.minor)))
 
 
 def _told_before(view: View, line: StatementLine, known: Reference) -> Iterator[Effect]:
-    """The bank told us of it when it came: what was posted then is the item of this line."""
-    items = matching.nearest(view, line)
-    if known.line_id or not items:
-        wrong = "shown_twice" if known.line_id else "amount_differs"
-        yield from _suspended(line, line.minor, wrong)
-        return
-    yield from tie(items[0], line)
+    """The bank told us of it when it came: the item of that is this line."""
+    item = view.row(BankItem, line.tenant_id, _item_id(line.tenant_id, line.account, line.receipt))
+    assert item is not None
+    yield from tie(item, line)
     yield Put(known.replaced(line_id=line.line_id))
-    yield Put(_matched(line, "receipt", Matched("payment", known.payment_id, line.minor)))
+    share = Matched("payment", known.payment_id, item.minor)
+    if item.minor != line.minor:
+        after = line.replaced(matches=(share,))
+        yield from _suspended(after, line.minor - item.minor, "amount_differs")
+        return
+    case = _case_of(view, line.tenant_id, known.payment_id)
+    found = matching.settlement(view, line) if case is not None else Found()
+    if case is not None and found.settlements and case.amount == line.minor:
+        yield from _claimed(view, line, case, found)
+        return
+    after = _matched(line, "receipt", share)
+    yield Put(after.replaced(case_id=case.case_id if case else ""))
+
+
+def _claimed(view: View, line: StatementLine, case: Case, found: Found) -> Iterator[Effect]:
+    """What a bank told of, and nobody knew, was a settlement: suspense / cash:in_transit."""
+    for row in found.settlements:
+        yield from settlements.settle(row, line, chart.SUSPENSE)
+    yield close_case(case, "settlement")
+    placed = [Placement("settlement", row.settlement_id, row.net) for row in found.settlements]
+    yield from replaced_case(view, case, placed)
+    shares = [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
+    yield Put(_matched(line, found.rule, *shares))
+
+
+def _case_of(view: View, tenant_id: str, payment_id: str) -> Case | None:
+    """The open case that a payment's money lies in, all of it."""
+    payment = view.row(Payment, tenant_id, payment_id)
+    placed = payment.placements if payment else ()
+    if len(placed) != 1 or placed[0].kind != "case":
+        return None
+    case = view.row(Case, tenant_id, placed[0].subject)
+    return case if case is not None and case.status == "open" else None
 
 
 def tie(item: BankItem, line: StatementLine) -> Iterator[Effect]:
@@ -82,37 +162,46 @@ def _settled(line: StatementLine, found: Found) -> Iterator[Effect]:
     for row in found.settlements:
         yield from settlements.settle(row, line, line.account)
     shares = [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
+    if line.receipt:  # the bank may still tell of it
+        about = "in", line.receipt, shares[0].subject, line.minor, line.line_id
+        yield Put(Reference(line.tenant_id, line.account, *about))
     yield Put(_matched(line, found.rule, *shares))
 
 
 def _paid(event: Event[Any], view: View, line: StatementLine, found: Found) -> Iterator[Effect]:
     """A payer sent it, to what it names; money without a home is a payment all the same."""
-    if not found.invoices:
-        yield from _deposited(event, view, line, found)
+    named = line.receipt if line.receipt and _receipt_of(view, line) is None else line.line_id
+    if len(found.invoices) < 2:
+        invoice = found.invoices[0].invoice_id if found.invoices else found.reference
+        yield from _deposited(event, view, line, Found(found.rule, reference=invoice), named)
         return
     shares = []
-    for number, invoice in enumerate(found.invoices, 1):
-        part = event if len(found.invoices) == 1 else derived(event, f"{line.line_id}/{number}")
-        receipt = _receipt(line, invoice.outstanding, part.event_id)
-        yield from deposit(part, view, receipt, invoice.invoice_id, line.party)
+    for number, each in enumerate(found.invoices, 1):
+        part = derived(event, f"{line.line_id}/{number}")
+        receipt = _receipt(line, each.outstanding, part.event_id)
+        yield from deposit(part, view, receipt, each.invoice_id, line.party)
         shares.append(Matched("payment", part.derive("payment"), receipt.amount))
+    about = "in", named, shares[0].subject, line.minor, line.line_id
+    yield Put(Reference(line.tenant_id, line.account, *about))
     yield Put(_matched(line, found.rule, *shares))
 
 
 def _deposited(
-    event: Event[Any], view: View, line: StatementLine, found: Found
+    event: Event[Any], view: View, line: StatementLine, found: Found, named: str
 ) -> Iterator[Effect]:
-    receipt = _receipt(line, line.minor, line.receipt or line.line_id)
-    words = found.reference or line.reference or line.text
-    yield from deposit(event, view, receipt, words, line.party or line.text)
-    payment_id = counted_for(event, view, receipt)
-    rule, case_id = (found.rule, "") if found.meaning != Meaning() else ("", event.derive("case"))
-    after = _matched(line, rule or "unmatched_credit", Matched("payment", payment_id, line.minor))
-    yield Put(after.replaced(case_id=case_id))
+    receipt = _receipt(line, line.minor, named)
+    yield from deposit(event, view, receipt, found.reference, line.party or line.text)
+    known = view.row(Reference, line.tenant_id, line.account, "in", named)
+    assert known is not None
+    yield Put(known.replaced(line_id=line.line_id))
+    case = _case_of(view, line.tenant_id, known.payment_id)
+    share = Matched("payment", known.payment_id, line.minor)
+    after = _matched(line, found.rule or "unmatched_credit", share)
+    yield Put(after.replaced(case_id=case.case_id if case else ""))
 
 
 def _receipt(line: StatementLine, minor: int, reference: str) -> Receipt:
-    return Receipt(BANK, reference, line.account, line.asset, minor)
+    return Receipt(line.account, reference, line.account, line.asset, minor)
 
 
 def derived(event: Event[Any], event_id: str) -> Event[Any]:
@@ -125,74 +214,101 @@ def derived(event: Event[Any], event_id: str) -> Event[Any]:
 
 def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
     provider = line.account.split(":")[1]
-    receipt = Receipt(provider, line.receipt, line.account, line.asset, line.minor)
     known = view.row(Reference, line.tenant_id, provider, "in", line.receipt)
     if line.minor > 0 and known is not None:
-        yield from _shown(line, known)
+        yield from _shown(event, view, line, known)
     elif line.minor > 0:
-        yield from _untold(event, view, line, receipt)
-    elif known is not None:
+        yield from _untold(event, view, line, provider)
+    elif known is not None and _is_fee(view, line, known):
         yield from _fee(event, view, line, provider, known)
     else:
-        yield from _left(view, line, provider)
+        yield from _left(event, view, line, provider)
 
 
-def _untold(
-    event: Event[Any], view: View, line: StatementLine, receipt: Receipt
-) -> Iterator[Effect]:
+def _untold(event: Event[Any], view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
     """Money that no message told us of: it counts now, as if it had come just so."""
-    words = line.reference or line.text
-    named = msgspec.structs.replace(receipt, reference=line.receipt or line.line_id)
-    yield from deposit(event, view, named, words, line.party)
-    payment_id = counted_for(event, view, named)
-    known = view.row(Reference, line.tenant_id, named.provider, "in", named.reference)
+    name = line.receipt or line.line_id
+    receipt = Receipt(provider, name, line.account, line.asset, line.minor)
+    yield from deposit(event, view, receipt, line.reference or line.text, line.party)
+    known = view.row(Reference, line.tenant_id, provider, "in", name)
     assert known is not None
     yield Put(known.replaced(line_id=line.line_id))
-    yield Put(_matched(line, "never_told", Matched("payment", payment_id, line.minor)))
+    yield Put(_matched(line, "never_told", Matched("payment", known.payment_id, line.minor)))
+
+
+def _is_fee(view: View, line: StatementLine, known: Reference) -> bool:
+    """Whether what left beside a receipt is its cost: less than came, and from where it came."""
+    payment = view.row(Payment, line.tenant_id, known.payment_id)
+    return payment is not None and payment.account == line.account and -line.minor < known.amount
 
 
 def _fee(
     event: Event[Any], view: View, line: StatementLine, provider: str, known: Reference
 ) -> Iterator[Effect]:
-    """Fees:provider / gateway: what the gateway took for a receipt that it names."""
+    """Fees:provider / gateway, or / cash:in_transit if its day is on its way to the bank."""
+    payment = view.row(Payment, line.tenant_id, known.payment_id)
+    day = view.row(Settlement, line.tenant_id, payment.settlement_id) if payment else None
     where = {"payment": known.payment_id, "line": line.line_id}
+    fee = -line.minor
     yield Post(
         [
-            Posting(chart.fees(provider), line.asset, -line.minor, where),
-            Posting(line.account, line.asset, line.minor, where),
+            Posting(chart.fees(provider), line.asset, fee, where),
+            Posting(line.account, line.asset, -fee, where),
         ]
     )
-    yield from settlements.collect(
-        event, view, provider=provider, account=line.account, asset=line.asset, fees=-line.minor
-    )
+    if day is not None and day.status == "expected":
+        yield from settlements.cost(day, fee, where)
+    else:
+        yield from _collect(event, view, line, fees=fee)
     yield Put(_matched(line, "fee_of_receipt", Matched("fee", known.payment_id, line.minor)))
 
 
-def _left(view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
-    """What went out: a payout or a refund under its own reference, else a question for people."""
+def _left(event: Event[Any], view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
+    """What went out: a payout or refund under its own reference, a day's settlement, else a
+    question for people.
+    """
     out = view.row(Reference, line.tenant_id, provider, "out", line.receipt)
-    if out is not None and not out.line_id and out.amount == -line.minor:
+    if out is not None and not out.line_id and out.amount in {0, -line.minor}:
         yield Put(out.replaced(line_id=line.line_id))
         yield Put(_matched(line, "receipt", Matched("sent", out.payment_id, line.minor)))
         return
+    gone = matching.withdrawal(view, line)
+    if gone is not None:
+        yield from settlements.left(gone)
+        yield Put(_matched(line, "withdrawal", Matched("settlement", gone.settlement_id, gone.net)))
+        return
+    yield from _collect(event, view, line, fees=-line.minor)
     yield from _unexplained(line)
 
 
-# -- both -----------------------------------------------------------------------------------------
+def _collect(event: Event[Any], view: View, line: StatementLine, **items: int) -> Iterator[Effect]:
+    """In the day's settlement, as all that the account has."""
+    provider = line.account.split(":")[1]
+    yield from settlements.collect(
+        event, view, provider=provider, account=line.account, asset=line.asset, **items
+    )
 
 
-def _shown(line: StatementLine, known: Reference) -> Iterator[Effect]:
+def _shown(
+    event: Event[Any], view: View, line: StatementLine, known: Reference
+) -> Iterator[Effect]:
     """Money that was counted before: nothing moves, unless the statement says another amount."""
     if known.line_id:
+        yield from _collect(event, view, line, gross=line.minor)
         yield from _suspended(line, line.minor, "shown_twice")
         return
     yield Put(known.replaced(line_id=line.line_id))
-    share = Matched("payment", known.payment_id, known.amount)
-    if known.amount == line.minor:
+    counted = known.amount or line.minor  # of old ones nobody wrote the amount down
+    share = Matched("payment", known.payment_id, counted)
+    if counted == line.minor:
         yield Put(_matched(line, "receipt", share))
         return
-    more = line.minor - known.amount
+    more = line.minor - counted
+    yield from _collect(event, view, line, gross=more)
     yield from _suspended(line.replaced(matches=(share,)), more, "amount_differs")
+
+
+# -- both -----------------------------------------------------------------------------------------
 
 
 def _unexplained(line: StatementLine) -> Iterator[Effect]:

@@ -115,7 +115,9 @@ def _subscription(before: Subscription | None, after: Subscription) -> str:
 
 def _settlement(before: Settlement | None, after: Settlement) -> str:
     if before is not None and before.status != "collecting" and before.net != after.net:
-        return f"its net changed from {before.net} to {after.net} after its day"
+        known_late = after.fees - before.fees if before.status == "expected" else 0
+        if known_late <= 0 or before.net - after.net != known_late:
+            return f"its net changed from {before.net} to {after.net} after its day"
     return kept(before, after, "account", "asset", "day", "provider")
 
 

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from agents.accounting import disputes, refunds
-from agents.accounting.methods import BANK
+from agents.accounting import chart, disputes, refunds
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same, wanted
 from agents.effects import Effects
 from agents.registry import COMMANDS, Event, View, handles
@@ -64,7 +63,7 @@ def refund(event: Event[RefundPayment], view: View) -> Effects:
     payment = found(view, Payment, event.tenant_id, data.payment_id)
     demand(payment.received, f"payment_{payment.status}", "no money came yet")
     by_hand = "it came to a bank: pay it back by a transfer, and say what the transfer's line was"
-    demand(payment.provider != BANK, "refund_not_possible", by_hand, 422)
+    demand(not payment.provider.startswith(chart.BANK), "refund_not_possible", by_hand, 422)
     amount = wanted(data.amount, payment.asset, payment.refundable)
     words = f"{payment.refundable} minor units are"
     demand(0 < amount <= payment.refundable, "more_than_refundable", words, 422)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from agents.accounting import chart, payables, settlements, statements
+from agents.accounting.accounts import afford, leaving
 from agents.accounting.cases import close_case
 from agents.accounting.invoicing import replaced_case
 from agents.commands.base import Command, answered, demand, found
@@ -67,7 +68,7 @@ class ResolveLine(Command, frozen=True):
     item_id: OptionalId = ""
     bill_id: OptionalId = ""
     expense_id: OptionalId = ""
-    account: OptionalId = ""
+    account: Account | None = None
 
 
 @handles(IMPORT, ImportStatement, ingress=COMMANDS)
@@ -78,7 +79,7 @@ def import_lines(event: Event[ImportStatement], view: View) -> Effects:
     demand(some, "too_many_lines", f"1 to {LINES_MAX} at once", 422)
     statement = _statement(event, view)
     new = again = 0
-    for given in data.lines:
+    for given in sorted(data.lines, key=_went):
         line = _line(event, statement, given)
         known = view.row(StatementLine, event.tenant_id, line.line_id)
         if known is not None:
@@ -98,6 +99,11 @@ def import_lines(event: Event[ImportStatement], view: View) -> Effects:
     )
     yield Put(after)
     yield from answered(after)
+
+
+def _went(given: LineGiven) -> bool:
+    """What came is read before what left: a cost may stand above the payment that it is of."""
+    return given.amount.startswith("-")
 
 
 def _statement(event: Event[ImportStatement], view: View) -> Statement:
@@ -172,6 +178,8 @@ def resolve(event: Event[ResolveLine], view: View) -> Effects:
     else:
         demand(line.status == "open", f"line_{line.status}", "nothing about it is open")
         effects = _of_a_line(event, view, line, kind, subject)
+    if kind == "account":
+        _may_go_to(event, view, line, subject)
     yield from effects
     moved = case.amount if case is not None else line.unexplained
     after = line.replaced(
@@ -201,7 +209,7 @@ def _of_a_case(
         yield from _moved(line, chart.SUSPENSE, line.account, case.amount)
         yield from statements.tie(item, line)
     else:
-        yield from _moved(line, chart.SUSPENSE, _plain(subject), case.amount)
+        yield from _moved(line, chart.SUSPENSE, subject, case.amount)
     placed = "entry" if kind == "item" else kind
     yield close_case(case, placed)
     yield from replaced_case(view, case, [Placement(placed, subject, case.amount)])
@@ -212,8 +220,9 @@ def _of_a_line(
 ) -> Iterator[Effect]:
     """What nobody could explain: where it belongs / suspense:out."""
     minor = line.unexplained
-    demand(kind != "settlement", "resolution_unfit", "no settlement came by this line", 422)
-    if kind in {"bill", "expense"}:
+    if kind == "settlement":
+        yield from _withdrawn(event, view, line, subject)
+    elif kind in {"bill", "expense"}:
         row = _owed(view, line, kind, subject)
         fits = row.asset == line.asset and 0 < -minor <= row.outstanding
         demand(fits, "more_than_is_owed", "so much is not owed of it", 422)
@@ -223,7 +232,7 @@ def _of_a_line(
         yield from _moved(line, chart.SUSPENSE_OUT, line.account, minor)
         yield from statements.tie(item, line)
     else:
-        yield from _moved(line, chart.SUSPENSE_OUT, _plain(subject), minor)
+        yield from _moved(line, chart.SUSPENSE_OUT, subject, minor)
 
 
 def _owed(view: View, line: StatementLine, kind: str, subject: str) -> Bill | Expense:
@@ -246,8 +255,36 @@ def _item(view: View, line: StatementLine, item_id: str, minor: int) -> BankItem
     return item
 
 
-def _plain(account: str) -> str:
-    """An account that no sub-ledger or statement stands behind. Raises Unfit for another."""
-    is_control = account in chart.CONTROL_ACCOUNTS or account.startswith((chart.BANK, "gateway:"))
-    demand(not is_control, "control_account", f"{account} has commands of its own", 422)
-    return account
+def _withdrawn(
+    event: Event[ResolveLine], view: View, line: StatementLine, settlement_id: str
+) -> Iterator[Effect]:
+    """A gateway's line was a settlement that left: cash:in_transit has that already."""
+    row = found(view, Settlement, event.tenant_id, settlement_id)
+    about = row.account, row.asset, row.net, row.line_out
+    fits = row.status != "collecting" and about == (line.account, line.asset, -line.minor, "")
+    demand(fits, "settlement_differs", "of another account or amount, or shown before", 422)
+    yield from _moved(line, chart.SUSPENSE_OUT, line.account, line.unexplained)
+    yield from settlements.left(row)
+    yield from settlements.collect(
+        event,
+        view,
+        provider=row.provider,
+        account=row.account,
+        asset=row.asset,
+        fees=line.unexplained,
+    )
+
+
+_OF_OTHERS = (*chart.CONTROL_ACCOUNTS, chart.SUSPENSE_OUT, chart.IN_TRANSIT)
+
+
+def _may_go_to(event: Event[ResolveLine], view: View, line: StatementLine, account: str) -> None:
+    """Raise Unfit for an account that a sub-ledger, a statement or a drawer stands behind, that
+    would be overdrawn, or for more than one person may move alone.
+    """
+    moved = account in _OF_OTHERS or account.startswith((chart.BANK, "gateway:", "cash:drawer:"))
+    demand(not moved, "control_account", f"{account} has commands of its own", 422)
+    tenant, minor = view.tenant(event.tenant_id), line.unexplained or line.minor
+    above = tenant.needs_two(tenant.settings.journal_limit, line.asset, abs(minor))
+    demand(not above, "line_above_limit", "post a journal, which another person approves", 422)
+    afford(view, event.tenant_id, account, line.asset, leaving(account, -minor))

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from agents.accounting import deposits, disputes, methods
+from agents.accounting import deposits, disputes, methods, statements
 from agents.accounting.receipts import Receipt
 from agents.effects import Effects, Emit, Park, Put, Refuse
 from agents.registry import WEBHOOK, Event, View, handles
@@ -102,8 +102,11 @@ def received(event: Event[Received], view: View) -> Effects:
         yield Refuse("amount_not_positive", http_status=422)
         return
     account = methods.account_of(data.gateway, "collect")
-    provider = methods.BANK if data.gateway in methods.BANKS else data.gateway
-    receipt = Receipt(provider, data.receipt, account, data.currency, amount)
+    if data.gateway in methods.BANKS:
+        receipt = Receipt(account, data.receipt, account, data.currency, amount)
+        yield from statements.told(event, view, receipt, data.reference, data.payer)
+        return
+    receipt = Receipt(data.gateway, data.receipt, account, data.currency, amount)
     yield from deposits.deposit(event, view, receipt, data.reference, data.payer)
 
 

@@ -6,7 +6,9 @@ On the embedded stack; nothing about losing or doubling is claimed here.
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import nats
@@ -214,6 +216,23 @@ class TestTriggers:
                 assert (back.status, "Thank you" in await back.text()) == (200, True)
         await shop.becomes(payment, "succeeded")
 
+    async def test_a_bank_tells_of_money_and_its_statement_shows_all(self, shop):
+        order = {"order_id": "o-bank", "customer_id": "c", "total_amount": 900}
+        await shop.caller.event("cafe.order.created", **order)
+        await shop.trigger("jenga.deposit", amount="900", reference="o-bank")
+        await shop.caller.only("invoices", order_id="o-bank", status="paid")
+        await shop.trigger("jenga.charge", amount="55")
+        day = datetime.now(ZoneInfo("Africa/Nairobi")).date()
+        days = {"from": str(day - timedelta(days=1)), "to": str(day)}
+        for _ in range(2):
+            await shop.caller.done("connectors/jenga/statement", values=days)
+        paid = await shop.caller.only("statement-lines", account="bank:jenga", amount="900.00")
+        assert (paid["status"], paid["rule"]) == ("matched", "receipt")
+        fee = await shop.caller.only("statement-lines", account="bank:jenga", amount="-55.00")
+        assert fee["exception"] == "unmatched_debit"
+        await shop.caller.done(f"statement-lines/{fee['line_id']}/resolve", account="fees:bank")
+        assert await shop.amounts("bank:jenga", "fees:bank") == ["845.00", "55.00"]
+
     async def test_what_has_nothing_to_happen_to_says_so(self, shop):
         for name, about in (
             ("stripe.pay", {"payment": "nobody's"}),
@@ -223,6 +242,8 @@ class TestTriggers:
             ("mpesa.payout.timeout", {"payout": "nobody's"}),
             ("paypal.payout.returned", {"payout": "nobody's"}),
             ("mpesa.paybill", {"amount": "1.50", "reference": "", "phone": "254712000111"}),
+            ("jenga.deposit", {"amount": "1.50", "reference": ""}),
+            ("jenga.charge", {"amount": "0"}),
         ):
             with pytest.raises(NotTriggered):
                 await shop.trigger(name, **about)
@@ -238,6 +259,6 @@ class TestTriggers:
             *("stripe.dispute.won", "stripe.dispute.lost"),
             *("stripe.payout.paid", "stripe.payout.failed", "paypal.approve"),
             *("paypal.dispute", "paypal.dispute.won", "paypal.dispute.lost"),
-            "paypal.payout.returned",
+            *("paypal.payout.returned", "jenga.deposit", "jenga.charge"),
         }
         assert set(shop.running.sandbox.triggers.all) == tried

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from agents.accounting.chart import BANK
 from agents.commands.statements import IMPORT, LINES_MAX
 from agents.shown import shown
 from connectors.callbacks import Rows
@@ -19,6 +20,7 @@ from connectors.statements.base import BadStatement, Line, Statement, keys_of
 from connectors.statements.reading import read
 from connectors.statements.rows import Columns
 from streams.ids import derive, http_event_id
+from streams.journal import Entry
 from streams.money import UnknownAsset, exponent_of, format_minor, plain
 from tables import statements as rows
 from tables.postgres.configuration import read_values
@@ -53,7 +55,7 @@ async def upload(call: Call) -> web.StreamResponse:
     file = hashlib.sha256(body).hexdigest()
     found = await asyncio.to_thread(_read, body, {"currency": tenant.currency, **given})
     await _must_be_of(call, account, found)
-    wishes = [wish for statement in found for wish in _wishes(statement, account, file)]
+    wishes = _wishes(found, account, file)
     await _all_decided(call, wishes)
     return json_response({"data": await _now(call, wishes)})
 
@@ -62,7 +64,7 @@ async def read_in(call: Call, account: str, statement: Statement) -> None:
     """Have the lines of a statement decided that a bank's API told."""
     if statement.lines:
         told = hashlib.sha256(msgspec.json.encode(statement)).hexdigest()
-        await _all_decided(call, list(_wishes(statement, account, told)))
+        await _all_decided(call, _wishes((statement,), account, told))
 
 
 def statement_of(heard: Rows) -> Statement:
@@ -80,8 +82,8 @@ def statement_of(heard: Rows) -> Statement:
                 day=row.day,
                 value_day=row.value_day,
                 minor=row.minor,
-                bank_reference=row.bank_reference,
-                receipt=row.receipt,
+                bank_reference=row.receipt or row.bank_reference,  # as its alert names it
+                receipt="",
                 reference=row.reference,
                 party=row.party,
                 text=row.text,
@@ -116,25 +118,43 @@ async def _must_be_of(call: Call, account: str, found: tuple[Statement, ...]) ->
     number = next((each["number"] for each in ours if f"bank:{each['account']}" == account), "")
     for statement in found:
         said = "".join(char for char in statement.account.upper() if char.isalnum())
+        if statement.account == account:  # a CSV names none
+            continue
         if number and said and not (said.endswith(number) or number.endswith(said)):
             raise Problem(422, "statement-of-another", "It is of another account than this one.")
 
 
-def _wishes(statement: Statement, account: str, file: str) -> Iterator[dict[str, Any]]:
-    """What is asked of the log: lines of one day, at most so many at once; one for no lines."""
+def _wishes(found: tuple[Statement, ...], account: str, file: str) -> list[dict[str, Any]]:
+    """What is asked of the log. Equal lines are counted over the whole file, under our own name of
+    the account: whatever names a file gives it, a line has one key.
+    """
+    lines = tuple(line for statement in found for line in statement.lines)
+    keys = iter(keys_of(msgspec.structs.replace(found[0], account=account, lines=lines)))
+    wishes: list[dict[str, Any]] = []
+    for number, statement in enumerate(found):
+        own = [next(keys) for _ in statement.lines]
+        wishes += _of_statement(statement, own, account, f"{file}/{number}")
+    return wishes
+
+
+def _of_statement(
+    statement: Statement, keys: list[str], account: str, named: str
+) -> Iterator[dict[str, Any]]:
+    """Lines of one day, at most so many at once; one for no lines."""
     try:
         exponent = exponent_of(statement.asset)
     except UnknownAsset:
         raise Problem(422, "statement-refused", "Its currency is not known here.") from None
+    of_bank = account.startswith(BANK)
     days: dict[str, list[dict[str, Any]]] = {}
-    for line, key in zip(statement.lines, keys_of(statement), strict=True):
+    for line, key in zip(statement.lines, keys, strict=True):
         if line.minor:
-            days.setdefault(line.day, []).append(_said(line, key, exponent))
+            said = _said(line, key, exponent, of_bank=of_bank)
+            days.setdefault(line.day, []).append(said)
     since, until = statement.from_day or min(days, default=""), statement.to_day
     until = until or max(days, default="")
     if not until:
         raise Problem(422, "statement-refused", "It has no lines and names no days.")
-    named = f"{file}/{statement.account}/{statement.number}"
     about = {
         "key": hashlib.sha256(named.encode()).hexdigest(),
         "account": account,
@@ -143,29 +163,35 @@ def _wishes(statement: Statement, account: str, file: str) -> Iterator[dict[str,
         "from_day": since or until,
         "to_day": until,
         "number": statement.number[:200],
-        "file": file,
+        "file": named.partition("/")[0],
         "opening": _text(statement.opening, exponent),
         "closing": _text(statement.closing, exponent),
     }
-    for day, lines in sorted(days.items()) or [(until, [])]:
-        for first in range(0, max(len(lines), 1), LINES_MAX):
-            yield {**about, "day": day, "lines": lines[first : first + LINES_MAX]}
+    for day, some in sorted(days.items()) or [(until, [])]:
+        for first in range(0, max(len(some), 1), LINES_MAX):
+            yield {**about, "day": day, "lines": some[first : first + LINES_MAX]}
 
 
 def _text(minor: int | None, exponent: int) -> str:
     return "" if minor is None else format_minor(minor, exponent)
 
 
-def _said(line: Line, key: str, exponent: int) -> dict[str, Any]:
-    """A line as the command has it; long words are cut, its key is of the whole."""
+def _said(line: Line, key: str, exponent: int, *, of_bank: bool) -> dict[str, Any]:
+    """A line as the command has it; long words are cut, its key is of the whole.
+
+    A bank's receipt is its own reference; what a payer named it on its way is among its words.
+    """
+    told = of_bank and line.bank_reference
+    receipt = line.bank_reference if told else "" if of_bank else line.receipt
+    text = f"{line.text} {line.receipt}" if of_bank and line.receipt not in line.text else line.text
     return {
         "key": key,
         "amount": format_minor(line.minor, exponent),
         "value_day": line.value_day,
-        "receipt": _plain(line.receipt, 128),
+        "receipt": _plain(receipt, 128),
         "reference": _plain(line.reference, 200),
         "party": _plain(line.party, 200),
-        "text": _plain(line.text, 200),
+        "text": _plain(text, 200),
     }
 
 
@@ -180,29 +206,41 @@ async def _all_decided(call: Call, wishes: list[dict[str, Any]]) -> None:
     actor = call.claims.subject[:ACTOR_CHARS_MAX]
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int, wish: Mapping[str, Any]) -> None:
+    async def one(number: str, wish: Mapping[str, Any]) -> None:
         key = f"{actor}/{wish['account']}/{wish['key']}/{number}"
         event_id = http_event_id(call.tenant_id, call.route.name, key)
         async with slots:
             decision = await decided(
                 call.context, call.tenant_id, IMPORT, event_id, {**wish, "actor": actor}
             )
-        reply = decision.entry.reply
-        if decision.entry.status == "duplicate":
-            return  # the same file from the same person
-        if reply is None or reply.status >= 400:
-            said = plain(reply.body) if reply is not None else {"code": "internal"}
-            raise Problem(
-                reply.status if reply is not None else 500, said["code"], said.get("detail", "")
-            )
+        refusal = _refusal(decision.entry)
+        if refusal is not None and refusal.code == "too_large" and len(wish["lines"]) > 1:
+            half = len(wish["lines"]) // 2
+            await one(f"{number}.1", {**wish, "lines": wish["lines"][:half]})
+            await one(f"{number}.2", {**wish, "lines": wish["lines"][half:]})
+        elif refusal is not None:
+            raise refusal
 
-    tasks = [asyncio.create_task(one(number, wish)) for number, wish in enumerate(wishes)]
+    tasks = [asyncio.create_task(one(str(number), wish)) for number, wish in enumerate(wishes)]
     try:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _refusal(entry: Entry) -> Problem | None:
+    """Why some lines were not taken; None if they were, now or by the same person before."""
+    if entry.reply is None:
+        if entry.status in {"applied", "duplicate"}:
+            return None
+        reason, _, detail = entry.reason.partition(": ")
+        return Problem(413 if reason == "too_large" else 500, reason or "internal", detail)
+    if entry.reply.status < 400:
+        return None
+    said = plain(entry.reply.body)
+    return Problem(entry.reply.status, said["code"], said.get("detail", ""))
 
 
 async def _now(call: Call, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 import pytest
 
 from tables.invoices import Invoice
-from tables.payments import Case, Payment, Refund
+from tables.journals import Journal
+from tables.payments import Case, GatewayCall, Payment, Refund
 from tables.settlements import Settlement
 from tables.statements import BankItem, Statement, StatementLine
 from tests.agents.accounting.books import Books
@@ -42,7 +43,7 @@ class TestMoneyThatCame:
         assert books.balances[BANK] == 116_000
         assert "receivable" not in books.balances
         [share] = line.matches
-        assert books.row(Payment, share.subject).provider == "bank"
+        assert books.row(Payment, share.subject).provider == BANK
         wish = {"payment_id": share.subject, "amount": "1"}
         assert books.refused("payment.refund", **wish) == "refund_not_possible"
 
@@ -115,12 +116,71 @@ class TestMoneyThatABankHadTold:
         self.told(books)
         assert books.balances == before
 
-    def test_of_another_amount_or_twice_is_for_people(self, books):
+    def test_of_another_amount_leaves_the_difference_for_people(self, books):
         self.told(books)
-        wishes = [{"amount": "1160.50", "receipt": "S1"}, {"amount": "1160.00", "receipt": "S1"}]
-        read(books, *wishes, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
-        found = [row.rule or row.exception for row in books.rows(StatementLine)]
-        assert sorted(found) == ["amount_differs", "receipt", "shown_twice"]
+        read(books, {"amount": "1160.50", "receipt": "S1"}, account="bank:jenga")
+        [line] = books.rows(StatementLine)
+        assert (line.exception, line.unexplained) == ("amount_differs", 50)
+        assert books.balances["bank:jenga"] == 116_050
+
+    def test_is_no_other_line_of_its_amount(self, books):
+        """Ann's was told, Bob's was not: each is what it is, in whichever order they are read."""
+        bobs = invoice(books)
+        self.told(books, "S1")
+        lines = [{"amount": "1160.00", "receipt": "S2", "reference": bobs}]
+        lines.append({"amount": "1160.00", "receipt": "S1"})
+        read(books, *lines, account="bank:jenga")
+        assert {line.receipt: line.rule for line in books.rows(StatementLine)} == {
+            "S2": "reference",
+            "S1": "receipt",
+        }
+        self.told(books, "S2")
+        assert books.balances["bank:jenga"] == 232_000
+        assert books.row(Invoice, bobs).status == "paid"
+
+    @pytest.mark.parametrize("words", ["INV-018", "INV-018 and INV-019"])
+    def test_that_comes_after_a_line_of_any_rule_counts_once(self, books, words):
+        for number in ("INV-018", "INV-019"):
+            invoice(books, "580.00", reference=number)
+        amount = "580.00" if words == "INV-018" else "1160.00"
+        read(books, {"amount": amount, "receipt": "S1", "text": words}, account="bank:jenga")
+        before = books.balances
+        self.told(books, "S1", amount)
+        assert books.balances == before
+
+    def test_under_a_name_that_other_money_had_counts(self, books):
+        self.told(books, "S1", "10.00")
+        self.told(books, "S1", "20.00")
+        assert books.balances["bank:jenga"] == 3_000
+
+    def test_pays_an_invoice_in_part_and_is_one_item(self, books):
+        invoice_id = invoice(books, "1000.00")
+        about = {"gateway": "jenga", "receipt": "S1", "account": "1", "currency": "KES"}
+        said = {**about, "amount": "1160.00", "reference": invoice_id, "payer": "Ann"}
+        books.core.event(self.TOLD, "t", said, ingress="webhook")
+        books.check()
+        read(books, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
+        [line] = books.rows(StatementLine)
+        assert (line.rule, books.balances["bank:jenga"]) == ("receipt", 116_000)
+
+    def test_that_was_a_settlement_is_one_once_its_line_names_it(self, books):
+        books.pay(amount="1160.00", order_id="o")
+        books.until("2026-03-03T06:00:00Z")
+        self.told(books)
+        days = {"day": "2026-03-03"}
+        wish = {"amount": "1160.00", "receipt": "S1", "value_day": "2026-03-03"}
+        read(books, {**wish, "text": "INSTANT payout"}, account="bank:jenga", **days)
+        [line] = books.rows(StatementLine)
+        assert line.rule == "settlement"
+        assert "cash:in_transit" not in books.balances
+        assert {row.status for row in books.rows(Settlement)} == {"settled"}
+
+    def test_that_names_nothing_can_be_said_to_be_something(self, books):
+        self.told(books)
+        read(books, {"amount": "1160.00", "receipt": "S1"}, account="bank:jenga")
+        [line] = books.rows(StatementLine)
+        books.done("line.resolve", line_id=line.line_id, account="revenue:other")
+        assert books.balances == {"bank:jenga": 116_000, "revenue:other": -116_000}
 
 
 class TestOurOwnEntries:
@@ -155,6 +215,20 @@ class TestOurOwnEntries:
         [line] = books.rows(StatementLine)
         assert line.exception == "unmatched_debit"
         assert books.balances["suspense:out"] == 50_000
+
+    def test_of_money_that_came_are_said_to_be_its_line(self, books):
+        item = self.journal(books, side="debit")
+        line = line_of(books, "500.00", text="from Ann")
+        assert (line.rule, books.balances[BANK]) == ("unmatched_credit", 100_000)
+        books.done("line.resolve", line_id=line.line_id, item_id=item.item_id)
+        assert books.balances[BANK] == 50_000
+        assert "suspense" not in books.balances
+
+    def test_that_were_undone_are_nobodys_line(self, books):
+        self.journal(books)
+        [journal] = books.rows(Journal)
+        books.done("journal.reverse", journal_id=journal.journal_id)
+        assert line_of(books, "-500.00").exception == "unmatched_debit"
 
     def test_that_came_after_their_line_are_said_to_be_it(self, books):
         line = line_of(books, "-500.00")
@@ -194,6 +268,12 @@ class TestMoneyThatLeft:
         books.done("line.resolve", line_id=line.line_id, account="fees:bank")
         assert books.balances == {BANK: -11_600, "fees:bank": 11_600}
 
+    def test_above_the_limit_is_not_said_by_one_person(self):
+        books = Books(journal_limit="100")
+        line = line_of(books, "-116.00")
+        wish = {"line_id": line.line_id, "account": "fees:bank"}
+        assert books.refused("line.resolve", **wish) == "line_above_limit"
+
     def test_may_have_paid_a_bill(self, books, line):
         said = {"supplier_id": "s", "number": "1", "category": "rent", "amount": "116"}
         bill = books.done("bill.create", **said)["bill_id"]
@@ -209,7 +289,9 @@ class TestMoneyThatLeft:
             ({"account": "bank:other"}, "control_account"),
             ({"item_id": "i"}, "item_unknown"),
             ({"bill_id": "b"}, "bill_unknown"),
-            ({"settlement_id": "s"}, "resolution_unfit"),
+            ({"settlement_id": "s"}, "settlement_unknown"),
+            ({"account": "cash:drawer:w"}, "control_account"),
+            ({"account": "suspense:out"}, "control_account"),
         ],
     )
     def test_is_not_what_cannot_be(self, books, line, wish, code):
@@ -316,6 +398,55 @@ class TestAGatewaysOwnStatement:
         found = {row.exception: row.unexplained for row in books.rows(StatementLine)}
         assert found == {"amount_differs": 50, "shown_twice": 116_000}
         assert books.balances["suspense:out"] == -116_050
+        [day] = books.rows(Settlement)
+        assert day.net == books.balances[account]
+
+    def test_shows_what_left_for_the_bank(self, books):
+        payment = self.paid(books)
+        books.until("2026-03-03T06:00:00Z")
+        before = books.balances
+        day = "2026-03-03"
+        wish = {"amount": "-1160.00", "text": "Withdrawal", "value_day": day}
+        read(books, wish, account=payment.account, day=day)
+        [line] = books.rows(StatementLine)
+        assert (line.rule, books.balances) == ("withdrawal", before)
+        read(books, wish, account=payment.account, day=day, key="f2")
+        assert {row.exception for row in books.rows(StatementLine)} == {"", "unmatched_debit"}
+
+    def test_shows_what_left_for_the_bank_before_its_day_was_over(self, books):
+        payment = self.paid(books)
+        wish = {"amount": "-1160.00", "text": "Withdrawal"}
+        read(books, wish, account=payment.account)
+        [line] = books.rows(StatementLine)
+        assert line.exception == "unmatched_debit"
+        books.until("2026-03-03T06:00:00Z")
+        assert payment.account not in books.balances
+
+    def test_shows_fees_of_days_that_are_on_their_way(self, books):
+        payment = self.paid(books)
+        books.until("2026-03-03T06:00:00Z")
+        day = "2026-03-03"
+        wish = {"amount": "-5.80", "receipt": payment.provider_reference, "value_day": day}
+        read(books, wish, account=payment.account, day=day)
+        assert payment.account not in books.balances
+        assert books.balances["cash:in_transit"] == 115_420
+        wish = {"amount": "1154.20", "text": "INSTANT", "value_day": day}
+        read(books, wish, day=day, key="b1")
+        assert "cash:in_transit" not in books.balances
+        assert books.balances["fees:instant"] == 580
+
+    def test_what_left_beside_a_receipt_is_no_fee_if_it_is_all_of_it(self, books):
+        payment = self.paid(books)
+        wish = {"amount": "-1160.00", "receipt": payment.provider_reference}
+        read(books, wish, account=payment.account)
+        [line] = books.rows(StatementLine)
+        assert line.exception == "unmatched_debit"
+        assert "fees:instant" not in books.balances
+
+    def test_reads_payments_before_the_costs_that_stand_above_them(self, books):
+        lines = [{"amount": "-5.80", "receipt": "TCA1"}, {"amount": "1160.00", "receipt": "TCA1"}]
+        read(books, *lines, account=MPESA)
+        assert {row.rule for row in books.rows(StatementLine)} == {"never_told", "fee_of_receipt"}
 
     def test_shows_what_went_back(self, books):
         payment = self.paid(books)
@@ -326,6 +457,44 @@ class TestAGatewaysOwnStatement:
         read(books, {"amount": "-1160.00", "receipt": "RF1"}, account=payment.account)
         [line] = books.rows(StatementLine)
         assert (line.rule, books.balances) == ("receipt", before)
+
+
+class TestCodesThatPayersWrite:
+    """A code of an attempt at one gateway, on money that came by another way."""
+
+    def test_at_a_bank_are_not_the_attempts_money(self, books):
+        order = {"order_id": "o", "customer_id": "c", "total_amount": 1160}
+        books.applied("cafe.order.created", **order)
+        payment_id = books.intent(order_id="o")
+        wish = {"payment_id": payment_id, "method": "mpesa", "phone": "+254712345678"}
+        books.done("payment.confirm", **wish)
+        call = books.row(GatewayCall, books.call_of(payment_id))
+        line = line_of(books, "1160.00", text=f"paid {call.code}")
+        assert (line.rule, books.balances[BANK]) == ("code", 116_000)
+        books.gateway(call.call_id, provider_reference="TCA1", amount="1160.00")
+        assert books.balances[MPESA] == 116_000
+        assert books.row(Payment, payment_id).provider_reference == "TCA1"
+        assert books.balances["customer:credit"] == -116_000
+
+    def test_after_the_attempt_are_more_money(self, books):
+        payment_id = books.intent(amount="1160.00")
+        wish = {"payment_id": payment_id, "method": "mpesa", "phone": "+254712345678"}
+        books.done("payment.confirm", **wish)
+        call = books.row(GatewayCall, books.call_of(payment_id))
+        books.gateway(call.call_id)
+        line_of(books, "1160.00", text=call.code)
+        assert (books.balances[MPESA], books.balances[BANK]) == (116_000, 116_000)
+        read(books, {"amount": "1160.00", "text": call.code}, account="gateway:stripe:collection")
+        assert books.balances["gateway:stripe:collection"] == 116_000
+
+
+class TestNumbersOfInvoices:
+    def test_that_two_bear_are_nobodys(self, books):
+        first, second = (invoice(books, reference=name) for name in ("PO-1", "PO 1"))
+        assert line_of(books, "1160.00", text="PO-1").rule == "unmatched_credit"
+        line_of(books, "1160.00", reference=first)
+        assert line_of(books, "1160.00", text="PO-1").rule == "invoice_number"
+        assert books.row(Invoice, second).status == "paid"
 
 
 class TestStatements:
