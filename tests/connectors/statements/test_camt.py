@@ -240,6 +240,13 @@ class TestAReversal:
         parts = [balance("OPBD", "10.00"), balance("CLBD", "12.01")]
         body = document(*parts, entry("5.00"), entry("3.00", "CRDT", more=self.REVERSED))
         assert refusal(body) == ("does_not_add_up", 2)
+        with pytest.raises(BadStatement, match=r"10\.00 and the lines make 18\.00, not 12\.01"):
+            read(body)
+
+    def test_that_would_hold_both_ways_goes_the_way_it_says(self):
+        parts = [balance("OPBD", "10.00"), balance("CLBD", "10.00")]
+        entries = [entry("3.00", mark, more=self.REVERSED) for mark in ("CRDT", "DBIT")]
+        assert [line.minor for line in only(document(*parts, *entries)).lines] == [300, -300]
 
     def test_without_balances_goes_the_way_it_says(self):
         [line] = only(document(entry("3.00", "DBIT", more=self.REVERSED))).lines
@@ -281,6 +288,7 @@ class TestABatch:
         [
             transaction("2.00") + transaction("3.99"),
             transaction("2.00") + transaction(),
+            transaction("6.00") + transaction(),
             transaction("5.99"),
         ],
     )

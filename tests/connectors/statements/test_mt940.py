@@ -120,8 +120,9 @@ class TestDays:
         line = line_of(f":61:{written}C5,00NTRFA")
         assert (line.value_day, line.day) == (value_day, day)
 
-    def test_of_entry_that_no_year_around_has_are_refused(self):
-        body = message(":61:2603010229C5,00NTRFA", closing="C260331KES15,00")
+    @pytest.mark.parametrize("written", ["2603010229", "2706010229"])
+    def test_of_entry_that_no_year_around_has_are_refused(self, written):
+        body = message(f":61:{written}C5,00NTRFA", closing="C260331KES15,00")
         assert refusal(body) == ("bad_day", 5)
 
 
@@ -190,6 +191,10 @@ class TestDetails:
         body = message(":61:260302C5,00NTRFA", ":86:x", closing="C260331KES15,00")
         [line] = only(body + b":86:a word of the bank\r\n").lines
         assert line.text == "x"
+
+    def test_of_a_message_that_has_ended_belong_to_no_line(self):
+        body = message(":61:260302C5,00NTRFA", closing="C260331KES15,00")
+        assert refusal(body + b"-\r\n:86:x\r\n") == ("no_account", 8)
 
     @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
     def test_are_in_whatever_encoding(self, encoding):

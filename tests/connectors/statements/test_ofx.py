@@ -236,6 +236,14 @@ class TestMarkup:
     def test_that_cannot_be_trusted_is_refused(self, body, reason):
         assert refusal(body)[0] == reason
 
+    def test_behind_an_account_is_not_of_it(self):
+        body = file(entry())
+        assert read(body.replace(b"</STMTRS>", b"</STMTRS><CURDEF>USD")) == read(body)
+
+    def test_of_an_account_in_an_account_is_refused(self):
+        body = file(entry()).replace(b"<STMTRS>", b"<STMTRS>" * 2)
+        assert refusal(body.replace(b"</STMTRS>", b"</STMTRS>" * 2))[0] == "bad_markup"
+
     def test_that_is_none_is_found_by_its_line(self):
         body = file(entry(more="\r\n<MEMO>a < b"))
         assert refusal(body) == ("bad_markup", 12)
