@@ -97,6 +97,11 @@ class TestALine:
         [line] = only(document(entry("5.00", details=transaction(more=refs)))).lines
         assert line.receipt == "TX9"
 
+    def test_has_nothing_of_texts_that_are_empty(self):
+        more = "<RmtInf><Ustrd>a</Ustrd><Ustrd/><Ustrd> </Ustrd><Ustrd>b</Ustrd></RmtInf>"
+        [line] = only(document(entry("5.00", details=transaction(more=more)))).lines
+        assert line.text == "a b"
+
     def test_of_several_structured_references_is_of_none_of_them(self):
         more = "".join(
             f"<RmtInf><Strd><CdtrRefInf><Ref>{each}</Ref></CdtrRefInf></Strd></RmtInf>"
