@@ -11,7 +11,7 @@ from connectors.statements.rows import Columns
 MAX_BYTES: Final = 256 * 1024 * 1024
 """As large as a camt file of 200,000 entries with all their details may be."""
 _HEAD_BYTES = 4 * 1024
-_OFX = re.compile(r"OFXHEADER|<OFX>", re.IGNORECASE).search
+_OFX = re.compile(r"\A\s*OFXHEADER|<\?OFX\b|<OFX>", re.IGNORECASE).search
 _MT940 = re.compile(r"^(?:\{1:|(?:\{4:)?:20:)", re.MULTILINE).search
 
 

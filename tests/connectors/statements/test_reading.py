@@ -54,6 +54,8 @@ class TestAKind:
             (b"<ofx><SIGNONMSGSRSV1>", "ofx"),
             (b"\xef\xbb\xbf <?xml version='1.0'?><Document>", "camt"),
             ("<Document>".encode("utf-16"), "camt"),
+            (b"<Document><Ustrd>OFXHEADER :20: &lt;OFX></Ustrd></Document>", "camt"),
+            (b"a line of the bank's\r\nOFXHEADER:100\r\n\r\n<OFX>", "ofx"),
             (b"BANK\r\n940\r\n:20:X\r\n", "mt940"),
             (b"BANK\r:20:X\r", "mt940"),
             (b"{1:F01BANK}{2:O940}{4:\r\n", "mt940"),
