@@ -16,10 +16,12 @@ from tables.row import Row, register
 class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where received money went, by its id: to an invoice (in its currency, or quoted in another),
     a customer's credit, a case; or what it turned out to be: another payment's money, a settlement,
-    an entry of ours, or what an account stands for.
+    an entry of ours, another account's, or what an account stands for.
+
+    `kind` is invoice, quoted, credit, case, payment, settlement, entry, other_line or account.
     """
 
-    kind: str  # invoice | quoted | credit | case | payment | settlement | entry | account
+    kind: str
     subject: str
     amount: int
 
@@ -168,6 +170,7 @@ class Reference(Row, frozen=True):
     payment_id: str
     amount: int = 0
     line_id: str = ""
+    asset: str = ""
 
 
 @register

@@ -3,8 +3,9 @@
 States: collecting → expected (at the tenant's cut-off) → settled (its bank's word). Guarantees:
 every receipt, refund, fee, payout and dispute of the account is in one settlement; once expected,
 its net lies in cash:in_transit until `line_id`, a line of its bank's statement, shows it on
-`settled_day`; `line_out` is "shown" once its gateway's own statement has it as gone. Constraints:
-an item of a later moment never joins an earlier one, but a fee that only a statement tells.
+`settled_day`. `line_out` is "shown" once its gateway's own statement has it as gone; `short` is
+what its bank got less and no fee has explained yet. Constraints: an item of a later moment never
+joins an earlier one, but a fee that only a statement tells.
 """
 
 from tables.row import Row, register
@@ -36,6 +37,7 @@ class Settlement(Row, frozen=True):
     settled_day: str = ""
     line_id: str = ""
     line_out: str = ""
+    short: int = 0
 
     @property
     def net(self) -> int:

@@ -162,7 +162,7 @@ def withdrawal(view: View, line: StatementLine) -> Settlement | None:
     for each in view.scan(prefix, CANDIDATES_MAX):
         assert isinstance(each, Leaving)
         row = view.row(Settlement, line.tenant_id, each.settlement_id)
-        if row is not None and row.line_out == "" and row.net == -line.minor:
+        if row is not None and row.line_out == "" and row.day <= line.day:
             found.append(row)
     return min(found, key=lambda row: (row.day, row.settlement_id), default=None)
 

@@ -44,7 +44,7 @@ def sent(view: View, row: Payout | Refund, row_id: str, reference: str) -> Itera
     """What went out under a provider's reference, for its statement; the first under it stays."""
     if view.row(Reference, row.tenant_id, row.provider, "out", reference) is None:
         about = row.provider, "out", reference, row_id, row.amount
-        yield Put(Reference(row.tenant_id, *about))
+        yield Put(Reference(row.tenant_id, *about, asset=row.asset))
 
 
 def receive(
@@ -67,7 +67,7 @@ def receive(
 
 def _reference(receipt: Receipt, payment: Payment) -> Reference:
     about = receipt.provider, "in", receipt.reference, payment.payment_id, receipt.amount
-    return Reference(payment.tenant_id, *about)
+    return Reference(payment.tenant_id, *about, asset=receipt.asset)
 
 
 def _received(

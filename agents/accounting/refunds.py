@@ -22,7 +22,7 @@ from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
 from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
 
-_OF_OTHERS = frozenset({"payment", "settlement", "entry", "account"})
+_OF_OTHERS = frozenset({"payment", "settlement", "entry", "account", "other_line"})
 MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
 
 

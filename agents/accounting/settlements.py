@@ -107,18 +107,11 @@ def cost(row: Settlement, fee: int, where: dict[str, str]) -> Iterator[Effect]:
             Posting(chart.IN_TRANSIT, row.asset, -fee, where),
         ]
     )
-    before, after = (
-        row,
-        row.replaced(fees=row.fees + fee, items=row.items + 1, version=row.version + 1),
-    )
-    yield Delete(Awaited.key_of(row.tenant_id, row.asset, str(before.net), row.settlement_id))
+    after = row.replaced(fees=row.fees + fee, items=row.items + 1, version=row.version + 1)
+    yield Delete(Awaited.key_of(row.tenant_id, row.asset, str(row.net), row.settlement_id))
     yield Put(after)
     yield from awaited(after)
-    if not row.line_out:
-        about = row.tenant_id, row.account, row.asset
-        yield Delete(Leaving.key_of(*about, str(before.net), row.settlement_id))
-        if after.net > 0:
-            yield Put(Leaving(*about, str(after.net), row.settlement_id))
+    yield from _leaves(row, after)
 
 
 def settle(row: Settlement, line: StatementLine, source: str, *, less: int = 0) -> Iterator[Effect]:
@@ -133,14 +126,26 @@ def settle(row: Settlement, line: StatementLine, source: str, *, less: int = 0) 
     ]
     yield Post([leg for leg in legs if leg.minor])
     yield Delete(Awaited.key_of(row.tenant_id, row.asset, str(row.net), row.settlement_id))
-    yield Put(
-        row.replaced(
-            status="settled",
-            settled_day=line.day,
-            line_id=line.line_id,
-            version=row.version + 1,
-        )
+    after = row.replaced(
+        status="settled",
+        settled_day=line.day,
+        line_id=line.line_id,
+        fees=row.fees + less,
+        short=less,
+        version=row.version + 1,
     )
+    yield Put(after)
+    yield from _leaves(row, after)
+
+
+def _leaves(before: Settlement, after: Settlement) -> Iterator[Effect]:
+    """What its gateway's statement will show as gone, once that is another amount."""
+    if before.net == after.net or before.line_out:
+        return
+    about = before.tenant_id, before.account, before.asset
+    yield Delete(Leaving.key_of(*about, str(before.net), before.settlement_id))
+    if after.net > 0:
+        yield Put(Leaving(*about, str(after.net), after.settlement_id))
 
 
 def generated(row: Settlement) -> Iterator[Effect]:

@@ -29,8 +29,6 @@ from tables.payments import Case, Payment, Placement, Reference
 from tables.settlements import Settlement
 from tables.statements import BankItem, Matched, StatementLine
 
-_REFERENCE_CHARS = 128
-
 
 def take(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
     """All effects of a new line; `event` derives ids of its own for each line."""
@@ -53,13 +51,10 @@ def told(
     event: Event[Any], view: View, receipt: Receipt, reference: str, payer: str
 ) -> Iterator[Effect]:
     """A bank's own word that money came: a payment, and an item until its statement shows it."""
-    known = view.row(Reference, event.tenant_id, receipt.provider, "in", receipt.reference)
-    if known is not None and known.amount == receipt.amount:
+    name = _name_of(view, event.tenant_id, receipt)
+    if view.row(Reference, event.tenant_id, receipt.provider, "in", name) is not None:
         return
-    if known is not None:  # the same name for other money
-        receipt = msgspec.structs.replace(
-            receipt, reference=f"{receipt.reference}/{event.event_id}"[:_REFERENCE_CHARS]
-        )
+    receipt = msgspec.structs.replace(receipt, reference=name)
     tenant = view.tenant(event.tenant_id)
     item = BankItem(
         event.tenant_id,
@@ -77,6 +72,14 @@ def told(
     yield from deposit(event, view, receipt, reference, payer)
 
 
+def _name_of(view: View, tenant_id: str, receipt: Receipt) -> str:
+    """What a bank's receipt is kept under: its own name, but for other money of that name."""
+    known = view.row(Reference, tenant_id, receipt.provider, "in", receipt.reference)
+    if known is None or (known.asset, known.amount) == (receipt.asset, receipt.amount):
+        return receipt.reference
+    return f"{receipt.reference[:80]}/{receipt.asset}/{receipt.amount}"
+
+
 def _item_id(tenant_id: str, account: str, receipt: str) -> str:
     return derive(tenant_id, f"{account}/{receipt}", "bank_item", 0)
 
@@ -85,21 +88,34 @@ def _of_bank(event: Event[Any], view: View, line: StatementLine) -> Iterator[Eff
     if line.minor < 0:
         yield from _left_bank(view, line)
         return
-    known = _receipt_of(view, line)
-    if known is not None and not known.line_id:
-        yield from _told_before(view, line, known)
+    waiting = _waiting(view, line)
+    if waiting is not None:
+        yield from _told_before(view, line, *waiting)
         return
     found = matching.find(view, line)
     if found.settlements:
-        yield from _settled(line, found)
+        yield from _settled(line, found, _own_name(view, line))
     else:
         yield from _paid(event, view, line, found)
 
 
-def _receipt_of(view: View, line: StatementLine) -> Reference | None:
-    if not line.receipt:
+def _waiting(view: View, line: StatementLine) -> tuple[Reference, BankItem] | None:
+    """What the bank told under a line's receipt, of its amount, and no line has shown."""
+    name = _name_of(view, line.tenant_id, _receipt(line, line.minor, line.receipt))
+    known = view.row(Reference, line.tenant_id, line.account, "in", name)
+    item = view.row(BankItem, line.tenant_id, _item_id(line.tenant_id, line.account, name))
+    if known is None or item is None or known.line_id or item.status != "open":
         return None
-    return view.row(Reference, line.tenant_id, line.account, "in", line.receipt)
+    return known, item
+
+
+def _own_name(view: View, line: StatementLine) -> str:
+    """What a new line's money is kept under: its receipt, or its own id if that is taken."""
+    if not line.receipt:
+        return line.line_id
+    name = _name_of(view, line.tenant_id, _receipt(line, line.minor, line.receipt))
+    known = view.row(Reference, line.tenant_id, line.account, "in", name)
+    return line.line_id if known is not None else name
 
 
 def _left_bank(view: View, line: StatementLine) -> Iterator[Effect]:
@@ -111,17 +127,13 @@ def _left_bank(view: View, line: StatementLine) -> Iterator[Effect]:
     yield Put(_matched(line, found.rule, Matched("entry", found.item.item_id, line.minor)))
 
 
-def _told_before(view: View, line: StatementLine, known: Reference) -> Iterator[Effect]:
+def _told_before(
+    view: View, line: StatementLine, known: Reference, item: BankItem
+) -> Iterator[Effect]:
     """The bank told us of it when it came: the item of that is this line."""
-    item = view.row(BankItem, line.tenant_id, _item_id(line.tenant_id, line.account, line.receipt))
-    assert item is not None
     yield from tie(item, line)
     yield Put(known.replaced(line_id=line.line_id))
     share = Matched("payment", known.payment_id, item.minor)
-    if item.minor != line.minor:
-        after = line.replaced(matches=(share,))
-        yield from _suspended(after, line.minor - item.minor, "amount_differs")
-        return
     case = _case_of(view, line.tenant_id, known.payment_id)
     found = matching.settlement(view, line) if case is not None else Found()
     if case is not None and found.settlements and case.amount == line.minor:
@@ -158,19 +170,18 @@ def tie(item: BankItem, line: StatementLine) -> Iterator[Effect]:
     yield Put(item.replaced(status="matched", line_id=line.line_id, version=item.version + 1))
 
 
-def _settled(line: StatementLine, found: Found) -> Iterator[Effect]:
+def _settled(line: StatementLine, found: Found, named: str) -> Iterator[Effect]:
     for row in found.settlements:
         yield from settlements.settle(row, line, line.account)
     shares = [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
-    if line.receipt:  # the bank may still tell of it
-        about = "in", line.receipt, shares[0].subject, line.minor, line.line_id
-        yield Put(Reference(line.tenant_id, line.account, *about))
+    about = "in", named, shares[0].subject, line.minor, line.line_id, line.asset
+    yield Put(Reference(line.tenant_id, line.account, *about))  # the bank may still tell of it
     yield Put(_matched(line, found.rule, *shares))
 
 
 def _paid(event: Event[Any], view: View, line: StatementLine, found: Found) -> Iterator[Effect]:
     """A payer sent it, to what it names; money without a home is a payment all the same."""
-    named = line.receipt if line.receipt and _receipt_of(view, line) is None else line.line_id
+    named = _own_name(view, line)
     if len(found.invoices) < 2:
         invoice = found.invoices[0].invoice_id if found.invoices else found.reference
         yield from _deposited(event, view, line, Found(found.rule, reference=invoice), named)
@@ -181,7 +192,7 @@ def _paid(event: Event[Any], view: View, line: StatementLine, found: Found) -> I
         receipt = _receipt(line, each.outstanding, part.event_id)
         yield from deposit(part, view, receipt, each.invoice_id, line.party)
         shares.append(Matched("payment", part.derive("payment"), receipt.amount))
-    about = "in", named, shares[0].subject, line.minor, line.line_id
+    about = "in", named, shares[0].subject, line.minor, line.line_id, line.asset
     yield Put(Reference(line.tenant_id, line.account, *about))
     yield Put(_matched(line, found.rule, *shares))
 
@@ -215,10 +226,16 @@ def derived(event: Event[Any], event_id: str) -> Event[Any]:
 def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[Effect]:
     provider = line.account.split(":")[1]
     known = view.row(Reference, line.tenant_id, provider, "in", line.receipt)
-    if line.minor > 0 and known is not None:
+    if known is not None and known.asset not in {"", line.asset}:
+        yield from _collect(event, view, line, gross=line.minor)
+        yield from _suspended(line, line.minor, "currency_differs")
+    elif line.minor > 0 and known is not None:
         yield from _shown(event, view, line, known)
-    elif line.minor > 0:
+    elif line.minor > 0 and line.receipt:
         yield from _untold(event, view, line, provider)
+    elif line.minor > 0:  # without a name nobody knows whether it was counted
+        yield from _collect(event, view, line, gross=line.minor)
+        yield from _suspended(line, line.minor, "unmatched_credit")
     elif known is not None and _is_fee(view, line, known):
         yield from _fee(event, view, line, provider, known)
     else:
@@ -227,13 +244,14 @@ def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[
 
 def _untold(event: Event[Any], view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
     """Money that no message told us of: it counts now, as if it had come just so."""
-    name = line.receipt or line.line_id
-    receipt = Receipt(provider, name, line.account, line.asset, line.minor)
+    receipt = Receipt(provider, line.receipt, line.account, line.asset, line.minor)
     yield from deposit(event, view, receipt, line.reference or line.text, line.party)
-    known = view.row(Reference, line.tenant_id, provider, "in", name)
+    known = view.row(Reference, line.tenant_id, provider, "in", line.receipt)
     assert known is not None
     yield Put(known.replaced(line_id=line.line_id))
-    yield Put(_matched(line, "never_told", Matched("payment", known.payment_id, line.minor)))
+    case = _case_of(view, line.tenant_id, known.payment_id)
+    after = _matched(line, "never_told", Matched("payment", known.payment_id, line.minor))
+    yield Put(after.replaced(case_id=case.case_id if case else ""))
 
 
 def _is_fee(view: View, line: StatementLine, known: Reference) -> bool:
@@ -249,18 +267,22 @@ def _fee(
     payment = view.row(Payment, line.tenant_id, known.payment_id)
     day = view.row(Settlement, line.tenant_id, payment.settlement_id) if payment else None
     where = {"payment": known.payment_id, "line": line.line_id}
-    fee = -line.minor
+    fee, share = -line.minor, Matched("fee", known.payment_id, line.minor)
+    if day is not None and day.short >= fee:  # its bank's line told of it first
+        yield Put(day.replaced(short=day.short - fee, version=day.version + 1))
+        yield Put(_matched(line, "fee_of_settlement", share))
+        return
     yield Post(
         [
             Posting(chart.fees(provider), line.asset, fee, where),
             Posting(line.account, line.asset, -fee, where),
         ]
     )
-    if day is not None and day.status == "expected":
+    if day is not None and day.status == "expected" and not day.line_out:
         yield from settlements.cost(day, fee, where)
     else:
         yield from _collect(event, view, line, fees=fee)
-    yield Put(_matched(line, "fee_of_receipt", Matched("fee", known.payment_id, line.minor)))
+    yield Put(_matched(line, "fee_of_receipt", share))
 
 
 def _left(event: Event[Any], view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
@@ -268,7 +290,8 @@ def _left(event: Event[Any], view: View, line: StatementLine, provider: str) -> 
     question for people.
     """
     out = view.row(Reference, line.tenant_id, provider, "out", line.receipt)
-    if out is not None and not out.line_id and out.amount in {0, -line.minor}:
+    same = out is not None and (out.asset, out.amount) in {("", 0), (line.asset, -line.minor)}
+    if out is not None and same and not out.line_id:
         yield Put(out.replaced(line_id=line.line_id))
         yield Put(_matched(line, "receipt", Matched("sent", out.payment_id, line.minor)))
         return

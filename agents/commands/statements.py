@@ -24,6 +24,7 @@ from tables.statements import BankItem, Matched, Statement, StatementLine
 IMPORT = "treasury.command.statement.import"
 RESOLVE = "treasury.command.line.resolve"
 LINES_MAX = 100
+_FIRST_DAY, _LAST_DAY = "1970-01-01", "2200-01-01"
 
 
 class LineGiven(msgspec.Struct, frozen=True, gc=False):
@@ -61,13 +62,16 @@ class ImportStatement(Command, frozen=True):
 
 
 class ResolveLine(Command, frozen=True):
-    """What a line was: one of these. A settlement that came short leaves its provider's fee."""
+    """What a line was: one of these. A settlement that came short leaves its provider's fee; the
+    other line is where money went, or came from.
+    """
 
     line_id: Id
     settlement_id: OptionalId = ""
     item_id: OptionalId = ""
     bill_id: OptionalId = ""
     expense_id: OptionalId = ""
+    other_line_id: OptionalId = ""
     account: Account | None = None
 
 
@@ -79,12 +83,15 @@ def import_lines(event: Event[ImportStatement], view: View) -> Effects:
     demand(some, "too_many_lines", f"1 to {LINES_MAX} at once", 422)
     statement = _statement(event, view)
     new = again = 0
+    here: set[str] = set()
     for given in sorted(data.lines, key=_went):
         line = _line(event, statement, given)
         known = view.row(StatementLine, event.tenant_id, line.line_id)
         if known is not None:
-            again += known.statement_id != statement.statement_id
+            of_another = known.statement_id != statement.statement_id
+            again += of_another or line.line_id in here
             continue
+        here.add(line.line_id)
         new += 1
         effects = statements.take(statements.derived(event, line.line_id), view, line)
         yield from statements.dated(line.day, effects)
@@ -114,6 +121,7 @@ def _statement(event: Event[ImportStatement], view: View) -> Statement:
     exponent = exponent_of(data.currency)
     for day in (data.from_day, data.to_day, data.day):
         parse_day(day)
+        demand(_FIRST_DAY <= day <= _LAST_DAY, "day_out_of_bounds", day, 422)
     statement_id = derive(event.tenant_id, f"{data.account}/{data.key}", "statement", 0)
     known = view.row(Statement, event.tenant_id, statement_id)
     return known or Statement(
@@ -164,7 +172,7 @@ def resolve(event: Event[ResolveLine], view: View) -> Effects:
     line = found(view, StatementLine, event.tenant_id, data.line_id, name="line")
     named = {
         name: getattr(data, f"{name}_id")
-        for name in ("settlement", "item", "bill", "expense")
+        for name in ("settlement", "item", "bill", "expense", "other_line")
         if getattr(data, f"{name}_id")
     }
     if data.account:
@@ -198,12 +206,16 @@ def _of_a_case(
     view: View, line: StatementLine, case: Case, kind: str, subject: str
 ) -> Iterator[Effect]:
     """Money that came and named nothing: suspense / where it belongs, its case closed."""
-    demand(kind in {"settlement", "item", "account"}, "resolution_unfit", "money came", 422)
+    kinds = {"settlement", "item", "account", "other_line"}
+    demand(kind in kinds, "resolution_unfit", "money came", 422)
     if kind == "settlement":
         row = found(view, Settlement, line.tenant_id, subject)
         fits = row.status == "expected" and row.asset == case.asset and row.net >= case.amount
         demand(fits, "settlement_differs", "not expected, or of less or other money", 422)
+        _alone(view, line, row.net - case.amount)
         yield from settlements.settle(row, line, chart.SUSPENSE, less=row.net - case.amount)
+    elif kind == "other_line":
+        yield from _went_and_came(view, line, case, subject)
     elif kind == "item":
         item = _item(view, line, subject, case.amount)
         yield from _moved(line, chart.SUSPENSE, line.account, case.amount)
@@ -220,6 +232,7 @@ def _of_a_line(
 ) -> Iterator[Effect]:
     """What nobody could explain: where it belongs / suspense:out."""
     minor = line.unexplained
+    demand(kind != "other_line", "resolution_unfit", "say it of the line that came", 422)
     if kind == "settlement":
         yield from _withdrawn(event, view, line, subject)
     elif kind in {"bill", "expense"}:
@@ -250,9 +263,35 @@ def _moved(line: StatementLine, source: str, to: str, minor: int) -> Iterator[Ef
 def _item(view: View, line: StatementLine, item_id: str, minor: int) -> BankItem:
     item = found(view, BankItem, line.tenant_id, item_id, name="item")
     about = item.account, item.asset, item.minor
-    fits = item.status == "open" and about == (line.account, line.asset, minor)
+    is_ours = item.status == "open" and not item.receipt
+    fits = is_ours and about == (line.account, line.asset, minor)
     demand(fits, "item_differs", "not open, or of another account or amount", 422)
     return item
+
+
+def _went_and_came(view: View, line: StatementLine, case: Case, other_id: str) -> Iterator[Effect]:
+    """One account's line is where another's went: suspense / suspense:out."""
+    other = found(view, StatementLine, line.tenant_id, other_id, name="line")
+    about = other.status, other.asset, other.unexplained
+    fits = about == ("open", case.asset, -case.amount)
+    demand(fits, "line_differs", "not open, or of another amount", 422)
+    yield from _moved(line, chart.SUSPENSE, chart.SUSPENSE_OUT, case.amount)
+    yield Put(
+        other.replaced(
+            status="resolved",
+            resolution="other_line",
+            matches=(*other.matches, Matched("other_line", line.line_id, other.unexplained)),
+            unexplained=0,
+            version=other.version + 1,
+        )
+    )
+
+
+def _alone(view: View, line: StatementLine, minor: int) -> None:
+    """Raise Unfit for more than one person may move alone."""
+    tenant = view.tenant(line.tenant_id)
+    above = tenant.needs_two(tenant.settings.journal_limit, line.asset, minor)
+    demand(not minor or not above, "line_above_limit", "post a journal, which needs two", 422)
 
 
 def _withdrawn(
@@ -284,7 +323,6 @@ def _may_go_to(event: Event[ResolveLine], view: View, line: StatementLine, accou
     """
     moved = account in _OF_OTHERS or account.startswith((chart.BANK, "gateway:", "cash:drawer:"))
     demand(not moved, "control_account", f"{account} has commands of its own", 422)
-    tenant, minor = view.tenant(event.tenant_id), line.unexplained or line.minor
-    above = tenant.needs_two(tenant.settings.journal_limit, line.asset, abs(minor))
-    demand(not above, "line_above_limit", "post a journal, which another person approves", 422)
+    minor = line.unexplained or line.minor
+    _alone(view, line, abs(minor))
     afford(view, event.tenant_id, account, line.asset, leaving(account, -minor))

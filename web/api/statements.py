@@ -6,7 +6,7 @@ sends it again, or another one that overlaps it, changes nothing: every line has
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -167,7 +167,8 @@ def _of_statement(
         "opening": _text(statement.opening, exponent),
         "closing": _text(statement.closing, exponent),
     }
-    for day, some in sorted(days.items()) or [(until, [])]:
+    for day, of_day in sorted(days.items()) or [(until, [])]:
+        some = sorted(of_day, key=lambda said: said["amount"].startswith("-"))
         for first in range(0, max(len(some), 1), LINES_MAX):
             yield {**about, "day": day, "lines": some[first : first + LINES_MAX]}
 
@@ -221,7 +222,18 @@ async def _all_decided(call: Call, wishes: list[dict[str, Any]]) -> None:
         elif refusal is not None:
             raise refusal
 
-    tasks = [asyncio.create_task(one(str(number), wish)) for number, wish in enumerate(wishes)]
+    # What came before what left: a cost may stand above the payment that it is of.
+    for leaves in (False, True):
+        some = [(number, wish) for number, wish in enumerate(wishes) if _leaves(wish) is leaves]
+        await _all_of(one(str(number), wish) for number, wish in some)
+
+
+def _leaves(wish: Mapping[str, Any]) -> bool:
+    return any(said["amount"].startswith("-") for said in wish["lines"])
+
+
+async def _all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         await asyncio.gather(*tasks)
     finally:

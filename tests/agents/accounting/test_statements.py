@@ -116,12 +116,13 @@ class TestMoneyThatABankHadTold:
         self.told(books)
         assert books.balances == before
 
-    def test_of_another_amount_leaves_the_difference_for_people(self, books):
+    def test_of_another_amount_is_other_money_and_stays_open(self, books):
         self.told(books)
         read(books, {"amount": "1160.50", "receipt": "S1"}, account="bank:jenga")
         [line] = books.rows(StatementLine)
-        assert (line.exception, line.unexplained) == ("amount_differs", 50)
-        assert books.balances["bank:jenga"] == 116_050
+        assert line.rule == "unmatched_credit"
+        assert [item.status for item in books.rows(BankItem)] == ["open"]
+        assert books.balances["bank:jenga"] == 232_050
 
     def test_is_no_other_line_of_its_amount(self, books):
         """Ann's was told, Bob's was not: each is what it is, in whichever order they are read."""
@@ -148,10 +149,44 @@ class TestMoneyThatABankHadTold:
         self.told(books, "S1", amount)
         assert books.balances == before
 
-    def test_under_a_name_that_other_money_had_counts(self, books):
-        self.told(books, "S1", "10.00")
-        self.told(books, "S1", "20.00")
+    @pytest.mark.parametrize("order", ["told first", "shown first", "between"])
+    def test_under_one_name_with_other_money_counts_each(self, books, order):
+        lines = [{"amount": f"{n}.00", "receipt": "S1"} for n in (20, 10)]
+        told = [lambda: self.told(books, "S1", "10.00"), lambda: self.told(books, "S1", "20.00")]
+        shown = [lambda: read(books, *lines, account="bank:jenga")]
+        steps = {
+            "told first": [*told, told[1], *shown],
+            "shown first": [*shown, *told],
+            "between": [told[0], *shown, told[1]],
+        }
+        for step in steps[order]:
+            step()
         assert books.balances["bank:jenga"] == 3_000
+        assert {item.status for item in books.rows(BankItem)} <= {"matched"}
+
+    def test_of_another_currency_is_other_money(self, books):
+        about = {"gateway": "jenga", "receipt": "S1", "account": "1", "currency": "USD"}
+        books.core.event(self.TOLD, "t", {**about, "amount": "10.00"}, ingress="webhook")
+        books.check()
+        read(books, {"amount": "10.00", "receipt": "S1"}, account="bank:jenga")
+        [item] = books.rows(BankItem)
+        assert (item.status, books.rows(StatementLine)[0].rule) == ("open", "unmatched_credit")
+
+    def test_is_no_line_that_people_say(self, books):
+        self.told(books, "S2", "100.00")
+        line = line_of(books, "100.00", on="bank:jenga")
+        [item] = books.rows(BankItem)
+        wish = {"line_id": line.line_id, "item_id": item.item_id}
+        assert books.refused("line.resolve", **wish) == "item_differs"
+
+    def test_under_the_name_of_a_settlement_counts_apart(self, books):
+        read(books, {"amount": "10.00", "receipt": "B1"}, account="bank:jenga", key="f1")
+        books.pay(amount="1160.00", order_id="o")
+        books.until("2026-03-03T06:00:00Z")
+        wish = {"amount": "1160.00", "receipt": "B1", "text": "INSTANT"}
+        days = {"day": "2026-03-03", "key": "f2"}
+        read(books, {**wish, "value_day": "2026-03-03"}, account="bank:jenga", **days)
+        assert "cash:in_transit" not in books.balances
 
     def test_pays_an_invoice_in_part_and_is_one_item(self, books):
         invoice_id = invoice(books, "1000.00")
@@ -350,8 +385,52 @@ class TestSettlements:
         assert "cash:in_transit" not in books.balances
         assert books.row(Case, line.case_id).resolution == "settlement"
         assert books.row(StatementLine, line.line_id).status == "resolved"
+        row = books.row(Settlement, row.settlement_id)
+        assert (row.net, row.short) == (113_000, 3_000)
         payment = line.matches[0].subject
         assert books.refused("payment.refund", payment_id=payment) == "refund_not_possible"
+        assert books.refused("line.resolve", **wish) == "line_resolved"
+
+    def test_that_came_short_are_explained_by_their_gateways_statement(self, books):
+        payment_id = books.pay(amount="100.00", order_id="o")
+        receipt = books.row(Payment, payment_id).provider_reference
+        books.until("2026-03-03T06:00:00Z")
+        [row] = books.rows(Settlement)
+        day = "2026-03-03"
+        read(books, {"amount": "95.00", "value_day": day}, day=day)
+        [line] = books.rows(StatementLine)
+        books.done("line.resolve", line_id=line.line_id, settlement_id=row.settlement_id)
+        lines = [{"amount": "100.00", "receipt": receipt}, {"amount": "-5.00", "receipt": receipt}]
+        lines.append({"amount": "-95.00", "text": "to the bank"})
+        dated = [{**each, "value_day": day} for each in lines]
+        read(books, *dated, account=row.account, day=day, key="f2")
+        found = {row.rule for row in books.rows(StatementLine) if row.account != BANK}
+        assert found == {"receipt", "fee_of_settlement", "withdrawal"}
+        assert books.balances["fees:instant"] == 500
+        assert not {row.account, "cash:in_transit", "suspense:out"} & set(books.balances)
+        assert books.row(Settlement, row.settlement_id).short == 0
+
+    def test_that_came_far_too_short_need_two(self):
+        books = Books(journal_limit="100")
+        [row] = self.settled(books, "1160.00")
+        line = self.line(books, "1.00", "gift")
+        wish = {"line_id": line.line_id, "settlement_id": row.settlement_id}
+        assert books.refused("line.resolve", **wish) == "line_above_limit"
+
+    def test_whose_withdrawal_was_read_too_early_are_what_came(self, books):
+        payment_id = books.pay(amount="100.00", order_id="o")
+        account = books.row(Payment, payment_id).account
+        read(books, {"amount": "-100.00"}, account=account)
+        [gone] = books.rows(StatementLine)
+        came = line_of(books, "100.00", text="INSTANT")
+        assert came.rule == "unmatched_credit"
+        wish = {"line_id": came.line_id, "other_line_id": gone.line_id}
+        assert books.refused("line.resolve", **{**wish, "line_id": gone.line_id})
+        books.done("line.resolve", **wish)
+        assert {row.status for row in books.rows(StatementLine)} == {"resolved"}
+        assert "suspense:out" not in books.balances
+        books.until("2026-03-03T06:00:00Z")
+        assert account not in books.balances
         assert books.refused("line.resolve", **wish) == "line_resolved"
 
 
@@ -412,6 +491,34 @@ class TestAGatewaysOwnStatement:
         assert (line.rule, books.balances) == ("withdrawal", before)
         read(books, wish, account=payment.account, day=day, key="f2")
         assert {row.exception for row in books.rows(StatementLine)} == {"", "unmatched_debit"}
+
+    def test_shows_a_fee_after_what_left_for_the_bank(self, books):
+        payment = self.paid(books)
+        books.until("2026-03-03T06:00:00Z")
+        day = "2026-03-03"
+        wish = {"amount": "-1160.00", "value_day": day}
+        read(books, wish, account=payment.account, day=day)
+        fee = {"amount": "-5.00", "receipt": payment.provider_reference, "value_day": day}
+        read(books, fee, account=payment.account, day=day, key="f2")
+        assert books.balances["cash:in_transit"] == 116_000
+        assert books.balances[payment.account] == -500
+        read(books, {"amount": "1160.00", "text": "INSTANT", "value_day": day}, day=day, key="b")
+        assert "cash:in_transit" not in books.balances
+
+    def test_without_a_receipt_is_for_people(self, books):
+        payment = self.paid(books)
+        read(books, {"amount": "1160.00"}, account=payment.account)
+        [line] = books.rows(StatementLine)
+        assert (line.status, line.exception) == ("open", "unmatched_credit")
+        assert len(books.rows(Payment)) == 1
+
+    def test_of_another_currency_under_a_known_receipt_is_for_people(self, books):
+        payment = self.paid(books)
+        given = [{"key": "1", **LINE, "amount": "-5.00", "receipt": payment.provider_reference}]
+        about = {"key": "f", "account": payment.account, "currency": "USD", "count": 1}
+        days = {"from_day": DAY, "to_day": DAY, "day": DAY}
+        books.done("statement.import", **about, **days, lines=given)
+        assert books.rows(StatementLine)[0].exception == "currency_differs"
 
     def test_shows_what_left_for_the_bank_before_its_day_was_over(self, books):
         payment = self.paid(books)
@@ -523,6 +630,20 @@ class TestStatements:
             code
         )
         assert books.rows(StatementLine) == []
+
+    def test_of_days_that_cannot_be_are_refused(self, books):
+        about = {"key": "f", "account": BANK, "currency": "KES", "count": 1}
+        days = dict.fromkeys(("from_day", "to_day", "day"), "0001-01-01")
+        lines = [{"key": "1", "amount": "-1.00", **LINE}]
+        code = books.refused("statement.import", **about, **days, lines=lines)
+        assert code == "day_out_of_bounds"
+
+    def test_that_say_a_line_twice_are_read_all_the_same(self, books):
+        wish = {"key": "same", "amount": "1.00", **LINE}
+        about = {"key": "f", "account": BANK, "currency": "KES", "count": 2}
+        days = dict.fromkeys(("from_day", "to_day", "day"), DAY)
+        said = books.done("statement.import", **about, **days, lines=[wish, wish])
+        assert (said["status"], said["counted"], said["again"]) == ("read", 1, 1)
 
     def test_of_closed_books_count_in_the_open_ones(self, books):
         books.until("2026-03-04T06:00:00Z")
