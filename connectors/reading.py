@@ -14,7 +14,7 @@ def object_of(body: bytes) -> Mapping[str, Any]:
     """The object that a body is. Raises `Unreadable` for anything else."""
     try:
         said = plain(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable("not JSON") from error
     if not isinstance(said, Mapping):
         raise Unreadable("no object")

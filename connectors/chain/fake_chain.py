@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from eth_hash.auto import keccak
 
+from connectors.chain.library import library
+
 TRANSFER_TOPIC = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
 TRANSFER_SELECTOR = keccak(b"transfer(address,uint256)")[:4]
 GENESIS_S, BLOCK_S = 1_772_346_605, 12
@@ -321,13 +323,10 @@ def _pays_more(new: Transaction, known: Transaction) -> bool:
 
 def _transaction_of(raw: bytes, chain_id: int) -> Transaction:
     """What signed bytes say, read by the reference library."""
-    from eth_account import Account
-    from eth_account.typed_transactions.typed_transaction import TypedTransaction
-    from hexbytes import HexBytes
-
+    parts = library()
     try:
-        said = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        sender = Account.recover_transaction(raw).lower()
+        said = parts.typed_transaction.from_bytes(parts.hex_bytes(raw)).as_dict()
+        sender = parts.account.recover_transaction(raw).lower()
     except Exception as error:
         raise Refusal(-32000, f"rlp: {type(error).__name__}") from error
     if said["type"] != 2 or said["chainId"] != chain_id:

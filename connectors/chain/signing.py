@@ -1,10 +1,8 @@
-"""Transactions of type 2 (EIP-1559): signed, and read back from their bytes.
-
-The library that does it is imported at the first use: it takes more than a second.
-"""
+"""Transactions of type 2 (EIP-1559): signed, and read back from their bytes."""
 
 from dataclasses import dataclass
 
+from connectors.chain.library import library
 from connectors.chain.words import Unfit, address, checksummed, data_of, hash_of
 
 TYPE = 2
@@ -43,18 +41,16 @@ class Opened:
 
 def address_of(private_key: str) -> str:
     """The address that a key signs for. Raises `Unfit` without saying anything of the key."""
-    from eth_account import Account
-
+    account = library().account
     try:
-        return str(Account.from_key(private_key).address).lower()
+        return str(account.from_key(private_key).address).lower()
     except Exception:
         raise Unfit("not_a_key") from None
 
 
 def signed(transaction: Transaction, private_key: str) -> Signed:
     """The bytes to send; the same transaction and key give the same bytes (RFC 6979)."""
-    from eth_account import Account
-
+    account = library().account
     members = {
         "type": TYPE,
         "chainId": transaction.chain_id,
@@ -67,21 +63,18 @@ def signed(transaction: Transaction, private_key: str) -> Signed:
         "maxPriorityFeePerGas": transaction.tip,
         "accessList": [],
     }
-    raw = bytes(Account.sign_transaction(members, private_key).raw_transaction)
+    raw = bytes(account.sign_transaction(members, private_key).raw_transaction)
     return Signed(raw, hash_of(raw))
 
 
 def opened(raw: bytes) -> Opened:
     """What signed bytes say, and who signed them. Raises `Unfit` for anything else."""
-    from eth_account import Account
-    from eth_account.typed_transactions.typed_transaction import TypedTransaction
-    from hexbytes import HexBytes
-
+    parts = library()
     if raw[:1] != bytes([TYPE]):
         raise Unfit("not_of_type_2")
     try:
-        said = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        sender = address(Account.recover_transaction(raw))
+        said = parts.typed_transaction.from_bytes(parts.hex_bytes(raw)).as_dict()
+        sender = address(parts.account.recover_transaction(raw))
         transaction = Transaction(
             int(said["chainId"]),
             int(said["nonce"]),
