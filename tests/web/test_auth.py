@@ -230,6 +230,7 @@ class TestAuthorisation:
             "connectors",  # asks and registers, moves nothing of ours
             "configuration",  # rows that no decision reads
             "events",  # each line has an id of its own
+            "statements",  # each line has a key of its own
             "secrets",
             "api-keys",
             "webhook-endpoints",
