@@ -128,6 +128,22 @@ class Caller:
             raise NotAccepted(f"{path} was answered {status}: {answer}")
         return answer
 
+    async def send(self, path: str, file: bytes) -> dict[str, Any]:
+        """POST a file below the tenant that is taken; the answer."""
+        headers = {
+            "Authorization": f"Bearer {self._token('ann')}",
+            "Content-Type": "application/octet-stream",
+        }
+        for _ in range(ATTEMPTS):
+            async with self._session.post(self._path(path), data=file, headers=headers) as answer:
+                body = plain(await answer.read())
+                if answer.status == 200:
+                    return body
+                if answer.status not in {429, 503}:
+                    raise NotAccepted(f"{path} was answered {answer.status}: {body}")
+            await asyncio.sleep(0.5)
+        raise NotAccepted(f"{path} was not available {ATTEMPTS} times")
+
     async def refused(self, path: str, *, actor: str = "ann", **body: Any) -> str:
         """A command that is not carried out; the code of its problem."""
         status, answer = await self.command(path, body, actor=actor)

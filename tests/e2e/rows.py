@@ -30,7 +30,17 @@ async def row_of_every_kind(caller: Caller, mark: str) -> Ids:
     made = await caller.done("api-keys", name=mark, scopes=["balances:read"])
     has["key_id"] = made["key_id"]
     has["endpoint_id"] = await _endpoint(caller, mark)
+    await _statement(caller, mark, has)
     return has
+
+
+async def _statement(caller: Caller, mark: str, has: Ids) -> None:
+    """Of one line, which nobody can explain."""
+    file = f"Day,Text,Amount\n2026-03-02,{mark},-7.77\n".encode()
+    columns = "day=Day&text=Text&amount=Amount"
+    said = await caller.send(f"statements?account={BANK}&currency=KES&{columns}", file)
+    has["statement_id"] = said["data"][0]["statement_id"]
+    has["line_id"] = (await caller.only("statement-lines", amount="-7.77"))["line_id"]
 
 
 async def _sales(caller: Caller, mark: str, has: Ids) -> None:
