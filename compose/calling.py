@@ -136,7 +136,7 @@ class Caller:
         }
         for _ in range(ATTEMPTS):
             async with self._session.post(self._path(path), data=file, headers=headers) as answer:
-                body = plain(await answer.read())
+                body: dict[str, Any] = plain(await answer.read())
                 if answer.status == 200:
                     return body
                 if answer.status not in {429, 503}:
