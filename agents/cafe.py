@@ -5,8 +5,8 @@ import msgspec
 from agents.accounting import metering
 from agents.accounting.invoicing import Claim, apply_waiting, raise_invoice
 from agents.accounting.lines import LineGiven, itemise, quantity_of
-from agents.accounting.sales import sale_becomes_payment
-from agents.accounting.tax import rates_of
+from agents.accounting.sales import declared_by_till, sale_becomes_payment
+from agents.accounting.tax import of_gross, rates_of
 from agents.effects import Effects, Park, Put, Refuse, Unfit
 from agents.registry import Event, View, handles
 from agents.words import Code, Day, Id, OptionalId, Text
@@ -60,7 +60,8 @@ def order_created(event: Event[OrderCreated], view: View) -> Effects:
     if refusal is not None:
         yield refusal
         return
-    invoice, raised = raise_invoice(event, tenant, _claim(event, tenant, asset, total))
+    claim = declared_by_till(view, order, _claim(event, tenant, asset, total))
+    invoice, raised = raise_invoice(event, view, tenant, claim)
     yield from raised
     order, invoice = yield from sale_becomes_payment(event, view, order, invoice)
     order, invoice = yield from apply_waiting(event, view, order, invoice, final=True)
@@ -71,6 +72,7 @@ def _claim(event: Event[OrderCreated], tenant: Tenant, asset: str, total: int) -
     data = event.data
     if data.due_date:
         parse_day(data.due_date)
+    rates = rates_of(tenant, local_day(event.timestamp_ms, tenant.time_zone))
     claim = Claim(
         data.order_id,
         data.customer_id,
@@ -79,11 +81,11 @@ def _claim(event: Event[OrderCreated], tenant: Tenant, asset: str, total: int) -
         asset,
         total,
         data.due_date or "",
+        parts=of_gross(rates, total),
         reference=data.reference,
     )
     if not data.lines:
         return claim
-    rates = rates_of(tenant, local_day(event.timestamp_ms, tenant.time_zone))
     items = itemise(data.lines, asset, rates, inclusive=data.tax_inclusive)
     if items.total != total:
         raise Unfit("lines_do_not_sum", "the lines and their tax sum to the total")

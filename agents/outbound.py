@@ -68,6 +68,11 @@ OUTBOUND: Mapping[str, Told] = {
     ),
     "treasury.dispute.opened": Told("A payer's bank took money back.", _DISPUTE),
     "treasury.dispute.closed": Told("A dispute was won or lost.", _DISPUTE),
+    "treasury.tax_document.declared": Told(
+        "The tax authority has recorded and signed a document.",
+        "document_id kind invoice_id order_id branch number amount tax_amount currency"
+        " receipt_number signature qr sequence",
+    ),
     "treasury.budget.exceeded": Told(
         "A project has committed to more than its budget.",
         "project_id category amount currency committed actual remaining sequence",

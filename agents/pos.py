@@ -113,7 +113,17 @@ def _read(event: Event[OrderCompleted], tenant: Tenant) -> Sale | Refuse:
         cash,
         electronic,
         tip,
+        _payment(data.tenders),
     )
+
+
+def _payment(tenders: list[Tender]) -> str:
+    """How it was paid, in a tax document's words."""
+    methods = {tender.method for tender in tenders} or {"cash"}
+    if len(methods) > 1:
+        return "mixed"
+    words = {"cash": "cash", "mpesa": "mobile_money", "card": "card"}
+    return words.get(methods.pop(), "other")
 
 
 @handles("pos.cash.drawer.closed", DrawerClosed)

@@ -89,7 +89,7 @@ def milestone_completed(event: Event[MilestoneCompleted], view: View) -> Effects
         to_withhold=withheld(tenant.country, data.withholding, parts.net),
         metadata={"name": data.name} if data.name else {},
     )
-    invoice, raised = raise_invoice(event, tenant, claim)
+    invoice, raised = raise_invoice(event, view, tenant, claim)
     yield from raised
     order, invoice = yield from apply_waiting(event, view, order, invoice, final=True)
     yield Put(order.replaced(invoice_id=invoice.invoice_id))

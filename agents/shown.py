@@ -35,11 +35,12 @@ from tables.row import Row
 from tables.settlements import Settlement
 from tables.statements import BankItem, Matched, Statement, StatementLine
 from tables.subscriptions import Meter, Plan, Subscription, Usage
+from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxLine, TaxReturn
 from tables.tenants import Outlet, Tenant, Threshold
 
 AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Invoice: "total tax paid credited withheld written_off to_withhold",
-    Line: "net tax",
+    Line: "net tax charge",
     Order: "sold_net sold_tax",
     Payment: "amount received refunded refund_pending disputed authorized capturing quoted",
     GatewayCall: "",
@@ -55,6 +56,11 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     StatementLine: "minor unexplained",
     Matched: "amount",
     BankItem: "minor",
+    TaxDocument: "total tax credited",
+    TaxLine: "total tax",
+    TaxBranch: "",
+    TaxReturn: "",
+    TaxCertificate: "minor",
     Payout: "amount fee",
     Bill: "total tax paid pending withheld cleared adjusted",
     BillLine: "net",
@@ -100,8 +106,13 @@ NAMES = {
     "float_minor": "opening_float",
     "minor": "amount",
 }
-TOTALS = (Invoice, Bill, Expense)
+TOTALS = (Invoice, Bill, Expense, TaxDocument)
 QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
+BY_NAME: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
+    Invoice: ("levies",),
+    TaxReturn: ("gross", "taxes"),
+}
+"""Members that are minor units by a name."""
 HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken", "nonce"})
 
 
@@ -137,7 +148,7 @@ def _members(value: msgspec.Struct, asset: str) -> dict[str, Any]:
             member = _text(member, asset)
         elif name in quantities:
             member = quantity_text(member)
-        elif isinstance(value, Invoice) and name == "levies":
+        elif name in BY_NAME.get(type(value), ()):
             member = {account: _text(minor, asset) for account, minor in member.items()}
         else:
             member = _plain(member, asset)

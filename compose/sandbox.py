@@ -21,6 +21,8 @@ from connectors.mpesa.fake import FakeDaraja
 from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import FakeStripe
 
+BRANCHES = 100
+
 
 class Sandbox:
     """All fakes of one installation; start with `async with`."""
@@ -42,7 +44,8 @@ class Sandbox:
             api_key=token_hex(16), consumer_secret=token_hex(16), alert_password=token_hex(16)
         )
         self.buni = FakeBuni(consumer_secret=token_hex(16))
-        self.kra = FakeKra()
+        # A control unit for each branch: tenants without numbers of their own share a taxpayer.
+        self.kra = FakeKra(serials={f"{n:02d}": f"dvc-{n:02d}" for n in range(BRANCHES)})
         self.url = ""
         self.triggers = Triggers(self.mpesa, self.stripe, self.paypal, self.jenga)
         self._exit = AsyncExitStack()

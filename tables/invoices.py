@@ -13,7 +13,10 @@ from tables.row import Row, register
 
 
 class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One line: `net` and `tax` in minor units; `treatment` is standard, zero or exempt."""
+    """One line: `net` and `tax` in minor units; `treatment` is standard, zero or exempt.
+
+    `charge` is the service charge on it, which its tax is also of.
+    """
 
     description: str
     quantity: str
@@ -21,6 +24,7 @@ class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
     tax: int
     treatment: str = "standard"
     prior_period: bool = False
+    charge: int = 0
 
 
 @register
@@ -29,6 +33,7 @@ class Invoice(Row, frozen=True):
 
     `levies` are other taxes by account. `to_withhold` is what the customer will pay to the tax
     authority instead of us. `dunned` is the last reminder sent, in days from the due date.
+    `tax_document_id` is what the tax authority is told of it, and `tax_status` how that stands.
     """
 
     KIND = "iv"
@@ -62,6 +67,10 @@ class Invoice(Row, frozen=True):
     metadata: dict[str, str] = {}
     link_token: str = ""
     created_ms: int = 0
+    customer_name: str = ""
+    customer_pin: str = ""
+    tax_document_id: str = ""
+    tax_status: str = ""
 
     @property
     def outstanding(self) -> int:
@@ -88,7 +97,8 @@ class Order(Row, frozen=True):
     """What is known of one order of a sister service: its invoice, its sale, money without a home.
 
     `sold` once a till has completed it. While `sold_asset` is set, revenue:pos and tax:output
-    hold that sale (minor units) because no invoice of the order's own service came yet.
+    hold that sale (minor units) because no invoice of the order's own service came yet;
+    `tax_document_id` is what the tax authority is told of it.
     `unapplied` are cases of payments that came before any invoice.
     """
 
@@ -105,6 +115,7 @@ class Order(Row, frozen=True):
     sold_outlet: str = ""
     unapplied: list[str] = []
     sold_levies: dict[str, int] = {}
+    tax_document_id: str = ""
 
 
 @register

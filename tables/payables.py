@@ -21,7 +21,11 @@ class BillLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 @register
 class Bill(Row, frozen=True):
-    """A supplier's bill; amounts in minor units, `total` with tax and before what is withheld."""
+    """A supplier's bill; amounts in minor units, `total` with tax and before what is withheld.
+
+    `tax_document` is the number under which the supplier declared it (eTIMS); without one
+    its tax cannot be deducted.
+    """
 
     KIND = "bl"
     KEY = ("tenant_id", "bill_id")
@@ -49,6 +53,7 @@ class Bill(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     adjusted: int = 0
+    tax_document: str = ""
 
     @property
     def net(self) -> int:

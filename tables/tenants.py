@@ -21,7 +21,7 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
     settlement's day. An expense up to `expense_limit` needs nobody's approval; a payout, refund or
     journal above its limit needs somebody's. A bill may differ from what was received by the
     greater of the two tolerances. `gateways` are those that may serve a method, in order, and under
-    `payout` the one that pays out.
+    `payout` the one that pays out. `etims` are branches by outlet whose tax documents are declared.
     """
 
     taxes: list[str] = []
@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, array_like=True, frozen=True, gc=False):
     refund_limit: int = -1
     journal_limit: int = -1
     gateways: dict[str, tuple[str, ...]] = {}
+    etims: dict[str, str] = {}
 
 
 @register

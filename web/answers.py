@@ -123,6 +123,12 @@ CONNECTORS = record(
     }
 )
 CLOCK = record({"now": MOMENT, "sandbox": BOOLEAN, "time_zone": STRING, "closed_through": STRING})
+VAT_RETURN: Schema = {
+    "allOf": [
+        ref("TaxReturn"),
+        record({"reckoned": {"type": "object", "additionalProperties": ref("Amount")}}),
+    ]
+}
 ADVANCED = record({"now": MOMENT, "to": MOMENT})
 CLOSED = record({"closed_through": STRING, "version": INTEGER})
 TRIAL_BALANCE = listed(

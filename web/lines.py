@@ -15,6 +15,7 @@ from tables.payouts import Payout
 from tables.row import Row
 from tables.statements import StatementLine
 from tables.subscriptions import Plan, Subscription
+from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxReturn
 from tables.tenants import Threshold
 from web.answers import ADVANCED, CLOSED, JOURNAL_BALANCES, TENANT_SETTINGS
 from web.api.resources import FILTERS, getting, listing
@@ -46,6 +47,10 @@ _SHOWS: Mapping[str, type[Row]] = {
     "journal.reject": Journal,
     "conversion": Conversion,
     "line": StatementLine,
+    "tax_document": TaxDocument,
+    "tax_branch": TaxBranch,
+    "tax_return": TaxReturn,
+    "tax_certificate": TaxCertificate,
     "threshold": Threshold,
     "account": AccountRule,
     "hold": Hold,

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from agents.shown import AMOUNTS, COMPUTED, HIDDEN, NAMES, QUANTITIES, TOTALS
+from agents.shown import AMOUNTS, BY_NAME, COMPUTED, HIDDEN, NAMES, QUANTITIES, TOTALS
 from tables.balances import Hold
 from tables.budgets import Budget
 from tables.journals import Conversion, Leg
@@ -74,7 +74,7 @@ def _member(kind: type[msgspec.Struct], name: str, hint: Any) -> Schema:
         return _or_null(ref("Amount"), hint)
     if name in QUANTITIES.get(kind, "").split():
         return STRING
-    if name == "levies":
+    if name in BY_NAME.get(kind, ()):
         return {"type": "object", "additionalProperties": ref("Amount")}
     return _of_type(hint)
 

@@ -53,10 +53,15 @@ class BankAccounts(Body):
 
 
 class Tax(Body):
-    """The tenant's numbers at the tax authority; `pin` is KRA's, as in P051234567Z."""
+    """The tenant's numbers at the tax authority; `pin` is KRA's, as in P051234567Z.
+
+    `item_code` and `item_class` are eTIMS's, for what the tenant sells.
+    """
 
     pin: Annotated[str, StringConstraints(pattern=r"^[AP][0-9]{9}[A-Z]$")]
     registered_name: Annotated[NoControls, Field(max_length=200)] = ""
+    item_code: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}[0-9][A-Z0-9]{4,14})?$")] = ""
+    item_class: Annotated[str, StringConstraints(pattern=r"^([0-9]{8,10})?$")] = ""
 
 
 class Payments(Body):

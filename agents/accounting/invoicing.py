@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agents.accounting import chart, dunning, tax
+from agents.accounting import chart, dunning, tax, tax_documents
 from agents.accounting.cases import close_case, dimensions, give_credit, open_case
 from agents.accounting.codes import meant
 from agents.accounting.links import link, token_of
@@ -29,7 +29,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     """What is to be invoiced; `total` gross, minor units of `asset`; `due_date` ISO or empty.
 
     Without `parts`, the total is gross and all of it taxed at the standard rate. `income` is the
-    account credited with the net amount, by default the revenue of the source.
+    account credited with the net amount, by default the revenue of the source. `tax_document_id`
+    and `tax_status` are of a document that stands for it already.
     """
 
     order_id: str
@@ -47,6 +48,10 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     metadata: dict[str, str] = {}
     income: str = ""
     draft: bool = False
+    customer_name: str = ""
+    customer_pin: str = ""
+    tax_document_id: str = ""
+    tax_status: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -56,9 +61,9 @@ def days_later(day: str, days: int) -> str:
 
 
 def raise_invoice(
-    event: Event[Any], tenant: Tenant, claim: Claim, ordinal: int = 0
-) -> tuple[Invoice, list[Effect]]:
-    """An invoice for the claim: receivable / revenue + tax:output, and its event.
+    event: Event[Any], view: View, tenant: Tenant, claim: Claim, ordinal: int = 0
+) -> tuple[Invoice, Iterator[Effect]]:
+    """An invoice for the claim, and what makes it so: receivable / revenue + tax:output, its event.
 
     A draft posts nothing and tells nobody until it is issued.
     """
@@ -86,16 +91,21 @@ def raise_invoice(
         link_token=token_of(event) if linked else "",
         created_ms=event.now_ms,
         status="draft" if claim.draft else "open",
+        customer_name=claim.customer_name,
+        customer_pin=claim.customer_pin,
+        tax_document_id=claim.tax_document_id,
+        tax_status=claim.tax_status,
     )
     if claim.draft:
-        return invoice, [Put(invoice)]
-    return invoice, [*issue(event, tenant, invoice, claim.income)]
+        return invoice, iter([Put(invoice)])
+    invoice = tax_documents.named(tenant, invoice)
+    return invoice, issue(event, view, tenant, invoice, claim.income)
 
 
 def issue(
-    event: Event[Any], tenant: Tenant, invoice: Invoice, income: str = ""
+    event: Event[Any], view: View, tenant: Tenant, invoice: Invoice, income: str = ""
 ) -> Iterator[Effect]:
-    """What makes an open invoice of a prepared one."""
+    """What makes an open invoice of a prepared one; the tax authority is told of it besides."""
     where = of_invoice(invoice)
     net = invoice.total - invoice.tax - sum(invoice.levies.values())
     postings = [
@@ -114,6 +124,7 @@ def issue(
     yield Emit("treasury.invoice.created", told(invoice))
     yield from dunning.next_moment(invoice, tenant, event.now_ms)
     yield from link(event, tenant, invoice)
+    yield from tax_documents.of_invoice(event, view, tenant, invoice)
 
 
 def of_invoice(invoice: Invoice) -> dict[str, str]:

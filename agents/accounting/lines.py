@@ -62,7 +62,9 @@ def itemise(given: list[LineGiven], asset: str, rates: Rates, *, inclusive: bool
             raise Unfit("amount_not_positive")
         parts = (of_gross if inclusive else on_net)(rates, amount, line.tax)
         text = quantity_text(quantity)
-        lines.append(Line(line.description, text, parts.net, parts.vat, line.tax))
+        lines.append(
+            Line(line.description, text, parts.net, parts.vat, line.tax, charge=parts.charge)
+        )
         net, vat = net + parts.net, vat + parts.vat
         for account, minor in parts.levies.items():
             levies[account] = levies.get(account, 0) + minor

@@ -126,7 +126,8 @@ def _parts(event: Event[Any], view: View, gross: int) -> Parts:
 
 
 def _line(description: str, quantity: str, parts: Parts, *, late: bool = False) -> Priced:
-    return Line(description, quantity, parts.net, parts.vat, prior_period=late), parts
+    line = Line(description, quantity, parts.net, parts.vat, prior_period=late, charge=parts.charge)
+    return line, parts
 
 
 def _invoice(
@@ -155,7 +156,8 @@ def _invoice(
         income=income,
     )
     # A period's last invoice and the next one's first can be of one event.
-    _, effects = raise_invoice(event, view.tenant(event.tenant_id), claim, int(bool(income)))
+    tenant = view.tenant(event.tenant_id)
+    _, effects = raise_invoice(event, view, tenant, claim, int(bool(income)))
     yield from effects
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from agents.accounting import chart
 from agents.effects import Unfit
+from connectors.buni import words as buni
 from connectors.mpesa import words as mpesa
 from tables.tenants import Tenant
 
@@ -18,7 +19,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "instant": ("instant",),
 }
 """Method of a confirmation to the gateways that serve it, the first preferred."""
-PAYING: tuple[str, ...] = ("instant", "mpesa", "paypal", "stripe")
+PAYING: tuple[str, ...] = ("instant", "mpesa", "paypal", "stripe", "buni")
 """Gateways that pay out; the first unless a tenant chooses."""
 PAYOUT = "payout"
 """Under this name a tenant chooses who pays out."""
@@ -76,8 +77,12 @@ def require_payable(method: str, asset: str, minor: int, phone: str) -> None:
 def require_payable_to(gateway: str, asset: str, minor: int, destination: str) -> None:
     """Raise Unfit if a gateway can never pay this out, by name and before anything is set aside.
 
-    M-Pesa pays a telephone, a till (`till:NUMBER`) or a paybill (`paybill:NUMBER/ACCOUNT`).
+    M-Pesa pays a telephone, a till (`till:NUMBER`) or a paybill (`paybill:NUMBER/ACCOUNT`); KCB an
+    account of its own (`bank:ACCOUNT`) or of another bank (`bank:CODE/ACCOUNT`).
     """
+    if gateway == "buni":
+        _require_payable_by_bank(asset, destination)
+        return
     if gateway != "mpesa":
         return
     if asset != mpesa.CURRENCY:
@@ -88,6 +93,13 @@ def require_payable_to(gateway: str, asset: str, minor: int, destination: str) -
             mpesa.phone_of(destination)
     except mpesa.Unfit as error:
         raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
+
+
+def _require_payable_by_bank(asset: str, destination: str) -> None:
+    if asset != buni.CURRENCY:
+        raise Unfit("currency_unsupported", "KCB's interface moves Kenyan shillings")
+    if buni.account_of(destination) is None:
+        raise Unfit("destination_unfit", "bank:ACCOUNT, or bank:CODE/ACCOUNT of another bank")
 
 
 _WORDS: Mapping[str, str] = {

@@ -10,7 +10,7 @@ disputed. Guarantee: refund:pending = Σ refunds in flight.
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from agents.accounting import chart, drawers, settlements
+from agents.accounting import chart, drawers, settlements, tax_documents
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
 from agents.accounting.invoicing import stated
@@ -262,9 +262,30 @@ def complete(
         version=refund.version + 1,
     )
     yield Put(after)
+    yield from _declare(event, view, refund, payment)
     yield from sent(view, refund, refund.refund_id, provider_reference)
     yield Emit("treasury.payment.refunded", told(after, payment))
     return after
+
+
+def _declare(event: Event[Any], view: View, refund: Refund, payment: Payment) -> Iterator[Effect]:
+    """Credit notes of what the refund took from invoices; `payment` is as before it."""
+    reason = refund.reason or "refunded"
+    for ordinal, (invoice, amount) in enumerate(_of_invoices(view, refund, payment.refunded)):
+        named = invoice.tax_document_id
+        yield from tax_documents.credit(event, view, named, amount, reason=reason, ordinal=ordinal)
+
+
+def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[Invoice, int]]:
+    """What a refund gives back of each invoice, in its currency; `refunded` was before it."""
+    payment = view.row(Payment, refund.tenant_id, refund.payment_id)
+    assert payment is not None
+    for part in _by_subject(refund):
+        if part.kind == "invoice":
+            yield _invoice(view, refund.tenant_id, part.subject), part.amount
+        elif part.kind == "quoted":
+            before, after = share_of(payment, refunded), share_of(payment, refunded + part.amount)
+            yield _invoice(view, refund.tenant_id, part.subject), after - before
 
 
 def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iterator[Effect]:
@@ -295,6 +316,10 @@ def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iter
             version=payment.version + 1,
         )
     )
+    left = payment.refunded - refund.amount
+    for invoice, amount in _of_invoices(view, refund, left):
+        named = invoice.tax_document_id
+        yield from tax_documents.uncredit(event, view, named, amount, reason=reason)
     yield from fail(event, view, refund, reason, kind="refund_returned")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from agents.accounting import chart, drawers
+from agents.accounting import chart, drawers, tax_documents
 from agents.accounting.cases import dimensions
-from agents.accounting.invoicing import apply_waiting, overpaid, settle, told
+from agents.accounting.invoicing import Claim, apply_waiting, overpaid, settle, told
 from agents.accounting.tax import Parts
 from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
@@ -19,11 +19,15 @@ from streams.journal import Posting
 from streams.money import half_up, json_number
 from streams.timestamps import local_day
 from tables.invoices import Invoice, Order
+from tables.tax_documents import TaxDocument
 from tables.tenants import Tenant
 
 
 class Sale(msgspec.Struct, frozen=True, gc=False):
-    """A completed till order in minor units; `cash` and `electronic` sum to all its parts."""
+    """A completed till order in minor units; `cash` and `electronic` sum to all its parts.
+
+    `payment` is how, in a tax document's words.
+    """
 
     order_id: str
     customer_id: str
@@ -33,6 +37,7 @@ class Sale(msgspec.Struct, frozen=True, gc=False):
     cash: int
     electronic: int
     tip: int
+    payment: str = "other"
 
     @property
     def total(self) -> int:
@@ -63,7 +68,9 @@ def sell(event: Event[Any], view: View, order: Order, sale: Sale) -> Iterator[Ef
         if minor:
             postings.append(Posting(account, sale.asset, -minor, where))
     yield Post(postings)
+    document = yield from _declare(event, view, sale)
     order = order.replaced(
+        tax_document_id=document.document_id if document else "",
         sold=True,
         sold_net=parts.net,
         sold_tax=parts.vat,
@@ -73,11 +80,75 @@ def sell(event: Event[Any], view: View, order: Order, sale: Sale) -> Iterator[Ef
     )
     if sale.electronic:
         invoice = _open_share(event, view.tenant(event.tenant_id), sale)
+        if document is not None:
+            invoice = invoice.replaced(
+                tax_document_id=document.document_id, tax_status=document.status
+            )
         yield Put(invoice)
         yield Emit("treasury.invoice.created", told(invoice))
         order, _ = yield from apply_waiting(event, view, order, invoice, final=False)
         order = order.replaced(invoice_id=invoice.invoice_id)
     yield Put(order)
+
+
+def _declare(
+    event: Event[Any], view: View, sale: Sale
+) -> Generator[Effect, None, TaxDocument | None]:
+    """The tax document of the sale, if its outlet makes any."""
+    tenant = view.tenant(event.tenant_id)
+    branch = tax_documents.branch_of(tenant, sale.outlet_id)
+    if not branch:
+        return None
+    levies = list(tax_documents.levies(sale.parts.levies))
+    rest = sale.total - sum(line.total for line in levies)
+    name = f"order {sale.order_id}"
+    treatment = "standard" if sale.parts.vat else "exempt"
+    document = TaxDocument(
+        event.tenant_id,
+        event.derive("tax_document"),
+        "sale",
+        branch,
+        sale.asset,
+        sale.total,
+        0,
+        (tax_documents.line(tenant, name, rest, treatment), *levies),
+        sale.payment,
+        invoice_id=event.derive("invoice") if sale.electronic else "",
+        order_id=sale.order_id,
+        outlet_id=sale.outlet_id,
+        customer_id=sale.customer_id,
+        status=tax_documents.status_at_first(sale.asset),
+    )
+    yield from tax_documents.begin(event, view, tenant, document)
+    return document
+
+
+def declared_by_till(view: View, order: Order, claim: Claim) -> Claim:
+    """The claim under the tax document that the till's sale of the order has, if that says the
+    same: one sale is told once.
+    """
+    document = view.row(TaxDocument, order.tenant_id, order.tax_document_id)
+    if document is None or document.credited or claim.parts is None:
+        return claim
+    if (document.total, document.tax) != (claim.total, claim.parts.vat):
+        return claim
+    named = order.tax_document_id
+    return msgspec.structs.replace(claim, tax_document_id=named, tax_status=document.status)
+
+
+def _pass_on(event: Event[Any], view: View, order: Order, invoice: Invoice) -> Iterator[Effect]:
+    """The tax document of a till's sale is its order's invoice's, or is taken back for that one."""
+    document = view.row(TaxDocument, order.tenant_id, order.tax_document_id)
+    if document is None:
+        return
+    if document.document_id == invoice.tax_document_id:
+        yield Put(document.replaced(invoice_id=invoice.invoice_id, version=document.version + 1))
+    elif document.status == "waiting":
+        yield from tax_documents.cancel(document)
+    elif document.status != "rejected":
+        reason = "replaced by the invoice of its order"
+        named, rest = document.document_id, document.total - document.credited
+        yield from tax_documents.credit(event, view, named, rest, reason=reason)
 
 
 def _open_share(event: Event[Any], tenant: Tenant, sale: Sale) -> Invoice:
@@ -151,6 +222,7 @@ def sale_becomes_payment(
     """The till was first: undo its revenue and tax, and let what it took pay the invoice."""
     if not order.sold_asset:
         return order, invoice
+    yield from _pass_on(event, view, order, invoice)
     where = dimensions(order=order.order_id, outlet=order.sold_outlet)
     open_share = view.row(Invoice, event.tenant_id, order.invoice_id)
     levies = sum(order.sold_levies.values())
@@ -178,7 +250,9 @@ def sale_becomes_payment(
         void = open_share.replaced(status="void", version=open_share.version + 1)
         yield Put(void)
         yield Emit("treasury.invoice.void", told(void))
-    cleared = order.replaced(sold_net=0, sold_tax=0, sold_asset="", sold_outlet="", sold_levies={})
+    cleared = order.replaced(
+        sold_net=0, sold_tax=0, sold_asset="", sold_outlet="", sold_levies={}, tax_document_id=""
+    )
     return cleared, invoice
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from agents.accounting import methods
+from agents.accounting import methods, tax_documents
 from agents.accounting.tax import LEVIES
 from agents.effects import Unfit
 from agents.words import Method, Text
@@ -14,6 +14,8 @@ from tables.tenants import Settings, Tenant
 
 TERMS_MAX_DAYS = 366
 STEPS_MAX = 12
+OUTLETS_MAX = 1_000
+_branch = re.compile(r"[0-9]{2}").fullmatch
 _clock = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])").fullmatch
 _HUNDRED_PERCENT = 10_000
 
@@ -23,7 +25,8 @@ class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
 
     `cut_off` is a local time like 23:30 until which a day's settlement collects; percentages have
     two decimals at most. `gateways` orders those of a method, and under `payout` those that pay
-    out; it replaces what was chosen before.
+    out; it replaces what was chosen before. `etims` is the branch, as KRA numbers them, of each
+    outlet (`*` for all others) whose tax documents are declared; none are where it is empty.
     """
 
     tax_registered: bool | None = None
@@ -40,6 +43,7 @@ class SettingsGiven(msgspec.Struct, frozen=True, gc=False):
     tolerance_amount: Amount | None = None
     cut_off: Text | None = None
     gateways: dict[Method, list[Method]] | None = None
+    etims: dict[Text, Text] | None = None
 
 
 def chosen(tenant: Tenant, given: SettingsGiven) -> Tenant:
@@ -83,6 +87,7 @@ def told(tenant: Tenant) -> dict[str, Any]:
             "tolerance_amount": _limit_text(kept.tolerance_minor, currency),
             "cut_off": "{:02d}:{:02d}".format(*divmod(kept.cut_off_minutes, 60)),
             "gateways": {name: list(order) for name, order in kept.gateways.items()},
+            "etims": kept.etims,
         },
     }
 
@@ -106,6 +111,7 @@ def _settings(tenant: Tenant, given: SettingsGiven) -> Settings:
         "tolerance_minor": _limit(given.tolerance_amount, tenant.currency),
         "cut_off_minutes": None if given.cut_off is None else _minutes(given.cut_off),
         "gateways": None if given.gateways is None else _gateways(given.gateways),
+        "etims": None if given.etims is None else _branches(tenant, given.etims),
     }
     said = {name: value for name, value in found.items() if value is not None}
     return msgspec.structs.replace(tenant.settings, **said)
@@ -126,6 +132,20 @@ def _gateways(orders: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
         if not order or len(set(order)) != len(order) or not set(order) <= set(known[name]):
             raise Unfit("provider_unknown", f"{name} is served by {', '.join(known[name])}")
     return {name: tuple(order) for name, order in sorted(orders.items())}
+
+
+def _branches(tenant: Tenant, given: dict[str, str]) -> dict[str, str]:
+    """Branches by outlet. An outlet without one would sell without a document: all have one."""
+    if not given:
+        return {}
+    if tenant.country != tax_documents.COUNTRY:
+        raise Unfit("etims_unsupported", f"it is of {tax_documents.COUNTRY}")
+    named = all(outlet and outlet.isprintable() for outlet in given)
+    if not named or len(given) > OUTLETS_MAX or not all(map(_branch, given.values())):
+        raise Unfit("branch_unfit", "two digits; 00 is the head office")
+    if tax_documents.OTHER_OUTLETS not in given:
+        raise Unfit("branch_unfit", "* names the branch of outlets that are not named")
+    return dict(sorted(given.items()))
 
 
 def _steps(days: list[int]) -> tuple[int, ...]:

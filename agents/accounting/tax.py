@@ -48,6 +48,11 @@ class Parts(msgspec.Struct, frozen=True, gc=False):
     vat: int
     levies: dict[str, int] = {}
 
+    @property
+    def charge(self) -> int:
+        """The service charge, of which VAT is due too."""
+        return self.levies.get(SERVICE_CHARGE, 0)
+
 
 class Rates(msgspec.Struct, frozen=True, gc=False):
     """The rates that one tenant charges on one day."""
@@ -99,9 +104,10 @@ def of_gross(rates: Rates, gross: int, treatment: str = "standard") -> Parts:
     whole = (1 + charge) * (1 + vat) + sum(rate for _, rate in rates.levies)
     net = Fraction(gross * whole.denominator, whole.numerator)
     levies = {account: _rounded(net * rate) for account, rate in rates.levies}
+    taxed = gross - sum(levies.values())  # a tax document has to say the tax in this, to the cent
+    tax = half_up(taxed * vat.numerator, vat.denominator + vat.numerator)
     if charge:
         levies[SERVICE_CHARGE] = _rounded(net * charge)
-    tax = _rounded(net * (1 + charge) * vat)
     return Parts(gross - tax - sum(levies.values()), tax, levies)
 
 

@@ -7,6 +7,7 @@ from tables.payables import Bill, Expense
 from tables.payments import Dispute, Refund
 from tables.payouts import Payout
 from tables.purchases import Purchase
+from tables.tax_documents import TaxBranch, TaxDocument, TaxReturn
 
 
 def invoice(before: Invoice | None, after: Invoice) -> str:
@@ -122,3 +123,39 @@ def journal(before: Journal | None, after: Journal) -> str:
 def conversion(before: Conversion | None, after: Conversion) -> str:
     """The quote never changes."""
     return kept(before, after, "from_asset", "to_asset", "sold", "quoted") or newer(before, after)
+
+
+def tax_document(before: TaxDocument | None, after: TaxDocument) -> str:
+    """Lines that sum to it and never change; what is declared keeps its number."""
+    total, tax = sum(x.total for x in after.lines), sum(x.tax for x in after.lines)
+    if (total, tax) != (after.total, after.tax) or after.total <= 0:
+        return f"its lines sum to {total} and {tax}"
+    if not 0 <= after.credited <= after.total:
+        return f"{after.credited} credited of {after.total}"
+    if bool(after.number) != (after.status in {"submitted", "doubted", "declared"}):
+        return f"{after.status} with number {after.number}"
+    if before is not None and before.status == "declared" and before.number != after.number:
+        return f"number {before.number} became {after.number}"
+    return kept(
+        before, after, "kind", "branch", "asset", "total", "tax", "lines", "original_id", "order_id"
+    ) or newer(before, after)
+
+
+def tax_branch(before: TaxBranch | None, after: TaxBranch) -> str:
+    """Numbers only go up, and places in its queue."""
+    if after.waiting < 0:
+        return f"{after.waiting} wait"
+    if before is not None:
+        fell = after.number < before.number or after.first < before.first
+        if fell or after.last < before.last:
+            return "its numbers fell"
+    return newer(before, after)
+
+
+def tax_return(before: TaxReturn | None, after: TaxReturn) -> str:
+    """What was filed stays as it was; documents are only added."""
+    if before is not None and before.status != "open" and before.boxes != after.boxes:
+        return "its boxes changed after it was filed"
+    if before is not None and after.documents < before.documents:
+        return f"{after.documents} documents after {before.documents}"
+    return kept(before, after, "tax", "period", "asset") or newer(before, after)

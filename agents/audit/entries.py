@@ -8,6 +8,7 @@ from agents.outcomes import SYSTEM_TENANT
 from streams.envelope import Envelope, read
 from streams.ids import derive, identity
 from streams.journal import Batch, Entry
+from streams.money import plain
 from streams.partitioner import partition_of
 
 _AT_THE_DOOR = frozenset({"unknown_type", "ingress_not_allowed", "reserved_tenant", "conflict"})
@@ -17,7 +18,7 @@ _REDRIVE_STEP = 1
 # One object of each, however many events have it.
 _STATUSES = {status: status for status in ("applied", "rejected", "refused", "parked", "misrouted")}
 _ANYWHERE = frozenset({"rejected", "refused"})
-_CALLS = {"archive": "lookup", "auth": "tenant"}
+_CALLS = {"archive": "lookup", "auth": "tenant", "kra": "declaration"}
 """Of what kind the ids of calls to a gateway are; `call` for all others."""
 
 
@@ -188,8 +189,10 @@ class DerivedIds:
                 self._findings.breaks("I7", words, self._partition, seq)
 
     def _calls(self, seq: int, entry: Entry) -> None:
-        for ordinal, call in enumerate(entry.calls):
+        for place, call in enumerate(entry.calls):
             kind = _CALLS.get(call.gateway, "call")
+            of_branch = kind == "declaration"  # one of each branch
+            ordinal = int(plain(call.request)["branch"]) if of_branch else place
             if call.call_id != derive(entry.tenant_id, entry.event_id, kind, ordinal):
                 words = f"call {call.call_id} does not follow from {entry.event_id}"
                 self._findings.breaks("I7", words, self._partition, seq)

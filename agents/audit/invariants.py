@@ -26,6 +26,7 @@ INVARIANTS: Mapping[str, str] = MappingProxyType(
         "I16": "a worker stops within 30 s of SIGTERM and is ready within 120 s of its start",
         "I17": "once quiet, nothing is held or owed that was not before",
         "I18": "amounts keep their text",
+        "I19": "tax documents of a branch are numbered without a gap",
     }
 )
 

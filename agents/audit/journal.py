@@ -9,6 +9,7 @@ from collections.abc import Callable
 from agents.audit.entries import Decisions, DerivedIds, Places
 from agents.audit.invariants import Findings
 from agents.audit.money import Money
+from agents.audit.numbers import Numbers
 from agents.audit.rows import WATCHED, broken_step
 from streams.errors import JournalBroken
 from streams.journal import CODEC, NO_HASH, Batch, Claim, Genesis, Image, Position, hash_of
@@ -26,6 +27,7 @@ class Audit:
         self.findings = Findings()
         self.money = Money(self.findings, partition)
         self._partition = partition
+        self._numbers = Numbers(self.findings, partition)
         self._places = Places(self.findings, partition)
         self._decisions = Decisions(self.findings, partition, partitions)
         self._ids = DerivedIds(self.findings, partition)
@@ -107,6 +109,8 @@ class Audit:
             else:
                 rows[key] = after
             self.money.row(before, after)
+            self._numbers.row(before, after)
+        self._numbers.check(self._seq)
         self.findings.checked["I12"] += count
 
 

@@ -16,6 +16,7 @@ from tables.row import Row
 from tables.settlements import Settlement
 from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
+from tables.tax_documents import TaxBranch, TaxDocument, TaxReturn
 
 
 def _payment(before: Payment | None, after: Payment) -> str:
@@ -156,6 +157,9 @@ _RULES: Mapping[type[Row], Callable[..., str]] = {
     Settlement: _settlement,
     StatementLine: _line,
     BankItem: _bank_item,
+    TaxDocument: documents.tax_document,
+    TaxBranch: documents.tax_branch,
+    TaxReturn: documents.tax_return,
 }
 _MAY_GO: Mapping[type[Row], frozenset[str]] = {
     Invoice: frozenset({"paid", "void", "uncollectible", "credited"}),

@@ -15,6 +15,7 @@ from tables.row import Row
 from tables.settlements import Settlement
 from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Subscription
+from tables.tax_documents import TaxDocument, TaxReturn
 
 _NEXT: Mapping[type[Row], Mapping[str, str]] = {
     Invoice: {
@@ -98,6 +99,21 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "posted": "reversed",
         "reversed": "",
         "rejected": "",
+    },
+    TaxDocument: {
+        "": "waiting rejected",
+        "waiting": "submitted rejected cancelled",
+        "submitted": "declared rejected doubted",
+        "doubted": "declared rejected",
+        "rejected": "waiting",  # mended
+        "declared": "",
+        "cancelled": "",
+    },
+    TaxReturn: {
+        "": "open filed acknowledged",
+        "open": "filed acknowledged",
+        "filed": "acknowledged",
+        "acknowledged": "",
     },
     Conversion: {"": "quoted", "quoted": "completed cancelled", "completed": "", "cancelled": ""},
     Subscription: {"": "active", "active": "cancelled ended", "cancelled": "ended", "ended": ""},

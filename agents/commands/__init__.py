@@ -20,6 +20,8 @@ from agents.commands import (
     refunds,
     statements,
     subscriptions,
+    tax_documents,
+    tax_returns,
     tenants,
 )
 from agents.commands.payments import CONFIRM, CREATE_INTENT
@@ -42,5 +44,7 @@ __all__ = [
     "refunds",
     "statements",
     "subscriptions",
+    "tax_documents",
+    "tax_returns",
     "tenants",
 ]

@@ -32,7 +32,10 @@ class BillLineGiven(msgspec.Struct, frozen=True, gc=False):
 
 
 class CreateBill(Command, frozen=True):
-    """A supplier's bill: `amount` contains `tax_amount`. Of a purchase order, or of a category."""
+    """A supplier's bill: `amount` contains `tax_amount`. Of a purchase order, or of a category.
+
+    `tax_document` is the number of its eTIMS invoice.
+    """
 
     supplier_id: Id
     number: Id
@@ -46,6 +49,7 @@ class CreateBill(Command, frozen=True):
     due_date: Day | None = None
     lines: list[BillLineGiven] = []
     withholding: OptionalId = ""
+    tax_document: OptionalId = ""
 
 
 class OfBill(Command, frozen=True):
@@ -117,6 +121,7 @@ def _bill(event: Event[CreateBill], view: View) -> Bill:
         lines=_lines(data, asset, total - tax),
         created_ms=event.now_ms,
         version=0,
+        tax_document=data.tax_document,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agents.accounting import crediting
+from agents.accounting import crediting, tax_documents
 from agents.accounting.invoicing import Claim, issue, raise_invoice
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
@@ -10,10 +10,11 @@ from agents.accounting.tax import can_withhold, of_gross, rates_of, withheld
 from agents.commands.base import Command, answered, demand, found, positive, same, wanted
 from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Code, Day, Id, Metadata, OptionalId
+from agents.words import Code, Day, Id, Metadata, OptionalId, Text
 from streams.money import Amount
 from streams.timestamps import local_day, parse_day
 from tables.invoices import Invoice, Order
+from tables.tax_documents import TaxDocument
 from tables.tenants import Tenant
 
 CREATE = "treasury.command.invoice.create"
@@ -27,10 +28,13 @@ WITHHOLD = "treasury.command.invoice.withhold"
 class CreateInvoice(Command, frozen=True):
     """A claim on a customer: an amount (gross), or lines, whose amounts contain the tax or not.
 
-    `source` is the kind of revenue. An order that is invoiced already is refused.
+    `source` is the kind of revenue. An order that is invoiced already is refused. `customer_name`
+    and `customer_pin` are for its tax document; without a PIN it is a sale to a consumer.
     """
 
     customer_id: Id
+    customer_name: Text = ""
+    customer_pin: OptionalId = ""
     amount: Amount | None = None
     currency: Code = ""
     order_id: OptionalId = ""
@@ -53,10 +57,11 @@ class OfInvoice(Command, frozen=True):
 
 
 class CreditInvoice(Command, frozen=True):
-    """Lower the claim; without an amount, by all that is outstanding."""
+    """Lower the claim; without an amount, by all that is outstanding. A tax document says why."""
 
     invoice_id: Id
     amount: Amount | None = None
+    reason: Text = ""
 
 
 class WriteOff(Command, frozen=True):
@@ -83,7 +88,7 @@ def create(event: Event[CreateInvoice], view: View) -> Effects:
         order = order or Order(event.tenant_id, data.order_id)
         demand(not (order.invoice_id or order.sold_asset), "order_already_invoiced")
         demand(not data.draft, "order_needs_invoice", "an order's invoice is no draft", 422)
-    invoice, raised = raise_invoice(event, tenant, _claim(event, tenant))
+    invoice, raised = raise_invoice(event, view, tenant, _claim(event, tenant))
     yield from raised
     if order is not None:
         yield Put(order.replaced(invoice_id=invoice.invoice_id))
@@ -125,6 +130,8 @@ def _claim(event: Event[CreateInvoice], tenant: Tenant) -> Claim:
         to_withhold=withheld(tenant.country, data.withholding, parts.net),
         metadata=data.metadata,
         draft=data.draft,
+        customer_name=data.customer_name,
+        customer_pin=data.customer_pin,
     )
 
 
@@ -140,7 +147,8 @@ def issue_draft(event: Event[OfInvoice], view: View) -> Effects:
         link_token=token_of(event) if tenant.settings.payment_links else "",
         version=invoice.version + 1,
     )
-    yield from issue(event, tenant, after)
+    after = tax_documents.named(tenant, after)
+    yield from issue(event, view, tenant, after)
     yield from answered(after)
 
 
@@ -156,6 +164,11 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
     untouched = invoice.status in {"draft", "open"} and not touched
     demand(untouched, f"invoice_{invoice.status}", "it needs a credit note")
     demand(invoice.source != "pos", "invoice_of_sale", "its sale stands: credit it")
+    document = view.row(TaxDocument, event.tenant_id, invoice.tax_document_id)
+    if document is not None and document.status != "rejected":
+        waits = document.status == "waiting"
+        demand(waits, "invoice_has_tax_document", "the tax authority was told: credit it")
+        yield from tax_documents.cancel(document)
     yield from crediting.void(invoice)
     if invoice.order_id:
         order = view.row(Order, event.tenant_id, invoice.order_id)
@@ -173,6 +186,8 @@ def credit(event: Event[CreditInvoice], view: View) -> Effects:
     demand(fits, "more_than_outstanding", "refund what was paid", 422)
     after, effects = crediting.credit(invoice, amount)
     yield from effects
+    named, reason = invoice.tax_document_id, event.data.reason or "credited"
+    yield from tax_documents.credit(event, view, named, amount, reason=reason)
     yield from answered(after)
 
 

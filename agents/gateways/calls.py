@@ -13,7 +13,7 @@ import msgspec
 
 from agents.accounting import cases, receipts
 from agents.effects import Effect, Effects, Put, Refuse, Schedule, Unschedule
-from agents.gateways import authorize, capture, collect, payout, refund, void
+from agents.gateways import authorize, capture, collect, declare, payout, refund, void
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
@@ -27,6 +27,7 @@ OPERATIONS: Mapping[str, ModuleType] = {
     "collect": collect,
     "authorize": authorize,
     "capture": capture,
+    "declare": declare,
     "void": void,
     "payout": payout,
     "refund": refund,
@@ -36,6 +37,11 @@ OPERATIONS: Mapping[str, ModuleType] = {
 
 RETURNING: Mapping[str, ModuleType] = {"payout": payout, "refund": refund}
 """Each has `returned(event, view, call, reason)`: after its success the money came back."""
+
+REPEATED: Mapping[str, ModuleType] = {"declare": declare}
+"""Each has `unknown(event, view, call)`: what is the same however often it is done, and moves no
+money, is done again instead of asking people.
+"""
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ class Begun(msgspec.Struct, frozen=True):
 
 class Completed(msgspec.Struct, frozen=True):
     """What the provider answered, or that it could not be known; `heard` is a digest of what made
-    us ask again.
+    us ask again; `says` is what else belongs on paper, by name.
     """
 
     call_id: str
@@ -76,6 +82,7 @@ class Completed(msgspec.Struct, frozen=True):
     detail: str = ""
     fee: Amount | None = None
     heard: str = ""
+    says: dict[str, str] = {}
 
 
 @handles("treasury.call.granted", Granted, ingress=INTERNAL, needs_tenant=False)
@@ -195,7 +202,10 @@ def _unknown(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effec
         yield Put(call.replaced(status="done", outcome="succeeded"))
         return
     yield Put(call.replaced(status="unknown", outcome="unknown"))
-    yield from cases.ask_about(event, view, call)
+    if call.operation in REPEATED:
+        yield from REPEATED[call.operation].unknown(event, view, call)
+    else:
+        yield from cases.ask_about(event, view, call)
 
 
 @when_due("call")

@@ -360,4 +360,5 @@ def completed(row: CallRow, result: Result, told: bytes | None = None) -> dict[s
         "failure": result.failure,
         "detail": detail[:200],
         "heard": hashlib.sha256(told).hexdigest()[:16] if told else "",
+        **({"says": dict(result.says)} if result.says else {}),
     }

@@ -43,6 +43,7 @@ from tables.row import SEPARATOR, Row, decode
 from tables.settlements import Settlement
 from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription, Usage
+from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxReturn
 from tables.tenants import Outlet, Tenant, Threshold
 
 RESOURCES: tuple[type[Row], ...] = (
@@ -78,6 +79,10 @@ RESOURCES: tuple[type[Row], ...] = (
     Statement,
     StatementLine,
     BankItem,
+    TaxDocument,
+    TaxBranch,
+    TaxReturn,
+    TaxCertificate,
 )
 """The kinds of rows that can be listed, or found (a payment link, by its token)."""
 

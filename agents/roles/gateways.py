@@ -25,8 +25,12 @@ from streams.money import plain
 from tables.postgres.configuration import read_values
 from tables.postgres.secrets import PLATFORM
 
-TIER_TWO = frozenset({"mpesa"})
-"""Gateways of which a tenant's admins say something in plain words (web/tier_two.py)."""
+TIER_TWO: Mapping[str, str] = {"mpesa": "mpesa", "kra": "tax"}
+"""Gateways of which a tenant's admins say something in plain words: by name (web/tier_two.py)."""
+OWN_ONLY = frozenset({"kra"})
+"""Gateways where nobody acts for another: the platform's own credentials are no tenant's default,
+or its sales would be declared as another taxpayer's.
+"""
 
 
 class Gateway(Protocol):
@@ -142,6 +146,8 @@ class Gateways:
         """
         prefix = f"{gateway}."
         found = await self._secrets.resolve(tenant_id, prefix)
+        if gateway in OWN_ONLY and tenant_id != PLATFORM:
+            found = {name: each for name, each in found.items() if each.owner != PLATFORM}
         plain_values, version = await self._in_plain_words(tenant_id, gateway)
         own = version or any(secret.owner != PLATFORM for secret in found.values())
         owner = tenant_id if own else PLATFORM
@@ -162,14 +168,11 @@ class Gateways:
         if self._pool is None or gateway not in TIER_TWO:
             return {}, 0
         async with self._pool.acquire() as connection:
-            rows = await read_values(connection, tenant_id, gateway)
+            rows = await read_values(connection, tenant_id, TIER_TWO[gateway])
         if not rows:
             return {}, 0
         value = plain(rows[0]["value"].encode())
-        members = {"short_code": value["short_code"]}
-        if value["kind"] == "till":
-            members["till"] = value["short_code"]
-        return members, rows[0]["version"]
+        return _MEMBERS[gateway](value), rows[0]["version"]
 
     def _build(self, gateway: str, owner: str, values: Mapping[str, str]) -> Gateway:
         clock = self._monotonic_s
@@ -188,6 +191,24 @@ class Gateways:
             )
         except ValueError as error:
             raise Misconfigured(str(error)) from None
+
+
+def _of_mpesa(value: Mapping[str, str]) -> dict[str, str]:
+    members = {"short_code": value["short_code"]}
+    if value["kind"] == "till":
+        members["till"] = value["short_code"]
+    return members
+
+
+def _of_tax(value: Mapping[str, str]) -> dict[str, str]:
+    names = ("item_code", "item_class")
+    return {"tin": value["pin"], **{name: value[name] for name in names if value.get(name)}}
+
+
+_MEMBERS: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
+    "mpesa": _of_mpesa,
+    "kra": _of_tax,
+}
 
 
 def _said(name: str, secret: Resolved) -> str:

@@ -14,7 +14,8 @@ from connectors.buni import translate
 from connectors.buni.client import TRANSFER, Client
 from connectors.buni.config import Config
 from connectors.buni.hearing import heard
-from connectors.buni.translate import CURRENCY, Unfit, Wish
+from connectors.buni.translate import Unfit, Wish
+from connectors.buni.words import CURRENCY
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.reading import Unreadable

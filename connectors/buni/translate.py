@@ -5,7 +5,6 @@ that a transfer was taken and no more, and only an explicit final status ends it
 documentation, "Funds transfer", "Instant payment notification".)
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
@@ -14,18 +13,16 @@ import msgspec
 
 from connectors.base import Result
 from connectors.buni.config import Config, Way
+from connectors.buni.words import CURRENCY, KCB_CODE, account_of
 from connectors.reading import Unreadable, object_of
 from streams.ids import valid_id
 from streams.money import Amount, BadAmount, exponent_of, json_number, parse_minor
 
-CURRENCY = "KES"
-KCB_CODE = "01"
 DETAILS_CHARS = 35
 TEXT_MAX = 200
 EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, without daylight saving; never the machine's own zone."""
 _MOMENTS = ("%Y%m%d%H%M%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%a %b %d %H:%M:%S EAT %Y")
-_bank = re.compile(r"bank:(?:([0-9]{2})/)?([0-9A-Za-z]{4,32})").fullmatch
 
 
 class Unfit(ValueError):
@@ -109,11 +106,11 @@ def payee_of(destination: str, other_banks: Way) -> Payee:
 
     Raises `Unfit` for any other: KCB's own word for a telephone is not known here.
     """
-    read = _bank(destination)
-    if read is None:
+    found = account_of(destination)
+    if found is None:
         raise Unfit("destination_unfit")
-    code = read[1] or KCB_CODE
-    return Payee("IF" if code == KCB_CODE else other_banks, code, read[2])
+    code, account = found
+    return Payee("IF" if code == KCB_CODE else other_banks, code, account)
 
 
 def _words(text: str) -> str:

@@ -6,8 +6,9 @@ numbers have no gap in a branch (922), and says of a number that it has already 
 number is even. GavaConnect has tokens for each app, an app has some of the products, and a refusal
 comes with status 200.
 
-A customer of PIN P000000000Z is not registered: 910. `faults` are taken by one request each;
-signatures follow from the seed and the number. Nothing is kept beyond the process.
+A customer of PIN P000000000Z is not registered: 910; of P000000001Z nothing is ever answered.
+`faults` are taken by one request each; signatures follow from the seed and the number. Nothing is
+kept beyond the process.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from connectors.kra import fake_gava
-from connectors.kra.fake_etims import Declared, cents, signatures, wrong_with
+from connectors.kra.fake_etims import NEVER_ANSWERED, Declared, cents, signatures, wrong_with
 from connectors.kra.fake_gava import GavaBook
 
 NAIROBI = timezone(timedelta(hours=3))
@@ -150,6 +151,8 @@ class FakeKra:
             body = json.loads(await request.text(), parse_float=Decimal)
             self.requests.append((request.path, body))
             fault = self.faults.popleft() if self.faults else Fault()
+            if body.get("custTin") == NEVER_ANSWERED:
+                fault = Fault(drop=True)
             if not fault.after:
                 await asyncio.sleep(fault.delay_s)
             said: tuple[int, Object] = 0, {}

@@ -16,6 +16,8 @@ CENT = Decimal("0.01")
 RATES = {"A": 0, "B": 16, "C": 0, "D": 0, "E": 8}
 NOT_REGISTERED = "P000000000Z"
 """A customer's PIN that KRA does not know."""
+NEVER_ANSWERED = "P000000001Z"
+"""A customer's PIN whose documents are neither taken nor answered: the line goes dead."""
 _pin = re.compile(r"[AP]\d{9}[A-Z]").fullmatch
 _item_code = re.compile(r"[A-Z]{2}\d[A-Z0-9]{2,7}\d{7}").fullmatch
 _digits = re.compile(r"\d+").fullmatch

@@ -347,7 +347,7 @@ def refusal_of(said: Said, answer: Answer) -> Ambiguous | Refused | TurnedAway:
         case "not_configured":
             return Refused(said.detail, failure="not_configured")
         case "not_now" | "rejected":
-            return Refused(said.detail, failure="rejected")
+            return Refused(said.detail, failure=meaning_of(said.code))
     return Ambiguous(said.detail, retry_after_s=answer.retry_after_s)
 
 

@@ -4,12 +4,17 @@ Both tables are by words of the route table, so that a new route without its row
 """
 
 from typing import Any
+from zlib import crc32
 
 from compose.calling import Caller
 from tests.e2e.test_ledger import day
 
 Ids = dict[str, str]
 NEVER_DECIDES, UNKNOWN_WITHIN_S = "+254712345699", 120.0
+NOT_REGISTERED, NEVER_ANSWERED = "P000000000Z", "P000000001Z"
+"""Customers of whom KRA's fake does not want to know, or says nothing."""
+OWN_BRANCHES = {"silent": "91", "quiet": "92"}
+"""By outlet: where a document blocks the others of its branch, and where there are none."""
 BANK, GATEWAY = "bank:kcb", "gateway:instant:collection"
 
 
@@ -31,7 +36,21 @@ async def row_of_every_kind(caller: Caller, mark: str) -> Ids:
     has["key_id"] = made["key_id"]
     has["endpoint_id"] = await _endpoint(caller, mark)
     await _statement(caller, mark, has)
+    await _taxes(caller, mark, has)
     return has
+
+
+async def _taxes(caller: Caller, mark: str, has: Ids) -> None:
+    """In a branch of the tenant's own: the sandbox is one taxpayer."""
+    has["branch"] = f"{crc32(caller.tenant_id.encode()) % 90:02d}"
+    await caller.done("settings", settings={"etims": {"*": has["branch"], **OWN_BRANCHES}})
+    invoice = await caller.done("/invoices", customer_id=f"c-{mark}", amount="116")
+    has["document_id"] = invoice["tax_document_id"]
+    document = await caller.become("tax-documents", has["document_id"], "declared")
+    has["return_id"] = f"vat-{document['day'][:7]}"
+    about = {"number": mark, "issued_day": "2026-03-02", "amount": "7"}
+    noted = await caller.done("tax-certificates", kind="withheld_vat", **about)
+    has["certificate_id"] = noted["certificate_id"]
 
 
 async def _statement(caller: Caller, mark: str, has: Ids) -> None:
@@ -259,6 +278,26 @@ class Rows:
         """That stands."""
         return await _hold(self._caller)
 
+    async def rejected_document(self) -> str:
+        """That the tax authority did not take."""
+        made = await self._caller.done(
+            "/invoices", customer_id="c", amount="116", customer_pin=NOT_REGISTERED
+        )
+        document_id = str(made["tax_document_id"])
+        await self._caller.become("tax-documents", document_id, "rejected")
+        return document_id
+
+    async def silent_document(self) -> str:
+        """Of which nothing is known, a minute later."""
+        about = {"customer_pin": NEVER_ANSWERED, "outlet_id": "silent"}
+        made = await self._caller.done("/invoices", customer_id="c", amount="116", **about)
+        return str(made["tax_document_id"])
+
+    async def filed_return(self) -> str:
+        """That the tax authority has yet to acknowledge."""
+        made = await self._caller.done("tax-returns", tax="nil", period="2026-02")
+        return str(made["return_id"])
+
     async def api_key(self) -> str:
         """That is good."""
         made = await self._caller.done("api-keys", name="seed", scopes=["balances:read"])
@@ -277,9 +316,14 @@ class Rows:
         return {"endpoint_id": endpoint_id, "event_id": deliveries[0]["event_id"]}
 
 
+async def _is_doubted(caller: Caller, document_id: str) -> bool:
+    return bool((await caller.get(f"tax-documents/{document_id}"))["doubted"])
+
+
 async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
     """By the operation, its path below the tenant: the id of a row that it can be done to."""
     rows, found = Rows(caller), dict[str, Ids]()
+    silent = await rows.silent_document()
     payments = "/payments/intents/{payment_id}/"
     for path, make in (
         (f"{payments}capture", rows.held),
@@ -310,6 +354,8 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/conversions/{conversion_id}/cancel", rows.conversion),
         ("/holds/{hold_id}/capture", rows.hold),
         ("/holds/{hold_id}/release", rows.hold),
+        ("/tax-documents/{document_id}/declare", rows.rejected_document),
+        ("/tax-returns/{return_id}/acknowledge", rows.filed_return),
         ("/api-keys/{key_id}/rotate", rows.api_key),
         *(
             (f"/webhook-endpoints/{{endpoint_id}}{rest}", rows.endpoint)
@@ -319,6 +365,9 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         member = path.partition("{")[2].partition("}")[0]
         found[f"POST {path}"] = {member: await make()}
     found["POST /invoices/{invoice_id}/issue"] = {"invoice_id": await rows.invoice(draft=True)}
+    found["POST /tax-branches/{branch}/number"] = {"branch": OWN_BRANCHES["quiet"]}
+    await caller.until(lambda: _is_doubted(caller, silent), within_s=UNKNOWN_WITHIN_S)
+    found["POST /tax-documents/{document_id}/resolve"] = {"document_id": silent}
     for verb in ("approve", "reject"):
         path = f"POST /journals/{{journal_id}}/{verb}"
         found[path] = {"journal_id": await rows.journal("1000000.01")}

@@ -70,7 +70,7 @@ class Seeded:
     def configuration(self) -> str:
         """schemathesis.toml: which ids to put into which paths."""
         everywhere = {"tenant": self.caller.tenant_id, "account": BANK, "name": "instant.api_key"}
-        everywhere |= {"provider": "mpesa", "action": "register"}
+        everywhere |= {"provider": "mpesa", "action": "register", "period": "2026-03"}
         lines = ['hooks = "tests.e2e.fuzz_hooks"']
         # A position that no journal has come to would be waited for, and then be 503.
         fixed = _inline(everywhere | self.has)[:-1] + ', "query.min_position" = "0.0"}'

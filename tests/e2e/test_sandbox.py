@@ -262,3 +262,53 @@ class TestTriggers:
             *("paypal.payout.returned", "jenga.deposit", "jenga.charge"),
         }
         assert set(shop.running.sandbox.triggers.all) == tried
+
+
+class TestTaxDocuments:
+    async def test_are_signed_while_their_receipt_waits_and_rejected_ones_are_mended(self, shop):
+        """An invoice, a sale at a till, a credit note; A39 as people see it."""
+        books, caller = shop.running.sandbox.kra.documents, shop.caller
+        await caller.done(
+            "settings", settings={"tax_registered": True, "etims": {"*": "07", "kiosk": "08"}}
+        )
+        invoice = await caller.done("/invoices", customer_id="c", amount="1160.00")
+        path = f"tax-documents/{invoice['tax_document_id']}"
+        document = await caller.get(f"{path}?wait_s=10")
+        assert (document["status"], document["number"]) == ("declared", 1)
+        assert (document["amount"], document["tax"]) == ("1160.00", "160.00")
+        [told] = books["07"]
+        assert (told.signature, told.total, told.tax) == (document["signature"], 116_000, 16_000)
+        assert document["qr"].endswith(f"07{told.signature}")
+        tenders = [{"method": "cash", "amount": 100}, {"method": "mpesa", "amount": 132}]
+        sale = {"order_id": "o-kiosk", "outlet_id": "kiosk", "total_amount": 232}
+        await caller.event("pos.order.completed", **sale, tenders=tenders)
+        sold = await caller.only("tax-documents", order_id="o-kiosk", status="declared")
+        assert (sold["branch"], sold["number"], sold["payment"]) == ("08", 1, "mixed")
+        wrong = await caller.done(
+            "/invoices", customer_id="c", amount="116.00", customer_pin="P000000000Z"
+        )
+        bad = await caller.become("tax-documents", wrong["tax_document_id"], "rejected")
+        assert bad["detail"] == "910: Customer PIN not registered on eTIMS"
+        await caller.only("invoices", amount="116.00", tax_status="rejected")
+        await caller.done(f"invoices/{invoice['invoice_id']}/credit", amount="116.00")
+        note = await caller.only("tax-documents", kind="credit_note", status="declared")
+        assert (note["number"], note["original_id"]) == (2, document["document_id"])
+        mend = f"tax-documents/{bad['document_id']}/declare"
+        await caller.done(mend, customer_pin="P051234567Z")
+        mended = await caller.become("tax-documents", bad["document_id"], "declared")
+        assert mended["number"] == 3
+        assert [each.original for each in books["07"]] == [0, 1, 0]
+
+    async def test_come_to_a_return_that_a_person_files(self, shop):
+        [first, *_] = (await shop.caller.get("tax-documents"))["data"]
+        month = first["day"][:7]
+        row = await shop.caller.get(f"vat-returns/{month}")
+        declared = sum(
+            each.tax if each.kind == "S" else -each.tax
+            for book in shop.running.sandbox.kra.documents.values()
+            for each in book
+        )
+        assert row["reckoned"]["output_tax"] == f"{declared / 100:.2f}"
+        assert (row["status"], row["documents"]) == ("open", 4)
+        refused = await shop.caller.refused("tax-returns", tax="vat", period=month, boxes={})
+        assert refused == "period_open"

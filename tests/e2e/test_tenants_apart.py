@@ -44,11 +44,11 @@ MEMBERS = {
     if route.scope is not None
     for name in re.findall(r"\{([a-z_]+)\}", route.path)
 }
-NO_ROWS = {"tenant", "account", "name", "provider", "action"}
+NO_ROWS = {"tenant", "account", "name", "provider", "action", "period"}
 """Members of paths that are no ids of rows: the tenant, an account's path, a secret's name, a
-gateway and what it can do.
+gateway and what it can do, a month.
 """
-GATEWAY = {"provider": "mpesa", "action": "register"}
+GATEWAY = {"provider": "mpesa", "action": "register", "period": "2026-03"}
 BODY = dict[str, Any]
 
 

@@ -10,6 +10,7 @@ from web.routes.ledger import LEDGER
 from web.routes.payments import PAYMENTS
 from web.routes.service import OPEN
 from web.routes.spending import PAYOUTS, SPENDING
+from web.routes.taxes import TAXES
 
 ROUTES = (
     *PAYMENTS,
@@ -17,6 +18,7 @@ ROUTES = (
     *SPENDING,
     *PAYOUTS,
     *BOOKS,
+    *TAXES,
     *LEDGER,
     *ACCESS,
     *GATEWAYS,

@@ -23,6 +23,7 @@ from tables.purchases import Item, Purchase
 from tables.settlements import Settlement
 from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
+from tables.tax_documents import TaxBranch, TaxDocument, TaxLine, TaxReturn
 
 INVOICE = Invoice("t", "i", "o", "c", "cafe", "KES", 100, 16)
 SHARE = INVOICE.replaced(source="pos")
@@ -62,6 +63,14 @@ SHOWN = StatementLine(
 )
 ASKED = SHOWN.replaced(status="open", exception="unmatched_debit", unexplained=-100)
 ITEM = BankItem("t", "i", "bank:kcb", "KES", -100, "2026-03-02")
+SOLD = TaxDocument(
+    *("t", "d", "sale", "00", "KES", 116, 16, (TaxLine("Tea", "1", 116, 16, "standard"),), "cash")
+)
+GOES = SOLD.replaced(status="submitted", number=4, call_id="k", version=2)
+SIGNED = GOES.replaced(status="declared", signature="s", version=3)
+BRANCH = TaxBranch("t", "00", number=3, document_id="d", first=5, last=7)
+MONTH = TaxReturn("t", "vat-2026-03", "vat", "2026-03", "KES", documents=3)
+FILED = MONTH.replaced(status="filed", boxes={"output_tax": "16.00"}, version=2)
 
 LEGAL = [
     (None, INVOICE),
@@ -117,6 +126,13 @@ LEGAL = [
     (PURCHASE, PURCHASE.replaced(cleared=100)),
     (JOURNAL, JOURNAL.replaced(status="reversed", version=2)),
     (QUOTE, QUOTE.replaced(status="completed", bought=9, version=2)),
+    (SOLD, GOES),
+    (GOES, SIGNED),
+    (GOES, SOLD.replaced(status="rejected", version=3)),
+    (SIGNED, SIGNED.replaced(credited=116, version=4)),
+    (BRANCH, BRANCH.replaced(number=4, document_id="", first=8, version=2)),
+    (MONTH, FILED),
+    (FILED, FILED.replaced(documents=4, version=3)),  # what is declared late
     (MEMBER, MEMBER.replaced(status="cancelled", period=1)),
     (DAY, DAY.replaced(gross=100, status="expected")),
 ]
@@ -200,6 +216,16 @@ ILLEGAL = [
     (None, JOURNAL.replaced(legs=JOURNAL.legs[:1]), "its legs sum to {'KES': 5}"),
     (JOURNAL.replaced(status="reversed"), JOURNAL.replaced(version=2), "reversed to posted"),
     (QUOTE, QUOTE.replaced(quoted=99, version=2), "quoted changed"),
+    (None, SOLD.replaced(tax=15), "its lines sum to 116 and 16"),
+    (SIGNED, SIGNED.replaced(credited=117, version=4), "117 credited of 116"),
+    (SIGNED, SIGNED.replaced(number=5, version=4), "number 4 became 5"),
+    (SIGNED, GOES.replaced(version=4), "declared to submitted"),
+    (None, SIGNED.replaced(number=0), "declared with number 0"),
+    (SOLD, SOLD.replaced(branch="01", version=2), "branch changed"),
+    (BRANCH, BRANCH.replaced(number=2, version=2), "its numbers fell"),
+    (BRANCH, BRANCH.replaced(first=9, version=2), "-1 wait"),
+    (FILED, FILED.replaced(boxes={}, version=3), "its boxes changed after it was filed"),
+    (MONTH, MONTH.replaced(documents=2, version=2), "2 documents after 3"),
     (QUOTE.replaced(status="cancelled"), QUOTE.replaced(version=2), "cancelled to quoted"),
     (MEMBER, MEMBER.replaced(deferred=5), "5 deferred of 0"),
     (MEMBER.replaced(period=2), MEMBER, "period 2 is followed by 0"),

@@ -307,7 +307,7 @@ class TestAnswers:
     def test_what_was_not_taken_this_time_is_refused(self, code):
         with pytest.raises(Refused) as refused:
             self.result(self.said(code))
-        assert (refused.value.failure, refused.value.reason) == ("rejected", f"{code}: Words")
+        assert (refused.value.failure, refused.value.reason) == ("not_now", f"{code}: Words")
 
     @pytest.mark.parametrize("code", ["999", "894", "896", "899"])
     def test_what_is_unclear_is_ambiguous(self, code):

@@ -1,0 +1,372 @@
+"""What the tax authority is told: every sale once, numbered without a gap, whatever the answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from agents.accounting.tax_documents import FIRST_PAUSE_MS
+from agents.effects import CALL_DEADLINE_MS
+from tables.invoices import Invoice
+from tables.payments import Case, GatewayCall, Refund
+from tables.tax_documents import TaxBranch, TaxDocument
+from tests.agents.accounting.books import Books
+
+BRANCHES = {"*": "00", "westlands": "01"}
+SIGNED = {"signature": "SIGN", "receipt_number": "7", "qr": "https://kra.example/q"}
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books(tax_registered=True, etims=BRANCHES)
+
+
+def invoice(books: Books, amount: str = "1160.00", **more: Any) -> Invoice:
+    answer = books.done("invoice.create", amount=amount, customer_id="c", **more)
+    return books.row(Invoice, answer["invoice_id"])
+
+
+def of(books: Books, row: Invoice) -> TaxDocument:
+    """The tax document of an invoice as it is now."""
+    return books.row(TaxDocument, books.row(Invoice, row.invoice_id).tax_document_id)
+
+
+def answered(books: Books, document: TaxDocument, outcome: str = "succeeded", **more: Any) -> Any:
+    """What eTIMS says of the document that is on its way; the request that it was sent."""
+    document = books.row(TaxDocument, document.document_id)
+    assert document.status == "submitted"
+    if outcome == "succeeded":
+        more = {"provider_reference": "SIGN", "says": SIGNED, **more}
+    call = books.row(GatewayCall, document.call_id)
+    request = sent(books, call.call_id)
+    books.gateway(call.call_id, outcome, **more)
+    return request
+
+
+def sent(books: Books, call_id: str) -> dict[str, Any]:
+    [call] = [
+        call for entry in books.core.entries for call in entry.calls if call.call_id == call_id
+    ]
+    return json.loads(call.request)
+
+
+def documents(books: Books) -> list[tuple[str, str, int]]:
+    """Kind, status and number of all, as they came."""
+    rows = sorted(books.rows(TaxDocument), key=lambda row: (row.created_ms, row.number))
+    return [(row.kind, row.status, row.number) for row in rows]
+
+
+def exceptions(books: Books) -> list[str]:
+    return [said["kind"] for said in books.emitted("reconciliation.exception")]
+
+
+class TestEveryInvoice:
+    def test_is_declared_under_the_next_number_and_learns_its_signature(self, books):
+        first, second = invoice(books), invoice(books, "100.00")
+        assert (first.tax_status, of(books, first).number) == ("waiting", 1)
+        assert (of(books, second).status, of(books, second).number) == ("waiting", 0)
+        request = answered(books, of(books, first))
+        assert (request["number"], request["branch"], request["payment"]) == (1, "00", "credit")
+        assert (request["total"], request["tax"]) == ("1160.00", "160.00")
+        answered(books, of(books, second))
+        row = of(books, second)
+        assert (row.status, row.number, row.signature, row.qr) == (
+            *("declared", 2, "SIGN"),
+            "https://kra.example/q",
+        )
+        assert books.row(Invoice, second.invoice_id).tax_status == "declared"
+        [one, two] = books.emitted("tax_document.declared")
+        assert (one["number"], two["number"], two["receipt_number"]) == (1, 2, "7")
+        branch = books.row(TaxBranch, "00")
+        assert (branch.number, branch.document_id, branch.waiting) == (2, "", 0)
+
+    def test_goes_to_the_branch_of_its_outlet_and_branches_do_not_wait_for_each_other(self, books):
+        here, there = invoice(books), invoice(books, outlet_id="westlands")
+        assert [of(books, row).number for row in (here, there)] == [1, 1]
+        assert [of(books, row).branch for row in (here, there)] == ["00", "01"]
+
+    def test_of_nobody_who_declares_nothing(self):
+        books = Books(tax_registered=True)
+        assert invoice(books).tax_document_id == ""
+        assert books.rows(TaxDocument) == []
+
+    def test_that_is_a_draft_is_declared_when_it_is_issued(self, books):
+        draft = invoice(books, draft=True)
+        assert books.rows(TaxDocument) == []
+        books.done("invoice.issue", invoice_id=draft.invoice_id)
+        assert of(books, draft).status == "submitted"
+
+    def test_says_each_line_with_the_tax_that_is_in_it(self, books):
+        lines = [
+            {"description": "Coffee", "quantity": "3", "unit_price": "333.33"},
+            {"description": "Milk", "amount": "99.99", "tax": "zero"},
+            {"amount": "10.00", "tax": "exempt"},
+        ]
+        answer = books.done("invoice.create", customer_id="c", lines=lines, customer_pin="A0")
+        document = of(books, books.row(Invoice, answer["invoice_id"]))
+        assert [(x.total, x.tax, x.treatment) for x in document.lines] == [
+            (99_999, 13_793, "standard"),
+            (9_999, 0, "zero"),
+            (1_000, 0, "exempt"),
+        ]
+        assert document.lines[2].description  # eTIMS takes no line without one
+        assert document.customer_pin == "A0"
+
+    def test_of_who_is_not_registered_is_outside_of_vat(self):
+        books = Books(etims=BRANCHES, tax_registered=False)
+        [line] = of(books, invoice(books)).lines
+        assert (line.total, line.tax, line.treatment) == (116_000, 0, "non_vat")
+
+    @pytest.mark.parametrize("amount", ["1.00", "99.99", "1234.57", "1000.03"])
+    def test_with_levies_and_a_service_charge_adds_up(self, amount):
+        books = Books(
+            tax_registered=True, etims=BRANCHES, taxes=["tourism_levy"], service_charge_percent="10"
+        )
+        document = of(books, invoice(books, amount))
+        levy = [x for x in document.lines if x.treatment == "non_vat"]
+        assert document.total == sum(x.total for x in document.lines)
+        assert document.tax == books.rows(Invoice)[0].tax
+        assert len(levy) == 1
+
+    def test_in_another_currency_is_rejected_and_seen(self, books):
+        row = invoice(books, "10.00", currency="USD")
+        assert (row.tax_status, of(books, row).failure) == ("rejected", "currency_unsupported")
+        assert exceptions(books) == ["tax_document_rejected"]
+        assert books.refused("tax_document.declare", document_id=row.tax_document_id)
+
+
+class TestAnAnswer:
+    def test_that_rejects_it_is_shown_and_its_number_is_the_next_ones(self, books):
+        """A39: resultCd 910 is seen by who reads the invoice, with its code and words."""
+        bad, good = invoice(books), invoice(books)
+        answered(books, of(books, bad), "failed", failure="rejected", detail="910: custTin")
+        row = of(books, bad)
+        assert (row.status, row.number, row.failure, row.detail) == (
+            *("rejected", 0, "rejected"),
+            "910: custTin",
+        )
+        assert books.row(Invoice, bad.invoice_id).tax_status == "rejected"
+        assert exceptions(books) == ["tax_document_rejected"]
+        assert of(books, good).number == 1
+        answered(books, of(books, good))
+        mended = {"document_id": row.document_id, "customer_pin": "A012345678Z"}
+        books.done("tax_document.declare", **mended)
+        assert books.row(Invoice, bad.invoice_id).tax_status == "waiting"
+        request = answered(books, row)
+        assert (request["number"], request["customer_pin"]) == (2, "A012345678Z")
+        assert of(books, bad).status == "declared"
+
+    @pytest.mark.parametrize("failure", ["gateway_unavailable", "not_now", "circuit_open"])
+    def test_that_says_nothing_of_it_has_it_told_again_under_its_number(self, books, failure):
+        first, second = invoice(books), invoice(books)
+        answered(books, of(books, first), "failed", failure=failure, detail="922: order")
+        assert (of(books, first).status, of(books, first).number) == ("submitted", 1)
+        assert of(books, first).detail == "922: order"
+        assert of(books, second).status == "waiting"
+        before = of(books, first).call_id
+        books.core.tick(FIRST_PAUSE_MS)
+        books.check()
+        assert of(books, first).call_id != before
+        assert answered(books, of(books, first))["number"] == 1
+        assert answered(books, of(books, second))["number"] == 2
+
+    def test_that_is_lost_has_it_told_again_and_late_answers_count_once(self, books):
+        row = invoice(books)
+        lost = of(books, row).call_id
+        answered(books, of(books, row), "unknown")
+        assert of(books, row).doubted
+        assert not books.rows(Case)  # nobody has to look: it is asked about by being told again
+        books.core.tick(FIRST_PAUSE_MS)
+        again = of(books, row).call_id
+        assert sent(books, again)["number"] == 1
+        books.answer(lost, provider_reference="SIGN", says=SIGNED)
+        assert of(books, row).status == "declared"
+        books.gateway(again, detail="recorded")
+        assert (of(books, row).signature, books.row(TaxBranch, "00").number) == ("SIGN", 1)
+
+    def test_without_a_signature_is_completed_by_a_later_one(self, books):
+        row = invoice(books)
+        lost = of(books, row).call_id
+        answered(books, of(books, row), "unknown")
+        books.core.tick(FIRST_PAUSE_MS)
+        books.gateway(of(books, row).call_id, detail="recorded")
+        assert (of(books, row).status, of(books, row).signature) == ("declared", "")
+        books.answer(lost, provider_reference="SIGN", says=SIGNED)
+        assert of(books, row).signature == "SIGN"
+
+    def test_that_rejects_what_may_be_recorded_waits_for_a_person(self, books):
+        first, second = invoice(books), invoice(books)
+        answered(books, of(books, first), "unknown")
+        books.core.tick(FIRST_PAUSE_MS)
+        answered(books, of(books, first), "failed", failure="rejected", detail="910: itemCd")
+        assert (of(books, first).status, of(books, first).number) == ("doubted", 1)
+        assert of(books, second).status == "waiting"
+        assert exceptions(books) == ["tax_document_doubted"]
+        found = {"document_id": of(books, first).document_id}
+        assert books.refused("tax_document.declare", **found)
+        books.done("tax_document.resolve", **found, recorded=False)
+        assert of(books, first).status == "rejected"
+        assert answered(books, of(books, second))["number"] == 1
+
+    def test_that_a_person_finds_recorded_keeps_its_number(self, books):
+        first, second = invoice(books), invoice(books)
+        answered(books, of(books, first), "unknown")
+        books.core.tick(FIRST_PAUSE_MS)
+        answered(books, of(books, first), "failed", failure="rejected")
+        found = {"document_id": of(books, first).document_id}
+        assert books.refused("tax_document.resolve", **found | {"document_id": "x"}, recorded=True)
+        books.done("tax_document.resolve", **found, recorded=True, signature="S")
+        assert (of(books, first).status, of(books, first).signature) == ("declared", "S")
+        assert answered(books, of(books, second))["number"] == 2
+
+    def test_that_never_comes_is_told_to_people_after_an_hour(self, books):
+        row = invoice(books)
+        for _ in range(12):
+            books.core.tick(3_600_000)
+            books.check()
+        assert exceptions(books) == ["tax_document_delayed"]
+        assert (of(books, row).status, of(books, row).number) == ("submitted", 1)
+        books.core.tick(CALL_DEADLINE_MS)  # nobody asks to send, and then it pauses
+        books.done("tax_document.declare", document_id=of(books, row).document_id)
+        assert answered(books, of(books, row))["number"] == 1
+
+
+class TestASaleAtATill:
+    def sale(self, books: Books, **more: Any) -> TaxDocument:
+        before = {row.document_id for row in books.rows(TaxDocument)}
+        books.applied("pos.order.completed", order_id="o", total_amount="1160", **more)
+        [row] = [row for row in books.rows(TaxDocument) if row.document_id not in before]
+        return row
+
+    def test_in_cash_is_one_document(self, books):
+        row = self.sale(books, outlet_id="westlands")
+        assert (row.total, row.tax, row.payment, row.branch) == (116_000, 16_000, "cash", "01")
+
+    def test_paid_in_two_ways_is_one_too(self, books):
+        tenders = [{"method": "cash", "amount": 160}, {"method": "mpesa", "amount": 1000}]
+        row = self.sale(books, tenders=tenders)
+        assert (row.total, row.payment) == (116_000, "mixed")
+        [share] = books.rows(Invoice)
+        assert (share.tax_document_id, share.tax_status) == (row.document_id, "waiting")
+        answered(books, row)
+        assert books.row(Invoice, share.invoice_id).tax_status == "declared"
+
+    def test_of_what_is_invoiced_is_not_told_twice(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        books.applied("pos.order.completed", order_id="o", total_amount="1160")
+        assert len(books.rows(TaxDocument)) == 1
+
+    def test_before_its_invoice_is_not_told_twice_either(self, books):
+        row = self.sale(books)
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        [own] = [x for x in books.rows(Invoice) if x.status != "void"]
+        assert own.tax_document_id == row.document_id
+        answered(books, row)
+        assert books.row(Invoice, own.invoice_id).tax_status == "declared"
+        assert documents(books) == [("sale", "declared", 1)]
+
+    def test_of_another_amount_than_its_invoice_is_taken_back(self, books):
+        row = self.sale(books)
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1276)
+        [own] = [x for x in books.rows(Invoice) if x.status != "void"]
+        assert own.tax_document_id != row.document_id
+        for _ in range(3):
+            [flies] = [x for x in books.rows(TaxDocument) if x.status == "submitted"]
+            answered(books, flies)
+        kinds = {(x.kind, x.total, x.number) for x in books.rows(TaxDocument)}
+        assert kinds == {
+            ("sale", 116_000, 1),
+            ("sale", 127_600, 2),
+            ("credit_note", 116_000, 3),
+        }
+
+
+class TestCreditNotes:
+    def test_name_the_number_of_what_they_credit(self, books):
+        row = invoice(books)
+        answered(books, of(books, row))
+        books.done("invoice.credit", invoice_id=row.invoice_id, amount="160", reason="late")
+        [note] = [x for x in books.rows(TaxDocument) if x.kind == "credit_note"]
+        request = answered(books, note)
+        assert (request["number"], request["original_number"]) == (2, 1)
+        assert (request["total"], request["tax"], request["reason"]) == ("160.00", "22.07", "late")
+        assert of(books, row).credited == 16_000
+
+    def test_in_parts_come_to_the_whole(self, books):
+        lines = [
+            {"description": "Coffee", "amount": "333.33"},
+            {"description": "Milk", "amount": "99.99", "tax": "zero"},
+        ]
+        answer = books.done("invoice.create", customer_id="c", lines=lines)
+        row = books.row(Invoice, answer["invoice_id"])
+        answered(books, of(books, row))
+        for amount in ("100", "100.01", "233.31"):
+            books.done("invoice.credit", invoice_id=row.invoice_id, amount=amount)
+        notes = [x for x in books.rows(TaxDocument) if x.kind == "credit_note"]
+        sums: dict[str, int] = {}
+        for line in [line for note in notes for line in note.lines]:
+            sums[line.treatment] = sums.get(line.treatment, 0) + line.total
+        assert sums == {"standard": 33_333, "zero": 9_999}
+
+    def test_of_what_was_rejected_wait_for_its_mending(self, books):
+        row = invoice(books)
+        answered(books, of(books, row), "failed", failure="rejected")
+        books.done("invoice.credit", invoice_id=row.invoice_id, amount="160")
+        [note] = [x for x in books.rows(TaxDocument) if x.kind == "credit_note"]
+        assert (note.status, note.failure) == ("rejected", "original_not_declared")
+        for document in (of(books, row), note):
+            books.done("tax_document.declare", document_id=document.document_id)
+            answered(books, document)
+        assert documents(books) == [("sale", "declared", 1), ("credit_note", "declared", 2)]
+
+    def test_are_what_an_invoice_needs_that_was_told(self, books):
+        row = invoice(books)
+        refused = books.refused("invoice.void", invoice_id=row.invoice_id)
+        assert refused == "invoice_has_tax_document"
+        waiting = invoice(books)
+        books.done("invoice.void", invoice_id=waiting.invoice_id)
+        assert books.row(TaxDocument, waiting.tax_document_id).status == "cancelled"
+        answered(books, of(books, row))
+        assert answered(books, of(books, invoice(books)))["number"] == 2
+
+    def test_of_a_refund_come_once_it_is_made_and_go_if_it_returns(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        [row] = books.rows(Invoice)
+        answered(books, of(books, row))
+        payment_id = books.pay(order_id="o")
+        answer = books.done("payment.refund", payment_id=payment_id, amount="160")
+        refund = books.row(Refund, answer["refund_id"])
+        assert documents(books) == [("sale", "declared", 1)]
+        books.gateway(refund.call_id)
+        [note] = [x for x in books.rows(TaxDocument) if x.kind == "credit_note"]
+        answered(books, note)
+        books.answer(refund.call_id, "failed", failure="expired_card")
+        assert of(books, row).credited == 0
+        [again] = [x for x in books.rows(TaxDocument) if x.status == "submitted"]
+        assert (again.kind, again.total, again.number) == ("sale", 16_000, 3)
+
+    def test_of_a_refund_that_fails_are_none(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        [row] = books.rows(Invoice)
+        answered(books, of(books, row))
+        payment_id = books.pay(order_id="o")
+        answer = books.done("payment.refund", payment_id=payment_id, amount="160")
+        books.gateway(books.row(Refund, answer["refund_id"]).call_id, "failed")
+        assert documents(books) == [("sale", "declared", 1)]
+
+
+class TestNumbers:
+    def test_go_on_from_where_others_were(self, books):
+        books.done("tax_branch.number", branch="00", number=41)
+        assert answered(books, of(books, invoice(books)))["number"] == 42
+        assert books.refused("tax_branch.number", branch="00", number=42) == "number_used"
+        assert books.refused("tax_branch.number", branch="07", number=1) == "branch_unknown"
+        invoice(books)
+        assert books.refused("tax_branch.number", branch="00", number=99) == "branch_busy"
+
+    def test_settings_name_a_branch_for_every_outlet(self, books):
+        for etims in ({"westlands": "01"}, {"*": "1"}, {"*": "0a"}):
+            reason = books.refused("settings.change", settings={"etims": etims})
+            assert reason == "branch_unfit"
+        books.done("settings.change", settings={"etims": {}})
+        assert invoice(books).tax_document_id == ""
