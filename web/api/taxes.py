@@ -18,6 +18,7 @@ from tables.tax_documents import TaxDocument, TaxReturn
 from web.api.resources import one
 from web.call import Call
 from web.lists import bad_parameter, format_of, json_response, parameters, reading
+from web.problems import not_found
 from web.tables import csv_response
 from web.tenants import tenant_of
 
@@ -95,11 +96,11 @@ async def get_vat_return(call: Call) -> web.StreamResponse:
 
 
 def _month(period: str) -> tuple[date, date]:
-    """The first day of a month, and of the next one. Raises `Problem` 400."""
+    """The first day of a month, and of the next one. Raises `Problem` 404 for none."""
     try:
         first = date.fromisoformat(f"{period}-01")
     except ValueError:
-        raise bad_parameter("period", "a month like 2026-03") from None
+        raise not_found() from None
     return first, date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
