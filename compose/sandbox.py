@@ -47,7 +47,7 @@ class Sandbox:
         # A control unit for each branch: tenants without numbers of their own share a taxpayer.
         self.kra = FakeKra(serials={f"{n:02d}": f"dvc-{n:02d}" for n in range(BRANCHES)})
         self.url = ""
-        self.triggers = Triggers(self.mpesa, self.stripe, self.paypal, self.jenga)
+        self.triggers = Triggers(self.mpesa, self.stripe, self.paypal, self.jenga, self.buni)
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

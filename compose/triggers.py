@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
 from connectors.jenga.fake import FakeJenga
 from connectors.mpesa.fake import FakeDaraja
@@ -44,6 +45,7 @@ class Triggers:
     stripe: FakeStripe
     paypal: FakePayPal
     jenga: FakeJenga
+    buni: FakeBuni
     session: aiohttp.ClientSession | None = None
     addresses: Addresses | None = None
 
@@ -110,6 +112,14 @@ class Triggers:
                 "Money comes to the account at Equity, which tells of it.",
                 ("tenant", "amount", "reference"),
                 self._deposited,
+            ),
+            "buni.deposit": Trigger(
+                "Somebody pays whole shillings by KCB, with a reference.",
+                ("tenant", "amount", "reference"),
+                self._deposited_at_kcb,
+            ),
+            "buni.transfer": Trigger(
+                "KCB tells how a payout ended (give its call_id).", payout, self._transferred
             ),
             "jenga.charge": Trigger(
                 "Equity takes a fee, which only its statement shows.",
@@ -263,6 +273,18 @@ class Triggers:
         told = self.jenga.alert(booking)
         await self._post("jenga", tenant, told, self.jenga.alert_headers, "alert")
         return f"{booking['reference']} came"
+
+    async def _deposited_at_kcb(self, tenant: str, amount: str, reference: str) -> str:
+        told = self.buni.notice(_cents(amount), reference)
+        await self._post("buni", tenant, told, {"signature": self.buni.signature(told)}, "ipn")
+        return "it came"
+
+    async def _transferred(self, tenant: str, payout: str) -> str:
+        transfer = self.buni.transfers.get(payout)
+        if transfer is None or not transfer.told:
+            raise NotTriggered("KCB has no transfer of this call (give the payout's call_id)")
+        await self._post("buni", tenant, transfer.told, {}, "transfer")
+        return f"it is told of as {transfer.receipt or 'not paid'}"
 
     async def _charged(self, tenant: str, amount: str) -> str:  # noqa: ARG002
         booking = self.jenga.book(-_cents(amount), "LEDGER FEE")

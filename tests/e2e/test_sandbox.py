@@ -233,6 +233,26 @@ class TestTriggers:
         await shop.caller.done(f"statement-lines/{fee['line_id']}/resolve", account="fees:bank")
         assert await shop.amounts("bank:jenga", "fees:bank") == ["845.00", "55.00"]
 
+    async def test_kcb_tells_of_money_and_of_a_transfer(self, shop):
+        order = {"order_id": "o-kcb", "customer_id": "c", "total_amount": 700}
+        await shop.caller.event("cafe.order.created", **order)
+        await shop.trigger("buni.deposit", amount="700", reference="o-kcb")
+        await shop.caller.only("invoices", order_id="o-kcb", status="paid")
+        earned = {"payee_id": "kcb", "period": "1", "gross_amount": 500}
+        await shop.caller.event("logistics.earnings.calculated", **earned)
+        wish = {"target": "earnings", "subject_id": "kcb", "provider": "buni"}
+        payout = await shop.caller.done("payouts", destination="bank:1234567", **wish)
+        transfers = shop.running.sandbox.buni.transfers
+
+        async def asked() -> bool:
+            return payout["call_id"] in transfers and bool(transfers[payout["call_id"]].told)
+
+        await shop.caller.until(asked)
+        await shop.trigger("buni.transfer", payout=payout["call_id"])
+        done = await shop.caller.become("payouts", payout["payout_id"], "completed")
+        assert done["provider_reference"] == transfers[payout["call_id"]].receipt
+        assert await shop.amounts("bank:buni") == ["200.00"]
+
     async def test_what_has_nothing_to_happen_to_says_so(self, shop):
         for name, about in (
             ("stripe.pay", {"payment": "nobody's"}),
@@ -244,6 +264,8 @@ class TestTriggers:
             ("mpesa.paybill", {"amount": "1.50", "reference": "", "phone": "254712000111"}),
             ("jenga.deposit", {"amount": "1.50", "reference": ""}),
             ("jenga.charge", {"amount": "0"}),
+            ("buni.deposit", {"amount": "1.50", "reference": ""}),
+            ("buni.transfer", {"payout": "nobody's"}),
         ):
             with pytest.raises(NotTriggered):
                 await shop.trigger(name, **about)
@@ -256,7 +278,7 @@ class TestTriggers:
         tried = {
             *("mpesa.paybill", "mpesa.again", "mpesa.payout.again", "mpesa.payout.timeout"),
             *("stripe.pay", "stripe.decline", "stripe.old", "stripe.dispute"),
-            *("stripe.dispute.won", "stripe.dispute.lost"),
+            *("stripe.dispute.won", "stripe.dispute.lost", "buni.deposit", "buni.transfer"),
             *("stripe.payout.paid", "stripe.payout.failed", "paypal.approve"),
             *("paypal.dispute", "paypal.dispute.won", "paypal.dispute.lost"),
             *("paypal.payout.returned", "jenga.deposit", "jenga.charge"),

@@ -651,3 +651,35 @@ class TestStatements:
         line_of(books, "-5.00")
         entry = books.core.entries[-1]
         assert (entry.day, entry.booked) == (DAY, "2026-03-03")
+
+
+class TestPayoutsByABank:
+    BUNI = "bank:buni"
+
+    @pytest.fixture
+    def owed(self, books):
+        legs = [
+            {"account": self.BUNI, "side": "debit", "amount": "1000"},
+            {"account": "opening", "side": "credit", "amount": "1000"},
+        ]
+        books.done("journal.post", legs=legs)
+        books.applied("logistics.earnings.calculated", payee_id="p", period="1", gross_amount=500)
+        return {"target": "earnings", "subject_id": "p", "provider": "buni"}
+
+    def test_leave_it_at_once_and_its_statement_shows_them(self, books, owed):
+        payout = books.done("payout.create", **owed, destination="bank:1234567")
+        books.gateway(payout["call_id"], provider_reference="FT99", amount="500.00")
+        assert books.balances[self.BUNI] == 50_000
+        line = line_of(books, "-500.00", on=self.BUNI, receipt="FT99")
+        assert (line.status, line.rule) == ("matched", "own_entry")
+        assert books.balances[self.BUNI] == 50_000
+
+    @pytest.mark.parametrize("destination", ["", "+254712345678", "till:70011", "bank:1/1234567"])
+    def test_go_to_accounts_only(self, books, owed, destination):
+        reason = books.refused("payout.create", **owed, destination=destination)
+        assert reason == "destination_unfit"
+        assert "payout:pending" not in books.balances
+
+    def test_are_in_shillings(self, books, owed):
+        wish = {**owed, "currency": "USD", "amount": "1", "destination": "bank:1234567"}
+        assert books.refused("payout.create", **wish)
