@@ -220,6 +220,16 @@ def _show_month(found: Month, console: Console) -> None:
     console.print(table)
 
 
+def _show_closing(found: Month, console: Console) -> None:
+    columns = ("lines", "matched", "exceptions", "settled", "documents")
+    title = "The month is closed: bank, gateways, drawers and KRA say what our books say"
+    table = Table("tenant", *columns, "matched by", title=title)
+    for name, closed in found.closed.items():
+        rules = ", ".join(f"{rule} {count}" for rule, count in sorted(closed.rules.items()))
+        table.add_row(name, *(str(getattr(closed, column)) for column in columns), rules)
+    console.print(table)
+
+
 def _show(report: Report, *, json_output: bool) -> None:
     console = Console()
     if json_output:
@@ -227,6 +237,7 @@ def _show(report: Report, *, json_output: bool) -> None:
         return
     if report.month is not None:
         _show_month(report.month, console)
+        _show_closing(report.month, console)
     table = Table("what", "expected", "actual", title=f"seed {report.seed}, {report.broker}")
     for name, found_here in report.actual.items():
         wanted = report.expected.get(name)

@@ -2,8 +2,9 @@
 
 Pure reads. Of what came: a code, an invoice or an order that the line names as its reference;
 invoice numbers in its words that come to exactly its amount; a settlement, or some in a row, of
-this amount within days whose provider the line names. Of what left: a posting of our own of this
-amount within days. An amount and a day alone prove nothing of money that came: it is for people.
+this amount within days whose provider the line names. Of what left: such a settlement, of
+days on which more went back than came; a posting of our own of this amount within days. An amount
+and a day alone prove nothing of money that came: it is for people.
 """
 
 import re
@@ -55,7 +56,8 @@ def find(view: View, line: StatementLine) -> Found:
             if found.rule:
                 return found
         return Found()
-    return _own(view, line)
+    found = settlement(view, line)
+    return found if found.rule else _own(view, line)
 
 
 # -- what a line names ----------------------------------------------------------------------------

@@ -84,8 +84,8 @@ def cut_off(event: Event[Due], view: View) -> Effects:
 
 
 def awaited(row: Settlement) -> Iterator[Effect]:
-    """It is looked for on statements."""
-    if row.net > 0:
+    """It is looked for on statements, as money that comes or (a day of refunds) that goes."""
+    if row.net:
         yield Put(Awaited(row.tenant_id, row.asset, str(row.net), row.settlement_id))
 
 

@@ -120,6 +120,11 @@ def _own_name(view: View, line: StatementLine) -> str:
 
 def _left_bank(view: View, line: StatementLine) -> Iterator[Effect]:
     found = matching.find(view, line)
+    if found.settlements:
+        for row in found.settlements:
+            yield from settlements.settle(row, line, line.account)
+        yield Put(_matched(line, found.rule, *_shares(found)))
+        return
     if found.item is None:
         yield from _unexplained(line)
         return
@@ -150,8 +155,12 @@ def _claimed(view: View, line: StatementLine, case: Case, found: Found) -> Itera
     yield close_case(case, "settlement")
     placed = [Placement("settlement", row.settlement_id, row.net) for row in found.settlements]
     yield from replaced_case(view, case, placed)
-    shares = [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
-    yield Put(_matched(line, found.rule, *shares))
+    yield Put(_matched(line, found.rule, *_shares(found)))
+
+
+def _shares(found: Found) -> list[Matched]:
+    """What each settlement is of a line."""
+    return [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
 
 
 def _case_of(view: View, tenant_id: str, payment_id: str) -> Case | None:
@@ -173,7 +182,7 @@ def tie(item: BankItem, line: StatementLine) -> Iterator[Effect]:
 def _settled(line: StatementLine, found: Found, named: str) -> Iterator[Effect]:
     for row in found.settlements:
         yield from settlements.settle(row, line, line.account)
-    shares = [Matched("settlement", row.settlement_id, row.net) for row in found.settlements]
+    shares = _shares(found)
     about = "in", named, shares[0].subject, line.minor, line.line_id, line.asset
     yield Put(Reference(line.tenant_id, line.account, *about))  # the bank may still tell of it
     yield Put(_matched(line, found.rule, *shares))

@@ -314,14 +314,18 @@ def _withdrawn(
     )
 
 
-_OF_OTHERS = (*chart.CONTROL_ACCOUNTS, chart.SUSPENSE_OUT, chart.IN_TRANSIT)
+_OF_OTHERS = (*chart.CONTROL_ACCOUNTS, chart.SUSPENSE_OUT)
 
 
 def _may_go_to(event: Event[ResolveLine], view: View, line: StatementLine, account: str) -> None:
     """Raise Unfit for an account that a sub-ledger, a statement or a drawer stands behind, that
     would be overdrawn, or for more than one person may move alone.
+
+    What left may be in transit: cash that was fetched for a till, whose float has taken it.
     """
+    of_tills = account == chart.IN_TRANSIT and line.minor > 0
     moved = account in _OF_OTHERS or account.startswith((chart.BANK, "gateway:", "cash:drawer:"))
+    moved = moved or of_tills
     demand(not moved, "control_account", f"{account} has commands of its own", 422)
     minor = line.unexplained or line.minor
     _alone(view, line, abs(minor))

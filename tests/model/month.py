@@ -23,11 +23,26 @@ CAFE, SHOP, COURIER, WHOLESALE, CONSULTANCY = (
     "mshauri",
 )
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
-    CAFE: {"tax_registered": True, "payment_terms_days": 5, "payment_links": True},
-    SHOP: {"tax_registered": True},
-    COURIER: {"payment_terms_days": 5, "expense_limit": "3000", "payout_limit": "9000"},
+    CAFE: {
+        "tax_registered": True,
+        "payment_terms_days": 5,
+        "payment_links": True,
+        "etims": {"*": "00"},
+    },
+    SHOP: {"tax_registered": True, "etims": {"*": "10", "westlands": "11", "karen": "12"}},
+    COURIER: {
+        "payment_terms_days": 5,
+        "expense_limit": "3000",
+        "payout_limit": "9000",
+        "etims": {"*": "20"},
+    },
     WHOLESALE: {"tax_registered": True, "payment_terms_days": 10, "tolerance_percent": "2"},
-    CONSULTANCY: {"tax_registered": True, "payment_terms_days": 5, "expense_limit": "100000"},
+    CONSULTANCY: {
+        "tax_registered": True,
+        "payment_terms_days": 5,
+        "expense_limit": "100000",
+        "etims": {"*": "30"},
+    },
 }
 
 
@@ -139,7 +154,7 @@ class _Cafe(_Writer):
         about = {"order_id": order, "customer_id": self.dice.choice(("c1", "c2", "c3", "c4"))}
         self.say(day, "event", "cafe.order.created", total_amount=shillings(total), **about)
         fate = self.dice.choices(
-            ("paid", "late", "open", "void", "over", "refund"), (55, 15, 12, 5, 7, 6)
+            ("paid", "late", "open", "credited", "over", "refund"), (55, 15, 12, 5, 7, 6)
         )[0]
         if fate in {"paid", "refund"}:
             self.say(day, "pay", "succeeded", order_id=order, keep=(f"pay {order}", "payment_id"))
@@ -147,8 +162,8 @@ class _Cafe(_Writer):
             part = self._half(total)
             self.say(day, "pay", "succeeded", order_id=order, amount=shillings(part))
             self.say(day + self.dice.randint(6, 12), "pay", "succeeded", order_id=order)
-        if fate == "void":
-            self.say(day, "command", "invoices/{invoice of " + order + "}/void")
+        if fate == "credited":
+            self.say(day, "command", "invoices/{invoice of " + order + "}/credit")
         if fate == "over":
             more = shillings(total + 5_000)
             self.say(day, "pay", "succeeded", order_id=order, amount=more)

@@ -12,8 +12,19 @@ from typing import Any, Final
 from tests.model.month import CAFE, DAYS, SETTINGS, Script, Step
 
 GATEWAY: Final = "gateway:instant:collection"
+BANK: Final = "bank:kcb"
 STEPS: Final = (-3, 0, 3, 7, 14, 30)
 VAT: Final = Fraction(16, 100)
+
+
+@dataclass(frozen=True)
+class BankLine:
+    """A line of the bank's statement, minor units; `planted` is one that nobody can explain."""
+
+    day: int
+    minor: int
+    text: str
+    planted: bool = False
 
 
 @dataclass
@@ -24,6 +35,8 @@ class MonthBooks:
     told: dict[str, Counter[str]] = field(default_factory=dict)
     invoices: dict[str, Counter[str]] = field(default_factory=dict)
     """By tenant, how many are in which status."""
+    statements: dict[str, list[BankLine]] = field(default_factory=dict)
+    """By tenant, what its bank shows for the month, by day."""
 
 
 @dataclass
@@ -39,12 +52,9 @@ class _Invoice:
     credited: int = 0
     withheld: int = 0
     lost: int = 0
-    status: str = "open"
 
     @property
     def owed(self) -> int:
-        if self.status == "void":
-            return 0
         return self.total - self.paid - self.credited - self.withheld - self.lost
 
 
@@ -64,6 +74,7 @@ def books_of(script: Script) -> MonthBooks:
         books.balances[tenant] = Counter({a: m for a, m in ledger.balances.items() if m})
         books.told[tenant] = ledger.told
         books.invoices[tenant] = Counter(ledger.status_of(x) for x in ledger.invoices.values())
+        books.statements[tenant] = ledger.statement()
     return books
 
 
@@ -91,7 +102,9 @@ class _Ledger:
         self.invoices: dict[str, _Invoice] = {}
         self._orders: dict[str, _Invoice] = {}
         self._kept: dict[str, Any] = {}
-        self._today = 0
+        self._today = self._day = 0
+        self._lines: list[BankLine] = []
+        self._is_mistake = False
         self._collected: Counter[str] = Counter()  # today's items and their net
         self._expenses: dict[str, dict[str, Any]] = {}
         self._bills: dict[str, dict[str, Any]] = {}
@@ -117,6 +130,7 @@ class _Ledger:
 
     def remind(self, day: int) -> None:
         """At nine: every invoice of which something is owed, on its days."""
+        self._day = day
         for invoice in self.invoices.values():
             asked = invoice.source != "pos" and not self._is_disputed(invoice)
             if asked and invoice.owed and day - invoice.due in STEPS:
@@ -128,6 +142,7 @@ class _Ledger:
             self.told["treasury.settlement.generated"] += 1
             self._post("cash:in_transit", self._collected["net"])
             self._post(GATEWAY, -self._collected["net"])
+            self._shows(self._day + 1, self._collected["net"], "INSTANT payout")
         self._collected.clear()
 
     def month_is_over(self) -> None:
@@ -145,8 +160,6 @@ class _Ledger:
 
     def status_of(self, invoice: _Invoice) -> str:
         """What an invoice's amounts say."""
-        if invoice.status == "void":
-            return "void"
         if invoice.owed:
             return "partially_paid" if invoice.paid or invoice.withheld else "open"
         if invoice.lost:
@@ -155,9 +168,29 @@ class _Ledger:
 
     def _post(self, account: str, amount: int) -> None:
         self.balances[account] += amount
+        if account == BANK and amount < 0 and not self._is_mistake:
+            self._shows(self._today, amount, "transfer")
+
+    def _shows(self, day: int, amount: int, text: str, *, planted: bool = False) -> None:
+        """The bank will show it."""
+        if amount:
+            self._lines.append(BankLine(day, amount, text, planted))
+
+    def statement(self) -> list[BankLine]:
+        """All that the bank shows, with a fee and a payment that nobody told of."""
+        planted = (
+            BankLine(15, -11_600, "LEDGER FEE", planted=True),
+            BankLine(16, 50_000, "from a friend", planted=True),
+        )
+        return sorted([*self._lines, *planted], key=lambda line: line.day)
 
     def _tell(self, event: str) -> None:
         self.told[f"treasury.{event}"] += 1
+
+    def _declare(self) -> None:
+        """The tax authority is told of a sale or of a credit note."""
+        if self._settings.get("etims"):
+            self._tell("tax_document.declared")
 
     def _collect(self, net: int, items: int = 1) -> None:
         self._collected["items"] += items
@@ -182,6 +215,7 @@ class _Ledger:
         self._post(f"revenue:{source}", -invoice.net)
         self._post("tax:output", -tax)
         self._tell("invoice.created")
+        self._declare()
         if self._settings.get("payment_links"):
             self._tell("payment_link.generated")
         return invoice
@@ -214,17 +248,12 @@ class _Ledger:
         invoice = self._raise("", total, tax, data["source"], data["customer_id"])
         self._kept[step.keep[0]] = invoice
 
-    def _void(self, step: Step) -> None:
-        invoice = self._orders[_label(step.name).removeprefix("invoice of ")]
-        invoice.status = "void"
-        self._post("receivable", -invoice.total)
-        self._post(f"revenue:{invoice.source}", invoice.net)
-        self._post("tax:output", invoice.tax)
-        self._tell("invoice.void")
-
     def _credit(self, step: Step) -> None:
-        invoice = self._kept[_label(step.name)]
-        self._post("receivable", -self._note(invoice, minor(step.data["amount"])))
+        label = _label(step.name)
+        order = label.removeprefix("invoice of ")
+        invoice = self._orders[order] if order != label else self._kept[label]
+        amount = minor(step.data["amount"]) if "amount" in step.data else invoice.owed
+        self._post("receivable", -self._note(invoice, amount))
 
     def _note(self, invoice: _Invoice, amount: int) -> int:
         """revenue + tax:output, the tax in proportion of all notes so far."""
@@ -234,6 +263,7 @@ class _Ledger:
         invoice.credited = after
         self._post("tax:output", tax)
         self._post(f"revenue:{invoice.source}", amount - tax)
+        self._declare()
         return amount
 
     def _write_off(self, step: Step) -> None:
@@ -321,6 +351,7 @@ class _Ledger:
         self._post("receivable", electronic)
         self._post("revenue:pos", tax - total)
         self._post("tax:output", -tax)
+        self._declare()
         if cash:
             self._tell("payment.success")
         if electronic:
@@ -336,6 +367,8 @@ class _Ledger:
         over = counted - begun - self._moved[outlet]
         self._post("cash:over_short", -over)
         self._post("cash:in_transit", deposit - (begun - carried))
+        self._shows(self._today, carried - begun, f"float for {outlet}", planted=True)
+        self._shows(self._today + 1, deposit, f"CASH deposit {outlet}")
         self._post(drawer, over - deposit + begun - carried)
         self._drawers[outlet], self._moved[outlet] = counted - deposit, 0
         self._tell("settlement.generated")
@@ -469,9 +502,11 @@ class _Ledger:
             self._kept[step.keep[0]] = step
 
     def _reverse(self, step: Step) -> None:
+        self._is_mistake = True  # the bank has seen neither
         for leg in self._kept[_label(step.name)].data["legs"]:
             amount = minor(leg["amount"])
             self._post(leg["account"], -amount if leg["side"] == "debit" else amount)
+        self._is_mistake = False
 
     def _plans(self, _step: Step) -> None:
         return

@@ -374,6 +374,35 @@ class TestSettlements:
         assert (line.rule, len(line.matches)) == ("settlements_combined", 2)
         assert {row.status for row in books.rows(Settlement)} == {"settled"}
 
+    def owing(self, books: Books) -> Settlement:
+        """A day on which more went back than came, expected the day after."""
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        payment_id = books.pay(order_id="o")
+        books.until("2026-03-03T06:00:00Z")
+        refund = books.done("payment.refund", payment_id=payment_id, amount="160")
+        books.gateway(refund["call_id"])
+        books.until("2026-03-04T06:00:00Z")
+        return max(books.rows(Settlement), key=lambda row: row.day)
+
+    def test_of_a_day_on_which_more_went_back_are_taken_from_the_bank(self, books):
+        row = self.owing(books)
+        assert (row.net, row.status) == (-16_000, "expected")
+        line = self.line(books, "-160.00")
+        assert (line.status, line.rule) == ("matched", "settlement")
+        assert books.row(Settlement, row.settlement_id).status == "settled"
+        assert books.balances["cash:in_transit"] == 116_000
+        assert books.balances[BANK] == -16_000
+
+    def test_of_such_a_day_are_not_whatever_has_their_amount(self, books):
+        self.owing(books)
+        assert self.line(books, "-160.00", "cheque 7").status == "open"
+
+    def test_of_good_and_bad_days_come_together(self, books):
+        self.owing(books)
+        line = self.line(books, "1000.00")
+        assert (line.rule, len(line.matches)) == ("settlements_combined", 2)
+        assert "cash:in_transit" not in books.balances
+
     def test_that_came_short_leave_a_fee(self, books):
         [row] = self.settled(books, "1160.00")
         line = self.line(books, "1130.00")
@@ -651,6 +680,21 @@ class TestStatements:
         line_of(books, "-5.00")
         entry = books.core.entries[-1]
         assert (entry.day, entry.booked) == (DAY, "2026-03-03")
+
+
+class TestCashForATill:
+    def test_is_fetched_from_the_bank_and_is_the_tills_float(self, books):
+        closed = {"outlet_id": "o", "counted_amount": "1000", "opening_float": "1000"}
+        books.applied("pos.cash.drawer.closed", **closed)
+        assert books.balances["cash:in_transit"] == -100_000
+        line = line_of(books, "-1000.00", text="cash for the till")
+        books.done("line.resolve", line_id=line.line_id, account="cash:in_transit")
+        assert books.balances == {"cash:drawer:o": 100_000, BANK: -100_000}
+
+    def test_is_not_what_came(self, books):
+        line = line_of(books, "1000.00")
+        wish = {"line_id": line.line_id, "account": "cash:in_transit"}
+        assert books.refused("line.resolve", **wish) == "control_account"
 
 
 class TestPayoutsByABank:
