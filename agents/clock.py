@@ -9,6 +9,7 @@ from streams.inbound import INGRESSES
 from tables.memory import Looked, Parked
 
 TICKED = "treasury.clock.ticked"
+REDRIVE = "treasury.redrive.requested"
 
 
 class Ticked(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ def lookup_answered(event: Event[LookupAnswered], view: View) -> Effects:
     return [Put(answer)]
 
 
-@handles("treasury.redrive.requested", RedriveRequested, ingress=INTERNAL, needs_tenant=False)
+@handles(REDRIVE, RedriveRequested, ingress=INTERNAL, needs_tenant=False)
 def redrive_requested(event: Event[RedriveRequested], _view: View) -> Effects:
     """Hand the raw bytes back to the fold."""
     if event.data.ingress not in INGRESSES:

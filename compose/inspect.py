@@ -11,18 +11,20 @@ import nats
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from agents.auth import THAW
+from agents.clock import REDRIVE
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import INBOUND_SUBJECTS, OUTBOUND
+from agents.roles.redriving import redriving
 from compose.settings import Settings
 from streams.envelope import Envelope, read
 from streams.errors import Misconfigured
-from streams.ids import derive
 from streams.inbound import Signer
 from streams.money import exponent_of, format_minor
 from streams.partitioner import partition_of
 from tables.postgres import letters, lists
 from tables.postgres.letters import DeadLetter
 from tables.postgres.pool import open_pool, tenant_transaction
+from tables.postgres.webhooks import deliveries_of
 
 LIFE_ROWS = 1_000
 
@@ -68,26 +70,32 @@ async def redrive(settings: Settings, letter_id: str) -> dict[str, Any]:
             f"dead letter {letter_id} ({letter.reason}) is no readable envelope: have its sender"
             " publish a correct one"
         )
-    attempt = letter.redrive_attempt + 1
+    asked = redriving(
+        letter.id,
+        tenant_id=letter.tenant_id,
+        event_id=letter.event_id,
+        ingress=letter.ingress,
+        raw=letter.raw,
+        attempts=letter.redrive_attempt,
+    )
     partition = partition_of(letter.tenant_id, settings.partitions)
     inlet = Inlet(settings.kafka, Signer(*settings.derived_keys("inbound")), settings.topics)
-    event_id = derive(letter.tenant_id, letter.id, "redrive", attempt)
     try:
         offset = await inlet.say(
             partition,
             tenant_id=letter.tenant_id,
-            event_type="treasury.redrive.requested",
-            event_id=event_id,
-            data={
-                "event_id": letter.event_id,
-                "attempt": attempt,
-                "ingress": letter.ingress,
-                "raw": letter.raw,
-            },
+            event_type=REDRIVE,
+            event_id=asked.event_id,
+            data=asked.data,
         )
     finally:
         await inlet.close()
-    return {"redrive": event_id, "attempt": attempt, "partition": partition, "offset": offset}
+    return {
+        "redrive": asked.event_id,
+        "attempt": asked.attempt,
+        "partition": partition,
+        "offset": offset,
+    }
 
 
 async def thaw(settings: Settings, tenant_id: str) -> dict[str, Any]:
@@ -116,6 +124,8 @@ async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dic
             keys = [(row["partition"], row["seq"], row["ordinal"]) for row in entries]
             posted = await lists.postings(connection, tenant_id, keys)
             emitted = await lists.emitted_by(connection, tenant_id, event_id, LIFE_ROWS)
+            event_ids = [row["event_id"] for row in emitted]
+            delivered = await deliveries_of(connection, tenant_id, event_ids, LIFE_ROWS)
     finally:
         await pool.close()
     life = [
@@ -131,9 +141,21 @@ async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dic
         }
         for row, key in sorted(zip(entries, keys, strict=True), key=lambda pair: pair[1])
     ]
-    return life + [
-        {"what": f"emitted: {row['event_type']}", "detail": row["event_id"], "where": "outbound"}
+    life += [
+        {
+            "what": f"emitted: {row['event_type']}",
+            "detail": row["event_id"],
+            "where": "published" if row["published"] else "not published yet",
+        }
         for row in emitted
+    ]
+    return life + [
+        {
+            "what": f"delivery: {row['state']}",
+            "detail": f"{row['event_id']}, {row['attempts']} attempts",
+            "where": f"endpoint {row['endpoint_id']}",
+        }
+        for row in delivered
     ]
 
 

@@ -92,9 +92,18 @@ LIFE = record(
         "event_type": STRING,
         "envelope": {"type": ["object", "null"]},
         **dict.fromkeys(("received", "decided", "posted", "called", "emitted"), _OBJECTS),
-        "dead_lettered": _OBJECTS,
+        **dict.fromkeys(("delivered", "dead_lettered"), _OBJECTS),
     }
 )
+_LETTER: Mapping[str, Schema] = {
+    **dict.fromkeys(("letter_id", "event_id", "event_type", "reason", "ingress"), STRING),
+    "received_at": MOMENT,
+    "redrive_attempts": INTEGER,
+    "redrive_status": {"type": ["string", "null"]},
+}
+LETTER = record(_LETTER)
+WHOLE_LETTER = record({**_LETTER, "envelope": {"type": ["object", "null"]}})
+REDRIVEN = record({"letter_id": STRING, "redrive_id": STRING, "attempt": INTEGER})
 LINE = record({"line": INTEGER, "event_id": STRING, "status": STRING, "reason": STRING})
 _COUNTS = record(dict.fromkeys(("succeeded", "failed", "unknown", "open"), INTEGER))
 _NAMES: Schema = {"type": "array", "items": STRING}

@@ -266,11 +266,16 @@ async def _sums(
 async def emitted_by(
     connection: asyncpg.Connection, tenant_id: str, event_id: str, limit: int
 ) -> Rows:
-    """(event_id, event_type, body) of what an event made us publish, in order."""
+    """(event_id, event_type, body, published) of what an event made us say, in order.
+
+    What is published is on NATS and Kafka: the relay has come past its record.
+    """
     found: Rows = await connection.fetch(
-        """SELECT event_id, event_type, body FROM emitted
+        """SELECT event_id, event_type, body, coalesce(relay.seq >= emitted.seq, false) AS published
+           FROM emitted LEFT JOIN progress AS relay
+             ON relay.role = 'relay' AND relay.partition = emitted.partition
            WHERE tenant_id = $1 AND source_event_id = $2
-           ORDER BY partition, seq, ordinal, event_id LIMIT $3""",
+           ORDER BY emitted.partition, emitted.seq, ordinal, event_id LIMIT $3""",
         tenant_id,
         event_id,
         limit,
@@ -290,3 +295,58 @@ async def dead_letters_of(
         limit,
     )
     return found
+
+
+@dataclass(frozen=True)
+class LetterFilter:
+    """What a list of dead letters is narrowed to; empty members do not narrow."""
+
+    reason: str = ""
+    event_type: str = ""
+    received_from: datetime | None = None
+    received_to: datetime | None = None
+
+
+_LETTER = "id, event_id, event_type, reason, ingress, received_at, redrive_attempt, redrive_status"
+
+
+async def dead_letters(
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    wanted: LetterFilter,
+    *,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> Rows:
+    """Dead letters behind `after` = (received_at, id), without their bytes.
+
+    A reason is named by its beginning: what stands behind its colon differs by event.
+    """
+    where = Where()
+    where.add("tenant_id = ?", tenant_id)
+    for condition, value in (
+        ("starts_with(reason, ?)", wanted.reason),
+        ("event_type = ?", wanted.event_type),
+        ("received_at >= ?", wanted.received_from),
+        ("received_at < ?", wanted.received_to),
+    ):
+        if value:
+            where.add(condition, value)
+    if after is not None:
+        where.add("(received_at, id) < (?, ?)", *after)
+    where.values.append(limit)
+    sql = f"""SELECT {_LETTER} FROM dead_letters WHERE {where.sql}
+              ORDER BY received_at DESC, id DESC LIMIT ${len(where.values)}"""  # noqa: S608
+    found: Rows = await connection.fetch(sql, *where.values)
+    return found
+
+
+async def dead_letter(
+    connection: asyncpg.Connection, tenant_id: str, letter_id: str
+) -> asyncpg.Record | None:
+    """One dead letter with the bytes it came as."""
+    return await connection.fetchrow(
+        f"SELECT {_LETTER}, raw FROM dead_letters WHERE tenant_id = $1 AND id = $2",  # noqa: S608
+        tenant_id,
+        letter_id,
+    )

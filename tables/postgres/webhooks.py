@@ -267,6 +267,22 @@ class DeliveryFilter:
     until: datetime | None = None
 
 
+async def deliveries_of(
+    connection: asyncpg.Connection, tenant_id: str, event_ids: Sequence[str], limit: int
+) -> Rows:
+    """(endpoint_id, event_id, state, attempts, delivered_at) of these events, to all endpoints."""
+    found: Rows = await connection.fetch(
+        """SELECT endpoint_id, event_id, state, attempts, delivered_at
+           FROM webhook_endpoints JOIN webhook_deliveries USING (tenant_id, endpoint_id)
+           WHERE tenant_id = $1 AND event_id = ANY ($2)
+           ORDER BY event_id, endpoint_id LIMIT $3""",
+        tenant_id,
+        event_ids,
+        limit,
+    )
+    return found
+
+
 async def list_deliveries(
     connection: asyncpg.Connection,
     tenant_id: str,

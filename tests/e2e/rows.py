@@ -78,6 +78,9 @@ async def _sales(caller: Caller, mark: str, has: Ids) -> None:
     has["dispute_id"] = dispute["dispute_id"]
     await caller.pay(order_id=f"nobody-{mark}", amount="70")
     has["case_id"] = (await caller.only("cases", order_id=f"nobody-{mark}"))["case_id"]
+    refused = {"order_id": f"bad-{mark}", "total_amount": -1}
+    event_id = await caller.say("cafe.order.created", refused)
+    has["letter_id"] = (await caller.only("dead-letters", event_id=event_id))["letter_id"]
 
 
 async def _spending(caller: Caller, mark: str, has: Ids) -> None:

@@ -167,7 +167,30 @@ class TestLifeStory:
         assert [step["status"] for step in told["decided"]] == ["applied", "duplicate"]
         assert {leg["account"] for leg in told["posted"]} >= {"receivable", "revenue:cafe"}
         assert [event["event_type"] for event in told["emitted"]] == ["treasury.invoice.created"]
-        assert told["called"] == told["dead_lettered"] == []
+        assert told["called"] == told["delivered"] == told["dead_lettered"] == []
+
+    async def test_tells_what_was_published_and_delivered(self, listed, desk, database):
+        url = {"url": "https://example.com/x", "event_types": ["treasury.invoice.created"]}
+        made = await listed.command("/alpha/webhook-endpoints", url)
+        await results(listed, line("a"))
+        await project(desk, database)
+        path = f"/alpha/webhook-endpoints/{made.json['endpoint_id']}/replay"
+        await listed.command(path, {"from": "2020-01-01", "to": "2099-01-01"})
+        told = json.loads((await listed.get("/api/v1/alpha/events/a")).raw)
+        [emitted], [delivery] = told["emitted"], told["delivered"]
+        assert emitted["published"] is False
+        assert (delivery["event_id"], delivery["state"]) == (emitted["event_id"], "pending")
+        assert (delivery["endpoint_id"], delivery["attempts"]) == (made.json["endpoint_id"], 0)
+        await database.owner.execute(
+            "INSERT INTO progress (role, partition, seq) VALUES ('relay', 0, $1)",
+            desk.batches[-1].seq,
+        )
+        await database.owner.execute(
+            "UPDATE webhook_deliveries SET state = 'delivered', attempts = 1, delivered_at = now()"
+        )
+        told = json.loads((await listed.get("/api/v1/alpha/events/a")).raw)
+        assert told["emitted"][0]["published"] is True
+        assert (told["delivered"][0]["state"], told["delivered"][0]["attempts"]) == ("delivered", 1)
 
     async def test_tells_the_call_a_confirmation_made(self, listed, desk, database):
         made = await listed.command("/payments/intents", {"amount": "5.00"}, key="a")

@@ -19,6 +19,7 @@ from streams.journal import Entry
 from streams.money import plain
 from tables.payments import GatewayCall
 from tables.postgres import lists
+from tables.postgres.webhooks import deliveries_of
 from web import bodies, shapes
 from web.api.entries import key_of, of_event
 from web.call import Call
@@ -31,11 +32,13 @@ EMITTED_MAX = 1_000
 
 
 async def get_event(call: Call) -> web.StreamResponse:
-    """An event's life: received, decided, posted, called, emitted, dead-lettered."""
+    """An event's life: received, decided, posted, called, emitted, delivered, dead-lettered."""
     tenant_id, event_id = call.tenant_id, call.request.match_info["event_id"]
     async with reading(call) as connection:
         rows, legs = await of_event(connection, call)
         emitted = await lists.emitted_by(connection, tenant_id, event_id, EMITTED_MAX)
+        event_ids = [row["event_id"] for row in emitted]
+        delivered = await deliveries_of(connection, tenant_id, event_ids, EMITTED_MAX)
         dead = await lists.dead_letters_of(connection, tenant_id, event_id, EMITTED_MAX)
     entries = [shapes.entry(row, legs.get(key_of(row), ())) for row in rows]
     return json_response(
@@ -53,6 +56,7 @@ async def get_event(call: Call) -> web.StreamResponse:
             "posted": [leg for entry in entries for leg in entry["postings"]],
             "called": await _called(call, event_id),
             "emitted": [_told_emitted(row) for row in emitted],
+            "delivered": [_told_delivered(row) for row in delivered],
             "dead_lettered": [
                 {
                     "id": row["id"],
@@ -71,7 +75,15 @@ def _told_emitted(row: asyncpg.Record) -> dict[str, Any]:
         "event_id": row["event_id"],
         "event_type": row["event_type"],
         "body": shapes.raw_json(row["body"]),
+        "published": row["published"],
     }
+
+
+def _told_delivered(row: asyncpg.Record) -> dict[str, Any]:
+    """On its way to one of the tenant's own endpoints, or there."""
+    at = row["delivered_at"]
+    told = {name: row[name] for name in ("event_id", "endpoint_id", "state", "attempts")}
+    return {**told, "delivered_at": None if at is None else shapes.instant(at)}
 
 
 async def _called(call: Call, event_id: str) -> list[dict[str, Any]]:

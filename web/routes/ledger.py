@@ -3,7 +3,7 @@
 from tables.accounts import AccountRule
 from tables.balances import Hold
 from web import answers, schemas, scopes
-from web.api import balances, books, entries, events, live
+from web.api import balances, books, entries, events, letters, live
 from web.call import Route
 from web.lines import TENANT, act, collection, resource
 from web.schemas import paged, ref
@@ -84,6 +84,33 @@ LEDGER: tuple[Route, ...] = (
         scopes.EVENTS_READ,
         summary="Get the life story of one event.",
         shows=answers.LIFE,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/dead-letters",
+        letters.list_letters,
+        scopes.EVENTS_READ,
+        summary="List events that were refused for good, newest first.",
+        shows=paged(answers.LETTER),
+        filters=("reason", "event_type", "from", "to"),
+        paged=True,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/dead-letters/{{letter_id}}",
+        letters.get_letter,
+        scopes.EVENTS_READ,
+        summary="Get a dead letter with its event.",
+        shows=answers.WHOLE_LETTER,
+        filters=("min_position",),
+    ),
+    Route(
+        "POST",
+        f"{TENANT}/dead-letters/{{letter_id}}/redrive",
+        letters.redrive,
+        scopes.EVENTS_WRITE,
+        summary="Have a rejected event decided once more; what was carried out is not again.",
+        shows=answers.REDRIVEN,
     ),
     Route(
         "POST",
