@@ -1,7 +1,9 @@
 """Every outbound event: what it tells, and the members of its `data` in their order.
 
 The first members of the guide's own events are the guide's; a test compares this table with what
-the handlers emit.
+the handlers emit. `sequence` grows with what happens to the resource that an event is about: of
+two events of one type the greater is the later one, in whatever order they come. Exceptions have
+none: each is about something a person looks at once.
 """
 
 from collections.abc import Mapping
@@ -41,7 +43,7 @@ OUTBOUND: Mapping[str, Told] = {
     ),
     "treasury.payment_link.generated": Told(
         "An invoice has a public page.",
-        "invoice_id order_id customer_id amount currency path pay_code expires country",
+        "invoice_id order_id customer_id amount currency path pay_code expires country sequence",
     ),
     "treasury.invoice.created": Told("A claim on a customer.", _INVOICE),
     "treasury.invoice.due": Told(

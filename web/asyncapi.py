@@ -54,7 +54,8 @@ def specification() -> dict[str, Any]:
             "title": "Treasury events",
             "version": VERSION,
             "description": "NATS JetStream, subject = event_type; outbound events besides on the"
-            " Kafka topic treasury.events. At least once: the same event has the same event_id.",
+            " Kafka topic treasury.events. At least once: the same event has the same event_id."
+            " In any order: `sequence` grows with what happens to one resource.",
         },
         "defaultContentType": "application/json",
         "channels": {

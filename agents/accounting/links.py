@@ -39,5 +39,6 @@ def link(event: Event[Any], tenant: Tenant, invoice: Invoice) -> Iterator[Effect
         "pay_code": code,
         "expires": "with the invoice",
         "country": tenant.country,
+        "sequence": invoice.version,
     }
     yield Emit("treasury.payment_link.generated", said)

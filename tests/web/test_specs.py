@@ -11,6 +11,7 @@ import web
 from agents.outbound import OUTBOUND
 from agents.registry import HANDLED
 from tests.agents.accounting.test_random_stories import World
+from tests.browser import browsing
 from tests.guide.guide import PUBLISHED
 from tests.web.schema import SPEC, violations
 from web.examples import example_of
@@ -119,3 +120,38 @@ class TestTheService:
         assert not re.search(elsewhere, text)
         for route in ROUTES:
             assert route.path in text
+
+
+@pytest.mark.browser
+class TestInABrowser:
+    """Chromium, the size of a small telephone."""
+
+    async def test_pages_need_nothing_from_elsewhere_and_complain_of_nothing(self, api):
+        async with browsing() as page:
+            for path in ("/docs", "/docs/errors", "/docs/connectors"):
+                await page.go(api.url + path)
+                await page.until(f"location.pathname === '{path}'")
+                styled = "getComputedStyle(document.body).maxWidth"
+                assert await page.evaluate(styled) == "960px", "its style is not taken"
+            assert page.errors == []
+            paths = [url.removeprefix(api.url) for url in page.requests]
+            assert set(paths) <= {"/docs", "/docs/errors", "/docs/connectors", "/favicon.ico"}
+
+    async def test_every_route_unfolds_to_a_line_that_can_be_copied(self, api):
+        async with browsing() as page:
+            await page.go(f"{api.url}/docs")
+            assert "Idempotency-Key: …" not in await page.text()
+            await page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            text = await page.text()
+            for route in ROUTES:
+                assert f"$URL{route.path.replace('{tenant}', '$TENANT')}" in text, route.name
+            wide = "document.documentElement.scrollWidth <= innerWidth"
+            assert await page.evaluate(wide), "wider than the telephone"
+
+    async def test_an_error_is_found_by_the_address_that_its_problem_names(self, api):
+        problem = (await api.get("/api/v1/nowhere")).json
+        async with browsing() as page:
+            await page.go(api.url + problem["type"])
+            target = "document.querySelector(':target').innerText"
+            assert await page.evaluate(target) == problem["code"]
+            assert page.errors == []

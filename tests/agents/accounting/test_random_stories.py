@@ -4,11 +4,13 @@ After every fact entries balance per asset, control accounts tie, no row takes a
 nothing raises. At the end the log is replayed to the same bytes.
 """
 
+import json
 import os
 import random
 
 import pytest
 
+from agents.outbound import OUTBOUND
 from agents.roles.verify import Replay
 from streams.timestamps import format_ms
 from tables.balances import Hold
@@ -23,6 +25,12 @@ from tests.agents.accounting.books import Books
 
 WORLDS = int(os.environ.get("TREASURY_STORIES", "40"))
 FACTS = 120
+KEYS = {
+    "treasury.payment.refunded": ("refund_id",),
+    "treasury.balance.threshold": ("account", "currency"),
+    "treasury.budget.exceeded": ("project_id", "category", "currency"),
+}
+"""What tells the resource of an event, where it is not its first member."""
 SETTINGS = (
     {"tax_registered": True, "expense_limit": "500", "payout_limit": "300", "payment_links": True},
     {"tax_registered": True, "taxes": ["tourism_levy"], "service_charge_percent": "10"},
@@ -359,3 +367,26 @@ def test_whatever_comes_the_books_hold(seed):
     for record in world.books.core.journal():
         assert replay.take(record) is None
     assert replay.finish().findings.violations == []
+
+
+def test_sequences_of_a_resource_never_fall_and_no_type_says_one_twice():
+    told = 0
+    for seed in range(WORLDS):
+        world = World(seed)
+        world.run()
+        last: dict[tuple, int] = {}
+        said: set[tuple] = set()
+        for event in (item for entry in world.books.core.entries for item in entry.emitted):
+            members = OUTBOUND[event.event_type].members.split()
+            data = json.loads(event.body)["data"]
+            if "sequence" not in members:
+                assert event.event_type == "treasury.reconciliation.exception"
+                continue
+            names = KEYS.get(event.event_type, members[:1])
+            resource = (*names, *(data[name] for name in names))
+            assert data["sequence"] >= last.get(resource, 1), event.event_type
+            assert (event.event_type, resource, data["sequence"]) not in said, event.event_type
+            last[resource] = data["sequence"]
+            said.add((event.event_type, resource, data["sequence"]))
+            told += 1
+    assert told > 10 * WORLDS
