@@ -56,6 +56,27 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
 }
 """Schema and example by name; any other is an id."""
 
+BODIES: Mapping[str, str] = {
+    "application/x-ndjson": '{"event_id": "e-1", "event_type": "cafe.order.created", "tenant_id":'
+    ' "demo-cafe", "timestamp": "2026-01-31T08:00:00Z", "data": {"order_id": "o-1",'
+    ' "total_amount": 1500.00}}\n',
+    "application/octet-stream": "Date,Text,Amount\n2026-01-31,Ledger fee,-116.00\n",
+    "application/x-www-form-urlencoded": "method=mpesa&phone=%2B254712345678",
+    "*/*": '{"Body": {"stkCallback": {"ResultCode": 0}}}',
+}
+"""Bodies that are no JSON object, by their media type."""
+_BALANCE = (
+    '{"account": "receivable", "currency": "KES", "normal_side": "debit",'
+    ' "debits": {"amount": "1500.00", "currency": "KES"},'
+    ' "credits": {"amount": "0.00", "currency": "KES"},'
+    ' "balance": {"amount": "1500.00", "currency": "KES"}}'
+)
+STREAM = (
+    f"retry: 1000\n\nevent: balance\ndata: {_BALANCE}\n\n"
+    'event: synced\ndata: {"position": {"partition": 0, "seq": 7}}\n\n'
+)
+"""The beginning of a stream of balances."""
+
 _VALUES: Mapping[str, Any] = {
     "amount": "1500.00",
     "price": "2900.00",

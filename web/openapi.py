@@ -12,9 +12,10 @@ from agents.roles.explode import RESOURCES
 from agents.shown import AMOUNTS
 from web.answers import COMMON
 from web.call import Route
-from web.examples import PARAMETERS, example_of
+from web.examples import BODIES, PARAMETERS, STREAM, example_of
 from web.lists import OF_LISTS
 from web.schemas import Schema, component_of, of_row, record, ref
+from web.shown_examples import answer_example
 
 VERSION = "1.0.0"
 _INFO = {
@@ -89,12 +90,13 @@ def _operation(route: Route, components: dict[str, Schema]) -> dict[str, Any]:
         "tags": [_tag(route)],
         "security": [] if route.scope is None else [{"token": [route.scope]}],
         "parameters": [*_parameters(route)],
-        "responses": _responses(route),
+        "responses": _responses(route, components),
     }
     if route.model is not None:
         operation["requestBody"] = _body(route, components)
     elif route.media_type:
-        content = {route.media_type: {"schema": {"type": "string"}}}
+        said = {"schema": {"type": "string"}, "example": BODIES[route.media_type]}
+        content = {route.media_type: said}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -143,10 +145,10 @@ def _body(route: Route, components: dict[str, Schema]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _responses(route: Route) -> dict[str, Any]:
+def _responses(route: Route, components: Mapping[str, Schema]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if route.live:
-        content = {"text/event-stream": {"schema": {"type": "string"}}}
+        content = {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}}
         found["200"] = {"description": "Events, as they come.", "content": content}
     elif route.shows is None:
         found["200"] = {"description": "As asked for."}
@@ -158,9 +160,13 @@ def _responses(route: Route) -> dict[str, Any]:
         }
         for status, (words, schema) in good.items():
             content = {"application/json": {"schema": schema}}
+            if status == "200":
+                content["application/json"]["example"] = answer_example(route, components)
             found[status] = {"description": words, "content": content}
     else:
-        content = {"application/json": {"schema": dict(route.shows)}}
+        shows = dict(route.shows)
+        said = {"schema": shows, "example": answer_example(route, components)}
+        content = {"application/json": said}
         if route.paged or "format" in route.filters:
             content["text/csv"] = {"schema": {"type": "string"}}
         found["200"] = {"description": "As it is now.", "content": content}

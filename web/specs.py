@@ -24,6 +24,8 @@ from web.middleware import POLICY
 from web.pages import policy_of
 
 _ASSETS = ("KES", "UGX", "TZS", "RWF", "ETB", "USD", "EUR", "GBP")
+_LAST = "operation"
+"""What runs the service is at the end of the page."""
 _code = re.compile(r"`([^`]+)`").sub
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a}
@@ -101,6 +103,7 @@ def _page() -> str:
         for method, operation in methods.items():
             told = _operation(method.upper(), path, operation, api["components"]["parameters"])
             operations.setdefault(operation["tags"][0], []).append(told)
+    operations |= {_LAST: operations.pop(_LAST)}
     parts = [f"<h2>{escape(tag)}</h2>{''.join(found)}" for tag, found in operations.items()]
     messages = "".join(_message(each) for each in said["components"]["messages"].values())
     return _document(
@@ -198,8 +201,17 @@ def _operation(
     shown = escape(" \\\n  ".join(lines))
     return (
         f"<details><summary><b>{method}</b><code>{escape(path)}</code> "
-        f"{_marked(operation['summary'])}</summary>{''.join(told)}<pre>{shown}</pre></details>"
+        f"{_marked(operation['summary'])}</summary>{''.join(told)}<pre>{shown}</pre>"
+        f"{_answer(operation)}</details>"
     )
+
+
+def _answer(operation: dict[str, Any]) -> str:
+    """What it answers, where that is JSON."""
+    content = operation["responses"]["200"].get("content", {}).get("application/json", {})
+    if "example" not in content:
+        return ""
+    return f"<pre>{escape(_text(content['example'], indent=2))}</pre>"
 
 
 def _message(message: dict[str, Any]) -> str:

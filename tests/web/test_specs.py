@@ -8,6 +8,7 @@ import pytest
 
 import agents.services
 import web
+from agents.audit.steps import STEPS
 from agents.outbound import OUTBOUND
 from agents.registry import HANDLED
 from tests.agents.accounting.test_random_stories import World
@@ -16,6 +17,8 @@ from tests.guide.guide import PUBLISHED
 from tests.web.schema import SPEC, violations
 from web.examples import example_of
 from web.routes import ROUTES
+from web.schemas import component_of
+from web.shown_examples import row_statuses
 from web.specs import asyncapi_text, openapi_text
 
 HERE = Path(web.__file__).parent
@@ -57,6 +60,38 @@ class TestOpenapi:
         route.model.model_validate(body)
         schema = SPEC["components"]["schemas"][route.model.__name__]
         assert violations(body, schema) == []
+
+    def test_every_answer_in_json_has_an_example_that_its_own_schema_takes(self):
+        shown = 0
+        for operation in OPERATIONS:
+            content = operation["responses"]["200"].get("content", {}).get("application/json")
+            if content is not None:
+                found = violations(content["example"], content["schema"])
+                assert found == [], operation["operationId"]
+                shown += 1
+        assert shown > 150
+
+    def test_every_body_and_stream_has_an_example(self):
+        bodies = [
+            operation["requestBody"]["content"]
+            for operation in OPERATIONS
+            if "requestBody" in operation
+        ]
+        assert len(bodies) > 60
+        assert all("example" in each for content in bodies for each in content.values())
+        live = SPEC["paths"]["/api/v1/{tenant}/balances/live"]["get"]["responses"]["200"]
+        stream = live["content"]["text/event-stream"]["example"]
+        [balance] = re.findall(r"event: balance\ndata: (.*)", stream)
+        assert violations(json.loads(balance), SPEC["components"]["schemas"]["BalanceShown"]) == []
+
+    def test_a_row_in_an_example_has_a_status_of_its_kind(self):
+        kinds = {component_of(kind): steps for kind, steps in STEPS.items()}
+        assert set(row_statuses()) == set(kinds)
+        assert {
+            name for name, status in row_statuses().items() if status not in kinds[name]
+        } == set()
+        row = SPEC["paths"]["/api/v1/{tenant}/invoices/{invoice_id}"]["get"]["responses"]["200"]
+        assert row["content"]["application/json"]["example"]["status"] == "open"
 
     async def test_every_command_answers_its_own_example(self, listed):
         for number, route in enumerate(r for r in WITH_BODY if r.method == "POST"):
