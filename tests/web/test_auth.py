@@ -142,6 +142,23 @@ class TestClaims:
         for payload in ([], "x", 1, None):
             await refused(api, tokens.signed(key, header, payload))
 
+    async def test_of_the_auth_service_are_all_taken_and_scope_alone_opens_anything(
+        self, api, key, header
+    ):
+        said = claims(
+            tenant_slug="alpha-cafe",
+            roles=["tenant_admin"],
+            permissions=["invoices:read", "treasury.*"],
+            outlet_id="westlands",
+            is_service=True,
+            service_name="pos",
+            exp=time.time() + 600.5,
+        )
+        token = tokens.signed(key, header, said)
+        assert (await api.get(BALANCES, token=token)).status == 200
+        assert (await api.get("/api/v1/alpha/invoices", token=token)).code == "scope-missing"
+        assert (await api.get("/api/v1/alpha-cafe/balances", token=token)).code == "wrong-tenant"
+
     async def test_one_audience_among_several_is_enough(self, api, key, header):
         token = tokens.signed(key, header, claims(aud=["other", "treasury"]))
         assert (await api.get(BALANCES, token=token)).status == 200
