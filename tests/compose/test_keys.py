@@ -46,7 +46,7 @@ async def treasury(settings, *words, **environment):
         env={
             **os.environ,
             "TREASURY_POSTGRES_DSN": settings.postgres_dsn.get_secret_value(),
-            # By themselves they are made of the master key, and another one would not log in at all.
+            # By themselves they are made of the master key: another one would not even log in.
             "TREASURY_APP_PASSWORD": "app pass",
             "TREASURY_ARCHIVER_PASSWORD": "archiver pass",
             "TREASURY_MASTER_KEY": settings.master_key.get_secret_value(),
