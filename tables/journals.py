@@ -41,6 +41,7 @@ class Journal(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     approved_by: str = ""
+    metadata: dict[str, str] = {}
 
 
 @register

@@ -54,6 +54,7 @@ class Bill(Row, frozen=True):
     version: int = 1
     adjusted: int = 0
     tax_document: str = ""
+    metadata: dict[str, str] = {}
 
     @property
     def net(self) -> int:
@@ -108,6 +109,7 @@ class Expense(Row, frozen=True):
     description: str = ""
     spent_day: str = ""
     told_ms: int = 0
+    metadata: dict[str, str] = {}
 
     @property
     def net(self) -> int:

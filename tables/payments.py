@@ -269,6 +269,7 @@ class Refund(Row, frozen=True):
     settlement_id: str = ""
     requested_by: str = ""
     approved_by: str = ""
+    metadata: dict[str, str] = {}
 
 
 @register

@@ -39,6 +39,7 @@ class Payout(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     settlement_id: str = ""
+    metadata: dict[str, str] = {}
 
 
 @register

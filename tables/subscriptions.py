@@ -40,6 +40,7 @@ class Plan(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     status: str = "active"
+    metadata: dict[str, str] = {}
 
 
 @register
@@ -64,6 +65,7 @@ class Subscription(Row, frozen=True):
     deferred_total: int = 0
     created_ms: int = 0
     version: int = 1
+    metadata: dict[str, str] = {}
 
 
 @register

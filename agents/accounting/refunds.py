@@ -27,7 +27,14 @@ MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwh
 
 
 def request(
-    event: Event[Any], view: View, payment: Payment, amount: int, *, reason: str, by: str
+    event: Event[Any],
+    view: View,
+    payment: Payment,
+    amount: int,
+    *,
+    reason: str,
+    by: str,
+    metadata: dict[str, str],
 ) -> Generator[Effect, None, Refund]:
     """Take `amount` (refundable) from where the payment's money is, newest place first.
 
@@ -66,6 +73,7 @@ def request(
         provider=payment.provider,
         created_ms=event.now_ms,
         requested_by=by,
+        metadata=metadata,
     )
     tenant = view.tenant(event.tenant_id)
     if tenant.needs_two(tenant.settings.refund_limit, refund.asset, amount):

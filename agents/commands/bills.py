@@ -10,7 +10,7 @@ from agents.commands.base import Command, answered, demand, found, not_below_zer
 from agents.commands.expenses import payment_of
 from agents.effects import Delete, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Code, Day, Id, OptionalId, Text
+from agents.words import Code, Day, Id, Metadata, OptionalId, Text
 from streams.journal import Posting
 from streams.money import Amount
 from streams.timestamps import local_day, parse_day
@@ -50,6 +50,7 @@ class CreateBill(Command, frozen=True):
     lines: list[BillLineGiven] = []
     withholding: OptionalId = ""
     tax_document: OptionalId = ""
+    metadata: Metadata = {}
 
 
 class OfBill(Command, frozen=True):
@@ -122,6 +123,7 @@ def _bill(event: Event[CreateBill], view: View) -> Bill:
         created_ms=event.now_ms,
         version=0,
         tax_document=data.tax_document,
+        metadata=data.metadata,
     )
 
 

@@ -16,7 +16,7 @@ from agents.commands.base import Command, demand, positive, same
 from agents.effects import Answer, DryRun, Effect, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
-from agents.words import Account, Code, Day, OptionalId, Text
+from agents.words import Account, Code, Day, Metadata, OptionalId, Text
 from streams.money import Amount, exponent_of, format_minor
 from streams.timestamps import local_day, parse_day
 from tables.balances import Balance
@@ -59,6 +59,7 @@ class JournalGiven(msgspec.Struct, frozen=True, gc=False):
     description: Text = ""
     reference: OptionalId = ""
     effective_date: Day | None = None
+    metadata: Metadata = {}
 
 
 class PostJournal(Command, frozen=True):
@@ -70,6 +71,7 @@ class PostJournal(Command, frozen=True):
     effective_date: Day | None = None
     conditions: list[Condition] = []
     dry_run: bool = False
+    metadata: Metadata = {}
 
 
 class PostBatch(Command, frozen=True):
@@ -84,7 +86,8 @@ class PostBatch(Command, frozen=True):
 def post(event: Event[PostJournal], view: View) -> Effects:
     """The postings of a journal, if its conditions hold."""
     data = event.data
-    given = JournalGiven(data.legs, data.description, data.reference, data.effective_date)
+    about = data.description, data.reference, data.effective_date, data.metadata
+    given = JournalGiven(data.legs, *about)
     yield from _post(event, view, [given], batch=False)
 
 
@@ -164,6 +167,7 @@ def _journal(
         given.reference,
         posted_by=event.data.actor,
         created_ms=event.now_ms,
+        metadata=given.metadata,
     )
 
 

@@ -6,7 +6,7 @@ from agents.commands.base import Command, answered, demand, found, same, wanted
 from agents.effects import Effects, Refuse
 from agents.logistics import ExpenseCreated, read_expense
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Id, OptionalId, Text
+from agents.words import Id, Metadata, OptionalId, Text
 from streams.money import Amount
 from tables.payables import Bill, Expense
 
@@ -24,6 +24,7 @@ class CreateExpense(ExpenseCreated, frozen=True, forbid_unknown_fields=True, kw_
 
     expense_id: OptionalId = ""
     actor: OptionalId = ""
+    metadata: Metadata = {}
 
 
 class OfExpense(Command, frozen=True):
@@ -48,8 +49,8 @@ def create(event: Event[CreateExpense], view: View) -> Effects:
     if isinstance(expense, Refuse):
         yield expense
         return
-    if not expense.expense_id:
-        expense = expense.replaced(expense_id=event.derive("expense"))
+    expense_id = expense.expense_id or event.derive("expense")
+    expense = expense.replaced(expense_id=expense_id, metadata=event.data.metadata)
     known = view.row(Expense, event.tenant_id, expense.expense_id)
     if known is None:
         yield from expenses.request(event, view, tenant, expense)

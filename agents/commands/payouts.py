@@ -7,7 +7,7 @@ from agents.commands.base import Command, answered, demand, found, same
 from agents.effects import DryRun, Effects
 from agents.registry import COMMANDS, Event, View, handles
 from agents.shown import shown
-from agents.words import Code, Id, OptionalId, Provider, Text
+from agents.words import Code, Id, Metadata, OptionalId, Provider, Text
 from streams.money import Amount
 from tables.payables import Bill, Expense
 from tables.payouts import Payout, PayoutReference
@@ -35,6 +35,7 @@ class CreatePayout(Command, frozen=True):
     provider: Provider = ""
     reference: OptionalId = ""
     dry_run: bool = False
+    metadata: Metadata = {}
 
 
 class OfPayout(Command, frozen=True):
@@ -100,6 +101,7 @@ def _payout(event: Event[CreatePayout], view: View) -> Payout:
         reference=data.reference,
         requested_by=data.actor,
         created_ms=event.now_ms,
+        metadata=data.metadata,
     )
 
 

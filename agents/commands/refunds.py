@@ -6,7 +6,7 @@ from agents.accounting import chart, disputes, refunds
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same, wanted
 from agents.effects import Effects
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Id, OptionalId, Text
+from agents.words import Id, Metadata, OptionalId, Text
 from streams.money import Amount
 from tables.payments import Dispute, Payment, Refund
 
@@ -23,6 +23,7 @@ class RefundPayment(Command, frozen=True):
     payment_id: Id
     amount: Amount | None = None
     reason: Text = ""
+    metadata: Metadata = {}
 
 
 class ApproveRefund(Command, frozen=True):
@@ -68,7 +69,7 @@ def refund(event: Event[RefundPayment], view: View) -> Effects:
     words = f"{payment.refundable} minor units are"
     demand(0 < amount <= payment.refundable, "more_than_refundable", words, 422)
     row = yield from refunds.request(
-        event, view, payment, amount, reason=data.reason, by=data.actor
+        event, view, payment, amount, reason=data.reason, by=data.actor, metadata=data.metadata
     )
     yield from answered(row, 202 if row.status == "submitted" else 201)
 

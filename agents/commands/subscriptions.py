@@ -10,7 +10,7 @@ from agents.accounting.lines import quantity_of
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same
 from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
-from agents.words import Code, Day, Id, OptionalId, Text
+from agents.words import Code, Day, Id, Metadata, OptionalId, Text
 from streams.money import Amount, parse_minor
 from streams.timestamps import local_day, parse_day
 from tables.subscriptions import Meter, Plan, Subscription
@@ -40,6 +40,7 @@ class CreatePlan(Command, frozen=True):
     months: int = 1
     prepaid: bool = False
     meters: list[MeterGiven] = []
+    metadata: Metadata = {}
 
 
 class CreateSubscription(Command, frozen=True):
@@ -49,6 +50,7 @@ class CreateSubscription(Command, frozen=True):
     customer_id: Id
     subscription_id: OptionalId = ""
     start_date: Day | None = None
+    metadata: Metadata = {}
 
 
 class CancelSubscription(Command, frozen=True):
@@ -80,6 +82,7 @@ def create_plan(event: Event[CreatePlan], view: View) -> Effects:
         data.prepaid,
         meters,
         event.now_ms,
+        metadata=data.metadata,
     )
     yield Put(row)
     yield from answered(row, 201)
@@ -112,6 +115,7 @@ def create(event: Event[CreateSubscription], view: View) -> Effects:
         plan.asset,
         began,
         created_ms=event.now_ms,
+        metadata=data.metadata,
     )
     yield from metering.begin_period(event, view, row, plan)
     yield from answered(same(view, Subscription, event.tenant_id, subscription_id), 201)

@@ -60,9 +60,12 @@ BOOKS: tuple[Route, ...] = (
         shows=answers.PARTY,
     ),
     act("/plans", "plan.create", scopes.SUBSCRIPTIONS_WRITE, "Create a plan."),
-    *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ),
+    *resource("/plans", Plan, "plan_id", scopes.SUBSCRIPTIONS_READ, "metadata"),
     act("/subscriptions", "subscription.create", scopes.SUBSCRIPTIONS_WRITE, "Subscribe."),
-    *resource("/subscriptions", Subscription, "subscription_id", scopes.SUBSCRIPTIONS_READ),
+    *resource(
+        *("/subscriptions", Subscription, "subscription_id", scopes.SUBSCRIPTIONS_READ),
+        *("customer_id", "metadata"),
+    ),
     act(
         "/subscriptions/{subscription_id}/cancel",
         "subscription.cancel",
@@ -71,7 +74,7 @@ BOOKS: tuple[Route, ...] = (
     ),
     act("/journals", "journal.post", scopes.BOOKS_WRITE, "Post a journal, or try one."),
     act("/journals:batch", "journal.batch", scopes.BOOKS_WRITE, "Post journals, all or none."),
-    *resource("/journals", Journal, "journal_id", scopes.BOOKS_READ),
+    *resource("/journals", Journal, "journal_id", scopes.BOOKS_READ, "metadata"),
     act(
         "/journals/{journal_id}/reverse",
         "journal.reverse",

@@ -68,7 +68,7 @@ PAYMENTS: tuple[Route, ...] = (
         scopes.DISPUTES_WRITE,
         "Note that the payer's bank took money back.",
     ),
-    *resource("/refunds", Refund, "refund_id", scopes.PAYMENTS_READ),
+    *resource("/refunds", Refund, "refund_id", scopes.PAYMENTS_READ, "metadata"),
     act(
         "/refunds/{refund_id}/approve",
         "refund.approve",

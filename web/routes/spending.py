@@ -10,9 +10,11 @@ from web.api import books
 from web.call import Route
 from web.lines import TENANT, act, collection, resource
 
+_OF_BILLS = ("due_from", "due_to", "metadata")
+
 SPENDING: tuple[Route, ...] = (
     act("/bills", "bill.create", scopes.SPENDING_WRITE, "Enter a supplier's bill."),
-    *resource("/bills", Bill, "bill_id", scopes.SPENDING_READ, "due_from", "due_to"),
+    *resource("/bills", Bill, "bill_id", scopes.SPENDING_READ, *_OF_BILLS),
     act(
         "/bills/{bill_id}/approve",
         "bill.approve",
@@ -22,7 +24,7 @@ SPENDING: tuple[Route, ...] = (
     act("/bills/{bill_id}/void", "bill.void", scopes.SPENDING_WRITE, "Void a bill that waits."),
     act("/bills/{bill_id}/pay", "bill.pay", scopes.SPENDING_APPROVE, "Note a bill's payment."),
     act("/expenses", "expense.create", scopes.SPENDING_WRITE, "Import or allocate an expense."),
-    *resource("/expenses", Expense, "expense_id", scopes.SPENDING_READ),
+    *resource("/expenses", Expense, "expense_id", scopes.SPENDING_READ, "metadata"),
     *(
         act(f"/expenses/{{expense_id}}/{verb}", f"expense.{verb}", scopes.SPENDING_APPROVE, summary)
         for verb, summary in (
@@ -38,7 +40,7 @@ SPENDING: tuple[Route, ...] = (
 
 PAYOUTS: tuple[Route, ...] = (
     act("/payouts", "payout.create", scopes.PAYOUTS_WRITE, "Create a payout."),
-    *resource("/payouts", Payout, "payout_id", scopes.PAYOUTS_READ),
+    *resource("/payouts", Payout, "payout_id", scopes.PAYOUTS_READ, "metadata"),
     *(
         act(f"/payouts/{{payout_id}}/{verb}", f"payout.{verb}", scopes.PAYOUTS_APPROVE, summary)
         for verb, summary in (
