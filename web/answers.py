@@ -229,6 +229,10 @@ TENANT_SETTINGS = record(
                 "tolerance_percent": ref("Amount"),
                 "service_charge_percent": ref("Amount"),
                 "cut_off": STRING,
+                "gateways": {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": STRING},
+                },
             }
         ),
     }

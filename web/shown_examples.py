@@ -35,6 +35,7 @@ _TEXTS: Mapping[str, str] = {
     "description": "Lunch",
     "file": "statement.csv",
     "id": "line-1",
+    "mpesa": "mpesa",
     "name": "Lunch club",
     "number": "2026/17",
     "operation": "collect",
@@ -60,7 +61,7 @@ _TEXTS: Mapping[str, str] = {
     "to_currency": "USD",
     "url": "https://example.com/hooks",
 }
-_MAPS: Mapping[str, str] = {"metadata": "till", "dimensions": "order"}
+_MAPS: Mapping[str, str] = {"metadata": "till", "dimensions": "order", "gateways": "mpesa"}
 """The one member of an object whose members have any name; of others there is none."""
 _STATUSES: Mapping[str, str] = {
     "BankItem": "open",

@@ -8,13 +8,16 @@ import pytest
 
 import agents.services
 import web
+from agents.accounting.settings import told
 from agents.audit.steps import STEPS
 from agents.outbound import OUTBOUND
 from agents.registry import HANDLED
+from tables.tenants import Tenant
 from tests.agents.accounting.test_random_stories import World
 from tests.browser import browsing
 from tests.guide.guide import PUBLISHED
 from tests.web.schema import SPEC, violations
+from web.answers import TENANT_SETTINGS
 from web.examples import example_of
 from web.routes import ROUTES
 from web.schemas import component_of
@@ -32,8 +35,8 @@ class TestOpenapi:
         assert same, "run: treasury specs"
 
     def test_has_every_route_under_a_name_of_its_own(self):
-        told = {(method, path) for path, methods in SPEC["paths"].items() for method in methods}
-        assert told == {(route.method.lower(), route.path) for route in ROUTES}
+        known = {(method, path) for path, methods in SPEC["paths"].items() for method in methods}
+        assert known == {(route.method.lower(), route.path) for route in ROUTES}
         names = [operation["operationId"] for operation in OPERATIONS]
         assert len(set(names)) == len(names)
         assert all(operation["summary"] for operation in OPERATIONS)
@@ -60,6 +63,11 @@ class TestOpenapi:
         route.model.model_validate(body)
         schema = SPEC["components"]["schemas"][route.model.__name__]
         assert violations(body, schema) == []
+
+    def test_tells_of_every_choice_of_a_tenant(self):
+        shown, schema = told(Tenant("alpha", "Alpha")), TENANT_SETTINGS["properties"]
+        assert set(shown) == set(schema)
+        assert set(shown["settings"]) == set(schema["settings"]["properties"])
 
     def test_every_answer_in_json_has_an_example_that_its_own_schema_takes(self):
         shown = 0
