@@ -68,7 +68,7 @@ async def _sales(caller: Caller, mark: str, has: Ids) -> None:
     )
     has["event_id"], has["party_id"] = entry["event_id"], f"c-{mark}"
     has["invoice_id"] = (await caller.only("invoices", order_id=f"o-{mark}"))["invoice_id"]
-    has["payment_id"] = await caller.pay(order_id=f"o-{mark}")
+    has["payment_id"] = await caller.pay(order_id=f"o-{mark}", metadata={"note": mark})
     intent = f"payments/intents/{has['payment_id']}"
     has["call_id"] = (await caller.get(intent))["call_id"]
     refund = await caller.done(f"{intent}/refunds", amount="10", reason=mark)

@@ -1,7 +1,8 @@
 """What one tenant has, no other one sees or moves: every route, on two workers and Apache Kafka.
 
-One tenant has a row of every kind, with a word of its own (a canary) in every name, reference and
-secret. Another one asks every route for them.
+Each of two tenants has a row of every kind, with a word of its own (a canary) in every name,
+reference, note and secret. Alpha asks every route for beta's; of neither is anything found where
+the other one's things are.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import asyncpg
 import nats
 import pytest
 import pytest_asyncio
@@ -22,9 +22,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from compose.calling import Accepted, Caller
+from compose.inspect import life_of
 from compose.local.accounts import temporary_folder
+from compose.seeing import outbound
 from compose.up import Local, Running
-from tests.e2e.leaks import secrets_of
+from streams.kafka import PartitionReader
+from tests.e2e.leaks import secrets_of, tables_of
 from tests.e2e.rows import listed, row_of_every_kind
 from tests.web.schema import answer_violations, body_of
 from web.call import Route
@@ -37,7 +40,8 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(420),
 ]
-CANARY = f"canary{uuid4().hex}"
+OWN, CANARY = (f"canary{uuid4().hex}" for _ in range(2))
+"""Alpha's and beta's."""
 MEMBERS = {
     name
     for route in ROUTES
@@ -116,7 +120,7 @@ async def two(home_of_module: Path) -> AsyncIterator[Two]:
                 for caller in callers
             ]
             found = Two(running, session, *callers)
-            for caller, name in zip(callers, ("Alpha", f"Beta {CANARY}"), strict=True):
+            for caller, name in zip(callers, (f"Alpha {OWN}", f"Beta {CANARY}"), strict=True):
                 await caller.event(
                     "auth.tenant.created",
                     name=name,
@@ -131,9 +135,11 @@ async def two(home_of_module: Path) -> AsyncIterator[Two]:
             made = await found.beta.done("webhook-endpoints", url="https://example.com/x")
             found.shown_once.append(made["secret"].removeprefix("whsec_"))
             found.beta_has = await row_of_every_kind(found.beta, CANARY)
-            secret = {"value": f"{CANARY}-secret"}
-            path = f"/api/v1/{found.beta.tenant_id}/secrets/instant.api_key"
-            assert (await found.ask("PUT", path, found.beta.tenant_id, secret))[0] == 200
+            await row_of_every_kind(found.alpha, OWN)
+            for caller, canary in ((found.alpha, OWN), (found.beta, CANARY)):
+                path = f"/api/v1/{caller.tenant_id}/secrets/instant.api_key"
+                secret = {"value": f"{canary}-secret"}
+                assert (await found.ask("PUT", path, caller.tenant_id, secret))[0] == 200
             yield found
         await client.close()
 
@@ -229,48 +235,73 @@ class TestAPathOfAnotherTenant:
 
 
 class TestTheCanary:
-    async def test_is_in_no_list_of_alphas(self, two):
+    """Of one tenant, looked for where the other one's things are."""
+
+    @pytest.fixture(params=["alpha", "beta"])
+    def sides(self, request, two) -> tuple[Caller, str, str]:
+        """A tenant, its own canary and the other's."""
+        both = [(two.alpha, OWN, CANARY), (two.beta, CANARY, OWN)]
+        return both[request.param == "beta"]
+
+    async def test_is_in_no_list(self, two, sides):
+        caller, own, others = sides
+        said = ""
         for route in GUARDED:
             if route.method == "GET" and route not in OF_ROWS:
-                path = _filled(route, two.alpha.tenant_id, {})
-                status, text = await two.ask("GET", path, two.alpha.tenant_id)
+                path = _filled(route, caller.tenant_id, {})
+                status, text = await two.ask("GET", path, caller.tenant_id)
                 assert status in {200, 404}, (route.name, text)
-                assert CANARY not in text, route.name
+                assert others not in text, route.name
+                said += text
+        assert own in said
+
+    async def test_is_in_no_row_that_bears_the_tenant(self, two, sides):
+        """Entries, outbound events, dead letters, deliveries, calls, the audit log, everything."""
+        caller, own, others = sides
+        found = dict(await tables_of(two.running.settings().owner_dsn, caller.tenant_id))
+        assert {table for table, text in found.items() if others in text} == set()
+        wanted = {"entries", "emitted", "dead_letters", "resources", "webhook_endpoints"}
+        assert wanted <= {table for table, text in found.items() if own in text}
+
+    async def test_is_in_no_event_on_nats_or_kafka(self, two, sides):
+        caller, own, others = sides
+        client = await nats.connect(two.running.endpoints.nats)
+        said = await outbound(client)
+        await client.close()
+        topic = two.running.settings().topics.events.name
+        for partition in range(two.running.local.partitions):
+            async with PartitionReader(two.running.endpoints.kafka, topic, partition) as reader:
+                async for records in reader.read_range(*await reader.bounds()):
+                    said += [record.value for record in records]
+        bodies = [body.decode() for body in said]
+        mine = [body for body in bodies if json.loads(body)["tenant_id"] == caller.tenant_id]
+        assert len([body for body in mine if own in body]) > 5
+        assert [body for body in mine if others in body] == []
+
+    async def test_is_in_no_trace(self, two):
+        settings, event_id = two.running.settings(), two.beta_has["event_id"]
+        assert await life_of(settings, two.beta.tenant_id, event_id)
+        assert await life_of(settings, two.alpha.tenant_id, event_id) == []
 
     async def test_secret_is_in_no_log_metric_or_table_and_the_others_in_no_log(self, two):
         logs = "".join(path.read_text() for path in two.running.local.home.rglob("run-*/*.log"))
         assert "worker_started" in logs
-        assert CANARY not in logs
+        assert "canary" not in logs
         for url in two.running.urls:
             async with two.session.get(f"{url}/metrics") as response:
                 text = await response.text()
             assert "treasury_entries_total" in text
-            assert CANARY not in text
+            assert "canary" not in text
+            assert two.alpha.tenant_id not in text
             assert two.beta.tenant_id not in text
-        dump = await _dump(two.running.settings().owner_dsn)
+        tables = await tables_of(two.running.settings().owner_dsn)
+        dump = "\n".join(text for _table, text in tables)
         assert CANARY in dump  # in names and references, which it is looked for beside
         assert f"{CANARY}-secret" not in dump
+        assert f"{OWN}-secret" not in dump
         assert [secret for secret in secrets_of(two.running) if secret in dump] == []
         assert two.shown_once
         assert [secret for secret in two.shown_once if secret in dump + logs] == []
-
-
-async def _dump(dsn: str) -> str:
-    """Every row of every table, bytes as text where they are text."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        tables = await connection.fetch(
-            "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'"
-        )
-        found = []
-        for table in tables:
-            rows = await connection.fetch(f"SELECT * FROM {table['name']}")
-            found += [value for row in rows for value in row.values()]
-        return "\n".join(
-            value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in found
-        )
-    finally:
-        await connection.close()
 
 
 class TestEqualRequests:
