@@ -15,7 +15,7 @@ from compose.local import supervisor
 from compose.local.kafka import jars_version
 from compose.up import Running
 from tests.conftest import BROKER
-from tests.e2e.leaks import leaks
+from tests.e2e.leaks import leaks, leaks_of_database
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +25,14 @@ def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_secret_in_any_log() -> Iterator[None]:
-    """Whatever an installation went through, its logs hold no key, password or token of it."""
+def no_secret_in_any_log_or_table() -> Iterator[None]:
+    """Whatever an installation went through, its logs and tables hold no key, password or token."""
     leave = Running.__aexit__
 
     async def searched(self: Running, *failed: object) -> None:
+        in_tables = await leaks_of_database(self)
         await leave(self, *failed)
-        assert leaks(self) == []
+        assert [*leaks(self), *in_tables] == []
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Running, "__aexit__", searched)
