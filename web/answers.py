@@ -233,6 +233,7 @@ TENANT_SETTINGS = record(
                     "type": "object",
                     "additionalProperties": {"type": "array", "items": STRING},
                 },
+                "etims": {"type": "object", "additionalProperties": STRING},
             }
         ),
     }

@@ -15,6 +15,7 @@ _TEXTS: Mapping[str, str] = {
     "action": "settings.change",
     "actor": "user-1",
     "actor_name": "Ann",
+    "branch": "00",
     "capture_method": "automatic",
     "category": "fuel",
     "country": "KE",
@@ -55,13 +56,23 @@ _TEXTS: Mapping[str, str] = {
     "source": "cafe",
     "target": "earnings",
     "taxe": "tourism_levy",
+    "treatment": "standard",
     "till": "7",
     "time_zone": "Africa/Nairobi",
     "to_account": "bank:usd",
     "to_currency": "USD",
     "url": "https://example.com/hooks",
 }
-_MAPS: Mapping[str, str] = {"metadata": "till", "dimensions": "order", "gateways": "mpesa"}
+_MAPS: Mapping[str, str] = {
+    "metadata": "till",
+    "dimensions": "order",
+    "gateways": "mpesa",
+    "etims": "*",
+    "gross": "standard",
+    "taxes": "standard",
+    "boxes": "output_tax",
+    "reckoned": "output_tax",
+}
 """The one member of an object whose members have any name; of others there is none."""
 _STATUSES: Mapping[str, str] = {
     "BankItem": "open",
@@ -81,12 +92,17 @@ _STATUSES: Mapping[str, str] = {
     "Statement": "read",
     "StatementLine": "matched",
     "Subscription": "active",
+    "TaxDocument": "submitted",
+    "TaxReturn": "open",
 }
 """Of rows, by component; a test holds each to what its kind can be."""
 _DAY, _MOMENT, _MOMENT_MS = "2026-01-31", "2026-01-31T08:00:00.000Z", 1_769_846_400_000
-_DAYS = frozenset({"day", "from_day", "to_day", "settled_day", "value_day", "spent_day"})
+_DAYS = frozenset(
+    {"day", "from_day", "to_day", "settled_day", "value_day", "spent_day", "issued_day"}
+)
 _AMOUNTS: Mapping[str, str] = {
     **dict.fromkeys(("amount", "outstanding", "balance", "debits", "debit", "gross"), "1500.00"),
+    "total": "1500.00",
     **dict.fromkeys(("available", "closing", "current", "price", "to_amount"), "1500.00"),
     **dict.fromkeys(("receivable", "not_due", "remaining", "sold", "quoted", "owed"), "1500.00"),
     **dict.fromkeys(("expense_limit", "payout_limit", "refund_limit"), "50000.00"),
