@@ -42,7 +42,9 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Invoice: "total tax paid credited withheld written_off to_withhold",
     Line: "net tax charge",
     Order: "sold_net sold_tax",
-    Payment: "amount received refunded refund_pending disputed authorized capturing quoted",
+    Payment: (
+        "amount received refunded refund_pending disputed authorized capturing quoted taken_back"
+    ),
     GatewayCall: "",
     Placement: "amount",
     Case: "amount",

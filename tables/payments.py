@@ -34,7 +34,8 @@ class Payment(Row, frozen=True):
     `authorization`, `capturing` what we asked to have of it. `attempt` counts calls made for it.
     `next_action` is what its payer needs to go on: an address, or a client's secret. `routed` is
     why its gateway is that one (connectors/routing.py). A payment in another currency than its
-    invoice's pays `quoted` minor units of it, of `quoted_asset`.
+    invoice's pays `quoted` minor units of it, of `quoted_asset`. `taken_back` is what a chain has
+    undone of what was received.
     """
 
     KIND = "pi"
@@ -76,11 +77,12 @@ class Payment(Row, frozen=True):
     routed: str = ""
     quoted: int = 0
     quoted_asset: str = ""
+    taken_back: int = 0
 
     @property
     def refundable(self) -> int:
         """What may still be given back, minor units."""
-        return self.received - self.refunded - self.refund_pending - self.disputed
+        return self.received - self.refunded - self.refund_pending - self.disputed - self.taken_back
 
 
 @register

@@ -8,7 +8,8 @@ from collections.abc import Generator
 from typing import Any
 
 from agents.accounting.codes import code_for
-from agents.accounting.methods import TOLD_BY_CODE
+from agents.accounting.methods import CHAINS, TOLD_BY_CODE
+from agents.accounting.onchain import awaited
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Put
 from agents.registry import Event, View
 from streams.money import exponent_of, format_minor
@@ -26,6 +27,11 @@ def attempt(
     code = code_for(view, event.tenant_id, call_id) if TOLD_BY_CODE & set(gateways) else ""
     if code:
         yield Put(PayCode(event.tenant_id, code, payment.invoice_id, call_id))
+    turn = 0
+    for chain in sorted(CHAINS & set(gateways)):
+        row, others = awaited(view, payment, chain, call_id)
+        turn = max(turn, others)
+        yield Put(row)
     after = payment.replaced(
         status="processing",
         attempt=payment.attempt + 1,
@@ -41,7 +47,7 @@ def attempt(
         gateway,
         "authorize" if payment.capture_method == "manual" else "collect",
         payment.payment_id,
-        _request(event, payment, code),
+        _request(event, payment, code, turn),
         event.log_ms + CALL_DEADLINE_MS,
         gateways,
         code,
@@ -49,8 +55,11 @@ def attempt(
     return after
 
 
-def _request(event: Event[Any], payment: Payment, code: str) -> dict[str, Any]:
-    """What a connector is told; `payer_has_s` is how long its payer may take (seconds)."""
+def _request(event: Event[Any], payment: Payment, code: str, turn: int) -> dict[str, Any]:
+    """What a connector is told; `payer_has_s` is how long its payer may take (seconds), `turn` how
+    many others are asked for the same amount on a chain.
+    """
+    more = {"turn": str(turn)} if turn else {}
     return {
         "payment_id": payment.payment_id,
         "amount": format_minor(payment.amount, exponent_of(payment.asset)),
@@ -58,6 +67,7 @@ def _request(event: Event[Any], payment: Payment, code: str) -> dict[str, Any]:
         "phone": payment.phone,
         "reference": code,
         "payer_has_s": max(0, payment.expires_ms - event.now_ms) // 1000,
+        **more,
     }
 
 

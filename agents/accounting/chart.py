@@ -30,6 +30,7 @@ FX_CLEARING = "fx:clearing"
 FX_GAIN_LOSS = "fx:gain_loss"
 
 BANK = "bank:"
+CRYPTO = "crypto:"
 MADE_BY_STATEMENTS = frozenset(
     {"treasury.command.statement.import", "treasury.command.line.resolve"}
     | {"treasury.gateway.received"}
@@ -95,6 +96,11 @@ def gateway(provider: str, account: str = "collection") -> str:
 def fees(provider: str) -> str:
     """What a provider takes for its services."""
     return f"fees:{provider}"
+
+
+def crypto(chain: str, asset: str) -> str:
+    """What our wallets have on a chain."""
+    return f"{CRYPTO}{chain}:{asset}"
 
 
 def bank(account: str) -> str:

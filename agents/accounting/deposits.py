@@ -37,7 +37,9 @@ def deposit(
     if found.call is not None and found.call.gateway != receipt.provider:
         found = _for_the_same(view, found.call)
     if found.call is None:
-        yield from receive(event, view, _payment(event, receipt, found, reference, payer), receipt)
+        yield from receive(
+            event, view, unannounced(event, receipt, found, reference, payer), receipt
+        )
         return
     call = found.call
     payment = view.row(Payment, event.tenant_id, call.subject_id)
@@ -46,7 +48,7 @@ def deposit(
         yield from named(event, view, payment, call, receipt.reference)
         return
     if not call.counted and receipt.amount == payment.amount:
-        yield from _counted(view, call, receipt)
+        yield from counted(view, call, receipt)
     yield from receive(event, view, payment, receipt)
 
 
@@ -59,7 +61,7 @@ def _for_the_same(view: View, call: GatewayCall) -> Meaning:
     return Meaning(invoice=invoice, order_id=payment.order_id)
 
 
-def _counted(view: View, call: GatewayCall, receipt: Receipt) -> Iterator[Effect]:
+def counted(view: View, call: GatewayCall, receipt: Receipt) -> Iterator[Effect]:
     """The money of an attempt came by this way; what nobody knew of it is known."""
     after = call.replaced(counted=receipt.reference)
     if call.status == "unknown":
@@ -87,7 +89,7 @@ def meaning(view: View, tenant_id: str, reference: str) -> Meaning:
     return Meaning(invoice=own, order_id=order.order_id)
 
 
-def _payment(
+def unannounced(
     event: Event[Any], receipt: Receipt, found: Meaning, reference: str, payer: str
 ) -> Payment:
     """A payment nobody had announced; who paid is for people to read."""

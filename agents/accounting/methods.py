@@ -17,6 +17,9 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "card": ("stripe", "instant"),
     "paypal": ("paypal",),
     "instant": ("instant",),
+    "crypto": ("polygon", "ethereum"),
+    "ethereum": ("ethereum",),
+    "polygon": ("polygon",),
 }
 """Method of a confirmation to the gateways that serve it, the first preferred."""
 PAYING: tuple[str, ...] = ("instant", "mpesa", "paypal", "stripe", "buni")
@@ -27,6 +30,8 @@ HOLDING = frozenset({"instant", "stripe"})
 """Gateways that can hold money before they take it."""
 BANKS = frozenset({"buni", "jenga"})
 """Gateways that are banks: what comes by them has arrived, and is on their statements."""
+CHAINS = frozenset({"ethereum", "polygon"})
+"""Gateways that are chains: their payers pay an exact amount, which a watch of the chain tells."""
 TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
 
@@ -110,12 +115,14 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def account_of(gateway: str, operation: str) -> str:
-    """The ledger's account of a gateway's money that an operation moves.
+def account_of(gateway: str, operation: str, asset: str = "") -> str:
+    """The ledger's account of a gateway's money that an operation moves, in this currency.
 
     M-Pesa keeps what is collected apart from what pays out (Daraja documentation, "B2C").
     """
     if gateway in BANKS:
         return chart.bank(gateway)
+    if gateway in CHAINS:
+        return chart.crypto(gateway, asset)
     utility = gateway == "mpesa" and operation == PAYOUT
     return chart.gateway(gateway, "utility" if utility else "collection")

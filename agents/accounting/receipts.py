@@ -74,12 +74,13 @@ def _received(
     payment: Payment, receipt: Receipt, placements: list[Placement], settlement_id: str
 ) -> Generator[Effect, None, Payment]:
     late = payment.status in OVER
+    has_money = payment.status == "succeeded" and payment.received > payment.taken_back
     after = payment.replaced(
         received=payment.received + receipt.amount,
         placements=(*payment.placements, *placements),
         version=payment.version + 1,
     )
-    if payment.status != "succeeded":
+    if not has_money:
         # A second success of one payment has a home now too, but its first success stands.
         after = after.replaced(
             status="succeeded",
@@ -250,7 +251,7 @@ def _fits_the_quote(payment: Payment, receipt: Receipt, invoice: Invoice) -> boo
     return (
         payment.quoted_asset == invoice.asset
         and receipt.amount == payment.amount
-        and not payment.received
+        and payment.received == payment.taken_back
         and 0 < payment.quoted <= invoice.outstanding
     )
 

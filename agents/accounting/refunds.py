@@ -152,7 +152,7 @@ def _take_paid(
     event: Event[Any], view: View, placement: Placement, amount: int
 ) -> Generator[Effect, None, list[Taken]]:
     """Out of an invoice: a credit note of so much."""
-    invoice = _invoice(view, event.tenant_id, placement.subject)
+    invoice = meant_invoice(view, event.tenant_id, placement.subject)
     if invoice.paid < amount:
         yield MOVED
         return []
@@ -173,7 +173,7 @@ def _take_quoted(
     event: Event[Any], view: View, payment: Payment, placement: Placement, amount: int
 ) -> Generator[Effect, None, list[Taken]]:
     """Out of the invoice in its currency, through fx:clearing, in the payment's."""
-    invoice = _invoice(view, event.tenant_id, placement.subject)
+    invoice = meant_invoice(view, event.tenant_id, placement.subject)
     part = share_of(payment, placement.amount) - share_of(payment, placement.amount - amount)
     if invoice.paid < part:
         yield MOVED
@@ -201,7 +201,7 @@ def _restore_quoted(
     """The other way; the payment has one such placement again."""
     there = sum(each.amount for each in placements if each.kind == "quoted")
     part = share_of(payment, there + back.amount) - share_of(payment, there)
-    invoice = _invoice(view, event.tenant_id, back.subject)
+    invoice = meant_invoice(view, event.tenant_id, back.subject)
     before = _moved(invoice, part)
     yield from _through_clearing(payment, invoice, note(before, part), -1)
     yield Put(before)
@@ -209,7 +209,7 @@ def _restore_quoted(
     placements.append(Placement("quoted", back.subject, there + back.amount))
 
 
-def _invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
+def meant_invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
     """The invoice, or the one that took its place: a till's share gives way to its order's own."""
     invoice = view.row(Invoice, tenant_id, invoice_id)
     assert invoice is not None
@@ -398,7 +398,7 @@ def _restore(event: Event[Any], view: View, asset: str, placement: Placement) ->
         again = case.amount + amount if case.status == "open" else amount
         yield Put(case.replaced(status="open", resolution="", amount=again))
     else:
-        yield Put(_moved(_invoice(view, event.tenant_id, subject), amount))
+        yield Put(_moved(meant_invoice(view, event.tenant_id, subject), amount))
 
 
 def of_payment(payment: Payment) -> dict[str, str]:

@@ -29,9 +29,9 @@ def collect(
 ) -> Generator[Effect, None, str]:
     """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id.
 
-    What is at a bank has arrived: nothing is settled of it.
+    What is at a bank, or in a wallet of ours, has arrived: nothing is settled of it.
     """
-    if account.startswith(chart.BANK):
+    if account.startswith((chart.BANK, chart.CRYPTO)):
         return ""
     tenant = view.tenant(event.tenant_id)
     cut_off = tenant.settings.cut_off_minutes

@@ -47,10 +47,11 @@ def _proven(after: Payment) -> str:
 
 
 def _placed(after: Payment) -> str:
-    if min(after.refunded, after.refund_pending, after.disputed, after.refundable) < 0:
+    parts = after.refunded, after.refund_pending, after.disputed, after.taken_back
+    if min(*parts, after.refundable) < 0:
         return f"{after.refundable} refundable of {after.received}"
     placed = sum(placement.amount for placement in after.placements)
-    if placed != after.received - after.refunded - after.refund_pending:
+    if placed != after.received - after.refunded - after.refund_pending - after.taken_back:
         return f"{placed} placed of {after.received}"
     return ""
 
@@ -60,7 +61,9 @@ def _attempts(before: Payment, after: Payment) -> str:
         return f"attempt {before.attempt} is followed by {after.attempt}"
     if (after.attempt == before.attempt) != (after.call_id == before.call_id):
         return f"attempt {after.attempt} has the call of another"
-    return "less was received than before" if after.received < before.received else ""
+    if after.received < before.received or after.taken_back < before.taken_back:
+        return "less was received or taken back than before"
+    return ""
 
 
 def _call(before: GatewayCall | None, after: GatewayCall) -> str:

@@ -1,10 +1,10 @@
 """What dispatch tells of gateway calls, and what each kind of call means to what it is about.
 
 `calls` has the life of a call, `collect`, `payout` and `refund` one operation each; `told` is what
-gateways say by themselves.
+gateways say by themselves, `onchain` what chains show.
 """
 
-from agents.gateways import calls, clock, told
+from agents.gateways import calls, clock, onchain, told
 from agents.gateways.calls import CASE_AFTER_MS
 
-__all__ = ["CASE_AFTER_MS", "calls", "clock", "told"]
+__all__ = ["CASE_AFTER_MS", "calls", "clock", "onchain", "told"]

@@ -29,7 +29,7 @@ def arrived(event: Event[Any], view: View, call: GatewayCall, fail: Failed) -> I
     asset = data.currency or payment.asset
     asked = payment.capturing or payment.amount
     amount = data.amount.minor(asset) if data.amount else asked
-    account = methods.account_of(call.gateway, call.operation)
+    account = methods.account_of(call.gateway, call.operation, asset)
     receipt = Receipt(call.gateway, data.provider_reference or call.call_id, account, asset, amount)
     other = counted_for(event, view, receipt)
     if other and other != payment.payment_id:
