@@ -1,6 +1,7 @@
 """Every gateway there is, one line each, and the guarded connectors built from them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import aiohttp
 
@@ -11,6 +12,11 @@ from connectors.buni.connector import Buni
 from connectors.buni.connector import build as buni
 from connectors.buni.hearing import accepted as buni_accepted
 from connectors.callbacks import Callback
+from connectors.chain.assets import TAKEN
+from connectors.chain.config import SECRETS as CHAIN_SECRETS
+from connectors.chain.connector import Ethereum, Polygon
+from connectors.chain.connector import build as chain
+from connectors.chain.nonces import Nonces
 from connectors.guard import Guard, Observe
 from connectors.instant.config import SECRETS as INSTANT_SECRETS
 from connectors.instant.connector import Instant
@@ -34,38 +40,52 @@ from connectors.stripe.connector import Stripe
 from connectors.stripe.connector import build as stripe
 from connectors.tokens import Shelf
 
-Build = Callable[[aiohttp.ClientSession, Mapping[str, str], Shelf | None], Connector]
+Build = Callable[..., Connector]
 
 GATEWAYS: Mapping[str, Build] = {
     "buni": buni,
+    "ethereum": partial(chain, Ethereum),
     "instant": instant,
     "jenga": jenga,
     "kra": kra,
     "mpesa": mpesa,
     "paypal": paypal,
+    "polygon": partial(chain, Polygon),
     "stripe": stripe,
 }
 """Gateway to the function that builds its connector from a session and its configuration."""
 Claims = (
-    type[Buni] | type[Instant] | type[Jenga] | type[Kra] | type[Mpesa] | type[PayPal] | type[Stripe]
+    type[Buni]
+    | type[Ethereum]
+    | type[Instant]
+    | type[Jenga]
+    | type[Kra]
+    | type[Mpesa]
+    | type[PayPal]
+    | type[Polygon]
+    | type[Stripe]
 )
 CONNECTORS: Mapping[str, Claims] = {
     "buni": Buni,
+    "ethereum": Ethereum,
     "instant": Instant,
     "jenga": Jenga,
     "kra": Kra,
     "mpesa": Mpesa,
     "paypal": PayPal,
+    "polygon": Polygon,
     "stripe": Stripe,
 }
 """Gateway to what it claims: capabilities, doubted operations, currencies."""
 _SEALED: Mapping[str, tuple[str, ...]] = {
     "buni": BUNI_SECRETS,
+    "ethereum": CHAIN_SECRETS,
     "instant": INSTANT_SECRETS,
     "jenga": JENGA_SECRETS,
     "kra": KRA_SECRETS,
     "mpesa": MPESA_SECRETS,
     "paypal": PAYPAL_SECRETS,
+    "polygon": CHAIN_SECRETS,
     "stripe": STRIPE_SECRETS,
 }
 SERVICES = "services"
@@ -100,13 +120,15 @@ def connect(
     health: Health | None = None,
     *,
     shelf: Shelf | None = None,
+    nonces: Nonces | None = None,
     observe: Observe = lambda *_: None,
 ) -> Guard:
     """A gateway with this configuration, guarded; its tokens lie on the shelf, if there is one.
 
-    `observe` is told of every request.
+    `nonces` has what chains were sent, `observe` is told of every request.
 
     Raises KeyError for one not known here, ValueError for a configuration that lacks something.
     """
-    made = GATEWAYS[gateway](session, configuration, shelf)
+    signing = {"nonces": nonces} if gateway in TAKEN else {}
+    made = GATEWAYS[gateway](session, configuration, shelf, **signing)
     return Guard(made, breaker, health, observe=observe)

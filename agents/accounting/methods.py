@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from agents.accounting import chart
 from agents.effects import Unfit
 from connectors.buni import words as buni
+from connectors.chain.assets import TAKEN
 from connectors.mpesa import words as mpesa
 from tables.tenants import Tenant
 
@@ -30,7 +31,7 @@ HOLDING = frozenset({"instant", "stripe"})
 """Gateways that can hold money before they take it."""
 BANKS = frozenset({"buni", "jenga"})
 """Gateways that are banks: what comes by them has arrived, and is on their statements."""
-CHAINS = frozenset({"ethereum", "polygon"})
+CHAINS = frozenset(TAKEN)
 """Gateways that are chains: their payers pay an exact amount, which a watch of the chain tells."""
 TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
@@ -68,6 +69,9 @@ def require_payable(method: str, asset: str, minor: int, phone: str) -> None:
 
     M-Pesa moves whole shillings, 1 to 250,000 at a time; nothing is rounded.
     """
+    chains = CHAINS & set(METHODS.get(method, ()))
+    if chains and not any(asset in TAKEN[chain] for chain in chains):
+        raise Unfit("currency_unsupported", "a chain moves its own currency, and tokens")
     if method != "mpesa":
         return
     if asset != mpesa.CURRENCY:

@@ -24,18 +24,22 @@ BLOCKS_A_ROUND = 100
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One chain as we know it; `confirmations` is how deep a block counts without more."""
+    """One chain as we know it; `confirmations` is how deep a block counts without more.
+
+    `gateway` is the name under which it and its test network are gateways.
+    """
 
     name: str
+    gateway: str
     native: str
     confirmations: int
 
 
 CHAINS: Mapping[int, Chain] = {
-    1: Chain("Ethereum", "ETH", 64),
-    11_155_111: Chain("Sepolia", "ETH", 64),
-    137: Chain("Polygon", "POL", 256),
-    80_002: Chain("Amoy", "POL", 256),
+    1: Chain("Ethereum", "ethereum", "ETH", 64),
+    11_155_111: Chain("Sepolia", "ethereum", "ETH", 64),
+    137: Chain("Polygon", "polygon", "POL", 256),
+    80_002: Chain("Amoy", "polygon", "POL", 256),
 }
 """By chain id. Two epochs of Ethereum are 64 blocks; Polygon has had deep reorganisations."""
 
@@ -59,7 +63,8 @@ class Asset:
 
 @dataclass(frozen=True)
 class Config:
-    """One chain with one node. `wallets` and contracts are in lower case.
+    """One chain with one node. `wallets` and contracts are in lower case; without wallets nothing
+    is received.
 
     `native` is None where the chain's own currency is not taken. `private_key` is the hot wallet's
     that we pay from; empty where we only receive. `max_fee` bounds what a transaction may offer for
@@ -103,6 +108,11 @@ class Config:
         )
 
     @property
+    def gateway(self) -> str:
+        """The gateway that this chain is."""
+        return CHAINS[self.chain_id].gateway
+
+    @property
     def token_of(self) -> Mapping[str, Asset]:
         """Tokens that are taken, by contract."""
         return {each.contract: each for each in self.tokens}
@@ -134,10 +144,9 @@ def _private_key(text: str) -> str:
 
 
 def _wallets(text: str) -> tuple[str, ...]:
-    found = dict.fromkeys(_address(each, "wallets") for each in text.split(",") if each.strip())
-    if not found:
-        raise ValueError("chain: wallets names none")
-    return tuple(found)
+    return tuple(
+        dict.fromkeys(_address(each, "wallets") for each in text.split(",") if each.strip())
+    )
 
 
 def _tokens(text: str) -> tuple[Asset, ...]:

@@ -155,7 +155,6 @@ class TestConfiguration:
             ("rpc_url", "ftp://node.example"),
             ("chain_id", ""),
             ("chain_id", "138"),
-            ("wallets", ""),
             ("wallets", MIXED.replace("aA", "aa", 1)),
             ("tokens", f"USDC:{MIXED}:18"),
             ("tokens", f"USDC:{MIXED}"),
