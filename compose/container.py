@@ -15,6 +15,7 @@ import agents.services  # noqa: F401  fills the registry
 from agents.roles.archive import Archive
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.bridge import IN_FLIGHT_BYTES, Bridge
+from agents.roles.chains import Chains
 from agents.roles.conduct import Conductor
 from agents.roles.counters import REGISTRY
 from agents.roles.dispatch import Dispatch
@@ -31,6 +32,7 @@ from agents.roles.jetstream import (
 )
 from agents.roles.lease import Owner
 from agents.roles.lookups import Lookups
+from agents.roles.nonces import StoredNonces
 from agents.roles.outages import through_outages
 from agents.roles.process import exit_now, or_die
 from agents.roles.projector import Projector
@@ -132,8 +134,10 @@ class Worker:
             self._spawn(keeper.run())
         if "webhooks" in settings.roles:
             self._start_webhooks()
-        if {"dispatch", "writer"} & set(settings.roles):
+        if {"dispatch", "writer", "chains"} & set(settings.roles):
             self._connect_gateways()
+        if "chains" in settings.roles:
+            self._start_chains()
         if "dispatch" in settings.roles:
             self._start_dispatch()
         if "writer" in settings.roles:
@@ -247,9 +251,23 @@ class Worker:
             self.secrets,
             self.archive_pool,
             TokenShelf(self.archive_pool, settings.keyring),
+            nonces=StoredNonces(self.archive_pool),
         )
         keys = settings.derived_keys("callbacks")
         self.addresses = Addresses(settings.public_base, ALIASES, keys)
+
+    def _start_chains(self) -> None:
+        partitions = self.settings.partitions
+        chains = Chains(
+            self.archive_pool,
+            self.inlet,
+            self.gateways,
+            self._session,
+            owner=self._owner,
+            partitions=partitions,
+        )
+        for partition in range(partitions):
+            self._spawn(chains.run(partition))
 
     def _start_dispatch(self) -> None:
         settings = self.settings

@@ -26,7 +26,9 @@ from streams.topics import Topics
 from tables.postgres.pool import APP, ARCHIVER, login_dsn
 
 MASTER_KEY_BYTES = 32
-Role = Literal["bridge", "writer", "archive", "projector", "relay", "dispatch", "webhooks", "keys"]
+Role = Literal[
+    "bridge", "writer", "archive", "projector", "relay", "dispatch", "webhooks", "keys", "chains"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 

@@ -52,6 +52,7 @@ OF_THE_API: Mapping[str, str] = {
     "unknown-parameter": "The query has a parameter that is not known here, perhaps misspelt.",
     "unsupported-media-type": "Send JSON (or, for events, lines of JSON) in UTF-8, not compressed.",
     "url-refused": "We do not connect to this URL; the detail says why.",
+    "wallet-taken": "One of these wallets is another tenant's. Name wallets of your own.",
     "written-meanwhile": "Somebody else changed the same thing at the same time. Look, try again.",
     "wrong-mode": "The key is for the other mode: sandbox keys do not work on live hosts.",
     "wrong-tenant": "The path names another tenant than the token does.",

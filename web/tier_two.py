@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from connectors.chain.words import NOBODY, Unfit, address
 from web.bodies import Body, NoControls
 
-ACCOUNTS_MAX, METHODS_MAX = 20, 20
+ACCOUNTS_MAX, METHODS_MAX, WALLETS_MAX = 20, 20, 20
 Words = Annotated[NoControls, Field(min_length=1, max_length=100)]
 ShortCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{5,7}$")]
 """Of a paybill or a till (Safaricom Daraja, "short code")."""
@@ -52,6 +53,29 @@ class BankAccounts(Body):
         return accounts
 
 
+class Chain(Body):
+    """The tenant's wallets on one chain: where its payers are asked to pay, in turn.
+
+    In lower or upper case, or with the checksum of EIP-55; kept in lower case.
+    """
+
+    wallets: Annotated[
+        list[Annotated[str, StringConstraints(max_length=42)]],
+        Field(min_length=1, max_length=WALLETS_MAX),
+    ]
+
+    @field_validator("wallets")
+    @classmethod
+    def _are_addresses(cls, wallets: list[str]) -> list[str]:
+        try:
+            found = [address(each) for each in wallets]
+        except Unfit as error:
+            raise ValueError(error.reason) from None
+        if len(set(found)) != len(found) or NOBODY in found:
+            raise ValueError("each wallet is named once, and is somebody's")
+        return found
+
+
 class Tax(Body):
     """The tenant's numbers at the tax authority; `pin` is KRA's, as in P051234567Z.
 
@@ -82,6 +106,8 @@ class Payments(Body):
 
 VALUES: Mapping[str, type[Body]] = {
     "mpesa": Mpesa,
+    "ethereum": Chain,
+    "polygon": Chain,
     "bank_accounts": BankAccounts,
     "tax": Tax,
     "payments": Payments,

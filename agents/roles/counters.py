@@ -52,3 +52,10 @@ WEBHOOKS = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+FOLLOWED = Counter(
+    "treasury_chain_rounds_total",
+    "Looks at a chain for a tenant's wallets: followed, failed (the node said nothing that can be"
+    " used), or moved_by_another worker.",
+    ("chain", "outcome"),
+    registry=REGISTRY,
+)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import asyncpg
 import structlog
 
+from agents.gateways.onchain import CREDITED
 from agents.gateways.told import REPORTED
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.conduct import Conductor, reopened
@@ -21,6 +22,7 @@ from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.lease import Lease, Owner, Progress, run_leased
 from agents.roles.lookups import Lookups, is_lookup, request_of
 from agents.roles.outages import Backoff, is_outage, uninterrupted
+from agents.roles.reports import counted_calls
 from agents.roles.saying import Saying
 from agents.roles.tail import Archived
 from streams.envelope import Envelope, read
@@ -100,13 +102,15 @@ class Dispatch:
         """Store the calls of these records, move progress, pass on what was read back."""
         wanted: dict[str, tuple[CallRow, int]] = {}
         reports: list[Report] = []
-        for batch in records:
-            for ordinal, entry in enumerate(batch.entries if isinstance(batch, Batch) else ()):
+        for batch in (record for record in records if isinstance(record, Batch)):
+            for ordinal, entry in enumerate(batch.entries):
                 for call in filter(self._can_be_made, entry.calls):
                     row = _row(partition, batch.seq, ordinal, entry, call)
                     wanted[row.call_id] = (row, batch.now_ms)
                 if entry.event_type == REPORTED and entry.status == "applied":
                     reports.append(_report(entry))
+            if any(entry.event_type == CREDITED for entry in batch.entries):
+                reports += counted_calls(batch)
         rows = [row for row, _ in wanted.values()]
         added, told = await self._add(bookmark, records[-1].seq, rows, reports)
         for record in records:

@@ -7,7 +7,7 @@ gateway for the others, and new credentials do not open it again.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import asyncpg
@@ -17,6 +17,8 @@ from agents.roles.secret_store import Resolved
 from connectors.base import Acted, Result
 from connectors.breaker import Breaker, State
 from connectors.callbacks import Callback, Heard
+from connectors.chain.assets import TAKEN
+from connectors.chain.nonces import Nonces
 from connectors.registry import connect
 from connectors.routing import Health
 from connectors.tokens import Shelf
@@ -25,7 +27,12 @@ from streams.money import plain
 from tables.postgres.configuration import read_values
 from tables.postgres.secrets import PLATFORM
 
-TIER_TWO: Mapping[str, str] = {"mpesa": "mpesa", "kra": "tax"}
+TIER_TWO: Mapping[str, str] = {
+    "ethereum": "ethereum",
+    "kra": "tax",
+    "mpesa": "mpesa",
+    "polygon": "polygon",
+}
 """Gateways of which a tenant's admins say something in plain words: by name (web/tier_two.py)."""
 OWN_ONLY = frozenset({"kra"})
 """Gateways where nobody acts for another: the platform's own credentials are no tenant's default,
@@ -107,7 +114,7 @@ class Gateways:
     """All gateways of this process; `settings` are what the process itself says of each.
 
     `pool` reads what tenants say in plain words; without one only settings and secrets count. On
-    the `shelf` all processes share tokens.
+    the `shelf` all processes share tokens, in `nonces` what our wallets have signed.
     """
 
     def __init__(
@@ -118,11 +125,12 @@ class Gateways:
         pool: asyncpg.Pool | None = None,
         shelf: Shelf | None = None,
         *,
+        nonces: Nonces | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic_s = monotonic_s
         self._session, self._settings, self._secrets = session, settings, secrets
-        self._pool, self._shelf = pool, shelf
+        self._pool, self._shelf, self._nonces = pool, shelf, nonces
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._health: dict[tuple[str, str], Health] = {}
         self._built: dict[tuple[str, str], tuple[str, Gateway]] = {}
@@ -144,8 +152,7 @@ class Gateways:
         Raises `Misconfigured` when something is missing, `Unreadable` when a secret does not open,
         and whatever Postgres raises while it is away.
         """
-        prefix = f"{gateway}."
-        found = await self._secrets.resolve(tenant_id, prefix)
+        found = await self._secrets.resolve(tenant_id, f"{gateway}.")
         if gateway in OWN_ONLY and tenant_id != PLATFORM:
             found = {name: each for name, each in found.items() if each.owner != PLATFORM}
         plain_values, version = await self._in_plain_words(tenant_id, gateway)
@@ -155,13 +162,18 @@ class Gateways:
         said = f"{said} configuration@{version}".strip() if version else said
         built = self._built.get((gateway, owner))
         if built is None or built[0] != said:
-            values = {
-                name.removeprefix(prefix): secret.value.get_secret_value()
-                for name, secret in found.items()
-            }
-            built = said, self._build(gateway, owner, {**plain_values, **values})
+            values = {**plain_values, **_opened(gateway, found)}
+            built = said, self._build(gateway, owner, values)
             self._built[gateway, owner] = built
         return Credentialed(built[1], said)
+
+    async def members(self, tenant_id: str, gateway: str) -> dict[str, str]:
+        """What a gateway is configured by: settings, and the tenant's secrets or the platform's.
+
+        Raises KeyError for one that is not known here, `Unreadable` as `of`.
+        """
+        found = await self._secrets.resolve(tenant_id, f"{gateway}.")
+        return {**self._settings[gateway], **_opened(gateway, found)}
 
     async def _in_plain_words(self, tenant_id: str, gateway: str) -> tuple[dict[str, str], int]:
         """Members that the tenant's own configuration says, and its version; 0 for none."""
@@ -179,6 +191,8 @@ class Gateways:
         breaker = self._breakers.setdefault((gateway, owner), Breaker(monotonic_s=clock))
         health = self._health.setdefault((gateway, owner), Health(monotonic_s=clock))
         members = {**self._settings[gateway], **values}
+        if gateway in TAKEN:  # only what is watched for the tenant may be shown to its payers
+            members["wallets"] = values.get("wallets", "")
         try:
             return connect(
                 self._session,
@@ -187,27 +201,41 @@ class Gateways:
                 breaker,
                 health,
                 shelf=self._shelf,
+                nonces=self._nonces,
                 observe=observe_provider,
             )
         except ValueError as error:
             raise Misconfigured(str(error)) from None
 
 
-def _of_mpesa(value: Mapping[str, str]) -> dict[str, str]:
+def _opened(gateway: str, found: Mapping[str, Resolved]) -> dict[str, str]:
+    """Secrets by the members they are."""
+    return {
+        name.removeprefix(f"{gateway}."): secret.value.get_secret_value()
+        for name, secret in found.items()
+    }
+
+
+def _of_mpesa(value: Mapping[str, Any]) -> dict[str, str]:
     members = {"short_code": value["short_code"]}
     if value["kind"] == "till":
         members["till"] = value["short_code"]
     return members
 
 
-def _of_tax(value: Mapping[str, str]) -> dict[str, str]:
+def _of_tax(value: Mapping[str, Any]) -> dict[str, str]:
     names = ("item_code", "item_class")
     return {"tin": value["pin"], **{name: value[name] for name in names if value.get(name)}}
 
 
-_MEMBERS: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
+def _of_chain(value: Mapping[str, Any]) -> dict[str, str]:
+    return {"wallets": ",".join(value["wallets"])}
+
+
+_MEMBERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
     "mpesa": _of_mpesa,
     "kra": _of_tax,
+    **dict.fromkeys(TAKEN, _of_chain),
 }
 
 

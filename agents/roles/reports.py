@@ -6,8 +6,17 @@ What is kept is the data of `treasury.gateway.reported`, as it stands in the log
 import asyncio
 from typing import Any
 
+import msgspec
+
+from agents.accounting.methods import CHAINS
 from connectors.base import NOT_APPROVED, Result
+from streams.journal import Batch
 from streams.money import Amount, BadAmount, UnknownAsset, exponent_of, parse_minor, plain
+from tables.payments import GatewayCall
+from tables.postgres.calls import Report
+from tables.row import decode
+
+_CALLS = GatewayCall.prefix_of()
 
 
 class Ear:
@@ -32,6 +41,19 @@ class Ear:
         finally:
             self._event.clear()
         return True
+
+
+def counted_calls(batch: Batch) -> list[Report]:
+    """Calls to chains whose money a record has counted: nobody but the ledger can tell them."""
+    found = []
+    for image in batch.images:
+        if not image.key.startswith(_CALLS) or image.value is None:
+            continue
+        call = decode(image.key, image.value)
+        if isinstance(call, GatewayCall) and call.gateway in CHAINS and call.counted:
+            told = {"outcome": "succeeded", "provider_reference": call.counted}
+            found.append(Report(call.call_id, "", msgspec.json.encode(told), proof=True))
+    return found
 
 
 def handle_in(told: bytes | None) -> str:

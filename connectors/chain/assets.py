@@ -1,4 +1,4 @@
-"""Which assets are taken on which chain, by the gateways' names. Nothing else: decisions read it."""
+"""Which assets are taken on which chain, by the gateways' names. Decisions read it, too."""
 
 from collections.abc import Mapping
 

@@ -44,8 +44,14 @@ class Fault:
 class FakeNode:
     """Start with `async with`."""
 
-    def __init__(self, *, chain_id: int = 80_002, tokens: Mapping[str, int] | None = None) -> None:
-        self.chain = FakeChain(chain_id, {USDC: 6} if tokens is None else tokens)
+    def __init__(
+        self,
+        *,
+        chain_id: int = 80_002,
+        tokens: Mapping[str, int] | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.chain = FakeChain(chain_id, {USDC: 6} if tokens is None else tokens, clock)
         self.faults: deque[Fault] = deque()
         self.errors: defaultdict[str, deque[tuple[int, str]]] = defaultdict(deque)
         self.requests: list[tuple[str, Any]] = []

@@ -5,7 +5,7 @@ to it and in which order. A block keeps the balances after it, so that replacing
 what they did.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -103,10 +103,16 @@ class Transfer:
 
 
 class FakeChain:
-    """One chain. `tokens` are its contracts, each with its decimals."""
+    """One chain. `tokens` are its contracts, each with its decimals.
 
-    def __init__(self, chain_id: int, tokens: Mapping[str, int]) -> None:
+    Blocks are of March 2026, twelve seconds apart, unless a `clock` (Unix, seconds) says when.
+    """
+
+    def __init__(
+        self, chain_id: int, tokens: Mapping[str, int], clock: Callable[[], int] | None = None
+    ) -> None:
         self.chain_id, self.tokens = chain_id, dict(tokens)
+        self.clock = clock
         self.base_fee = 10**9
         self.mempool: dict[tuple[str, int], Transaction] = {}
         self.blocks: list[Block] = []
@@ -164,7 +170,11 @@ class FakeChain:
     def mine(self, count: int = 1) -> None:
         """So many blocks; the first takes all that waits and can be done."""
         for _ in range(count):
-            self._mine(GENESIS_S + BLOCK_S * len(self.blocks))
+            if self.clock is None:
+                self._mine(GENESIS_S + BLOCK_S * len(self.blocks))
+            else:
+                last_s = self.blocks[-1].time_s if self.blocks else 0
+                self._mine(max(self.clock(), last_s + 1))
 
     def reorg(self, depth: int, *, longer: int = 1, without: Collection[str] = ()) -> None:
         """Replace the last blocks by as many others and `longer` more.

@@ -25,6 +25,26 @@ async def begin(client: Client, config: Config) -> State:
     return State.begun(config.chain_id, (await client.view()).head + 1)
 
 
+async def begin_at(client: Client, config: Config, since_s: int) -> State:
+    """The state that follows the chain from its first block of a time on (Unix, seconds).
+
+    So what is paid between the moment in which a wallet is said and the first round is seen,
+    however late that round is. Raises a `CallError`.
+    """
+    low, high = 0, (await client.view()).head + 1
+    while low < high:
+        middle = (low + high) // 2
+        [block] = await client.heads([middle])
+        low, high = (middle + 1, high) if block.time_s < since_s else (low, middle)
+    return State.begun(config.chain_id, low)
+
+
+async def genesis(client: Client) -> str:
+    """The hash of the first block, which is the chain's own name. Raises a `CallError`."""
+    [block] = await client.heads([0])
+    return block.hash
+
+
 async def follow(client: Client, config: Config, state: State) -> tuple[State, tuple[Seen, ...]]:
     """One round: the next state, and what counts now or does not any more, in this order.
 

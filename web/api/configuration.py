@@ -7,12 +7,14 @@ import msgspec
 from aiohttp import web
 
 from agents.accounting.settings import told
+from connectors.chain.assets import TAKEN
 from tables.postgres import configuration
+from tables.postgres.chains import add_wallets
 from web.bodies import Body, validated
 from web.call import Call
 from web.configuring import configuring
 from web.lists import json_response, reading
-from web.problems import not_found
+from web.problems import Problem, not_found
 from web.shapes import instant
 from web.tenants import tenant_of
 from web.tier_two import VALUES
@@ -31,11 +33,18 @@ async def get_settings(call: Call) -> web.StreamResponse:
 
 
 async def put(call: Call) -> web.StreamResponse:
-    """Keep a value under a name; the audit log has it, and what it was before."""
+    """Keep a value under a name; the audit log has it, and what it was before.
+
+    A wallet that was named once is watched for ever, also when it is not shown to payers any more.
+    """
     assert isinstance(call.model, PutValueBody)
     name = _known_name(call)
     value = validated(VALUES[name], call.model.value).model_dump()
     async with configuring(call) as change:
+        if name in TAKEN and not await add_wallets(
+            change.connection, call.tenant_id, name, value["wallets"]
+        ):
+            raise Problem(409, "wallet-taken", "One of these wallets is another tenant's.")
         text = msgspec.json.encode(value).decode()
         row = await configuration.put_value(
             change.connection, call.tenant_id, name, text, by=change.actor, now=change.now

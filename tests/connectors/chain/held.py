@@ -105,7 +105,7 @@ class Collecting(OnOneChain, Keyed, ConnectorContract):
             request=request,
             effects=payer.effects,
             minor=MINOR.__getitem__,
-            stop=lambda: node.__aexit__(),
+            stop=node.__aexit__,
             arrange=arrange,
             settle=payer.settle,
         )
@@ -190,7 +190,7 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
             request=lambda kind: msgspec.json.encode({"root": root(kind).hex()}),
             effects=effects,
             minor=lambda _kind: 0,
-            stop=lambda: node.__aexit__(),
+            stop=node.__aexit__,
             arrange=arrange,
             settle=settle,
         )
