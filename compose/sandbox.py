@@ -4,6 +4,8 @@ Their telephones, payers and banks do by themselves what their magic numbers say
 by himself is made to happen (triggers.py). Loopback only; nothing is kept beyond the process.
 """
 
+import asyncio
+import time
 from contextlib import AsyncExitStack
 from secrets import token_hex
 from typing import Self
@@ -14,6 +16,8 @@ from aiohttp import web
 from compose.triggers import NotTriggered, Triggers
 from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
+from connectors.chain.fake import FakeNode
+from connectors.chain.signing import address_of
 from connectors.instant.fake import FakeGateway
 from connectors.jenga.fake import FakeJenga
 from connectors.kra.fake import FakeKra
@@ -22,6 +26,8 @@ from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import FakeStripe
 
 BRANCHES = 100
+CONFIRMATIONS, BLOCK_S = 3, 1.0
+ETHER = 10**18
 
 
 class Sandbox:
@@ -46,8 +52,15 @@ class Sandbox:
         self.buni = FakeBuni(consumer_secret=token_hex(16))
         # A control unit for each branch: tenants without numbers of their own share a taxpayer.
         self.kra = FakeKra(serials={f"{n:02d}": f"dvc-{n:02d}" for n in range(BRANCHES)})
+        self.chains = {
+            "ethereum": FakeNode(chain_id=11_155_111, clock=_now_s),
+            "polygon": FakeNode(chain_id=80_002, clock=_now_s),
+        }
+        self.chain_key = f"0x{token_hex(32)}"
         self.url = ""
-        self.triggers = Triggers(self.mpesa, self.stripe, self.paypal, self.jenga, self.buni)
+        self.triggers = Triggers(
+            self.mpesa, self.stripe, self.paypal, self.jenga, self.buni, self.chains
+        )
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -55,6 +68,11 @@ class Sandbox:
             await self._exit.enter_async_context(fake)
         for other in (self.jenga, self.buni, self.kra):
             await self._exit.enter_async_context(other)
+        for node in self.chains.values():
+            await self._exit.enter_async_context(node)
+            node.fund(address_of(self.chain_key), 100 * ETHER)
+        mining = asyncio.create_task(self._mine())
+        self._exit.callback(mining.cancel)
         self.triggers.session = await self._exit.enter_async_context(aiohttp.ClientSession())
         app = web.Application()
         app.router.add_post("/trigger/{name}", self._trigger)
@@ -80,7 +98,22 @@ class Sandbox:
             "mpesa": self.mpesa.configuration,
             "paypal": self.paypal.configuration,
             "stripe": self.stripe.configuration,
+            **{name: self._chain(node) for name, node in self.chains.items()},
         }
+
+    def _chain(self, node: FakeNode) -> dict[str, str]:
+        own = {"confirmations": str(CONFIRMATIONS), "private_key": self.chain_key}
+        return {**node.configuration, **own}
+
+    async def _mine(self) -> None:
+        """Blocks come when there is anything to be put into one, and then until it is deep enough;
+        a chain that grew by itself would only cost memory.
+        """
+        while True:
+            await asyncio.sleep(BLOCK_S)
+            for node in self.chains.values():
+                if node.chain.waits:
+                    node.mine(CONFIRMATIONS + 1)
 
     @property
     def secrets(self) -> list[str]:
@@ -91,6 +124,7 @@ class Sandbox:
             *(self.mpesa.initiator_password, stripe.secret_key, *stripe.webhook_secrets),
             *(self.paypal.client_secret, self.buni.consumer_secret, *self.kra.keys.values()),
             *(self.jenga.api_key, self.jenga.consumer_secret, self.jenga.alert_password),
+            self.chain_key,
         ]
 
     def call_back_to(self, addresses: Addresses) -> None:
@@ -106,3 +140,7 @@ class Sandbox:
             return web.json_response({"happened": await wanted.happen(**said)})
         except NotTriggered as error:
             return web.json_response({"error": str(error)}, status=409)
+
+
+def _now_s() -> int:
+    return int(time.time())

@@ -5,6 +5,7 @@ and under its own signature. A payment or payout is named by its id, or by its c
 knows no other.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ import aiohttp
 
 from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
+from connectors.chain.fake import FakeNode
 from connectors.jenga.fake import FakeJenga
 from connectors.mpesa.fake import FakeDaraja
 from connectors.paypal.fake import FakePayPal
@@ -46,6 +48,7 @@ class Triggers:
     paypal: FakePayPal
     jenga: FakeJenga
     buni: FakeBuni
+    chains: Mapping[str, FakeNode]
     session: aiohttp.ClientSession | None = None
     addresses: Addresses | None = None
 
@@ -125,6 +128,21 @@ class Triggers:
                 "Equity takes a fee, which only its statement shows.",
                 ("tenant", "amount"),
                 self._charged,
+            ),
+            "chain.transfer": Trigger(
+                "A payer's wallet opens a payment's `next_action`, and pays just that.",
+                ("request",),
+                self._transferred,
+            ),
+            "chain.reorg": Trigger(
+                "The block of a transaction is replaced, and the transaction is gone.",
+                ("transaction",),
+                partial(self._reorganised, again=False),
+            ),
+            "chain.reorg.again": Trigger(
+                "The block of a transaction is replaced, and another has the transaction.",
+                ("transaction",),
+                partial(self._reorganised, again=True),
             ),
             "paypal.payout.returned": Trigger(
                 "Nobody claims a payout, and it comes back.", payout, self._payout_returned
@@ -289,6 +307,40 @@ class Triggers:
     async def _charged(self, tenant: str, amount: str) -> str:  # noqa: ARG002
         booking = self.jenga.book(-_cents(amount), "LEDGER FEE")
         return f"{booking['reference']} was taken"
+
+    # -- chains ----------------------------------------------------------------------------------
+
+    async def _transferred(self, request: str) -> str:
+        wish = _TOKENS(request) or _NATIVE(request)
+        node = self._chain(int(wish["chain"])) if wish is not None else None
+        if wish is None or node is None:
+            raise NotTriggered("no request for payment on a chain that is here")
+        token = wish.groupdict().get("token", "").lower()
+        tx_hash = node.pay(wish["to"].lower(), int(wish["amount"]), token or None)
+        return f"transaction {tx_hash}"
+
+    async def _reorganised(self, transaction: str, *, again: bool) -> str:
+        for node in self.chains.values():
+            number = node.chain.block_of(transaction)
+            if number is not None:
+                depth = node.chain.head - number + 1
+                node.reorg(depth, longer=1, without=() if again else (transaction,))
+                return f"{depth} blocks were replaced"
+        raise NotTriggered("no chain here has this transaction in a block")
+
+    def _chain(self, chain_id: int) -> FakeNode | None:
+        found = (each for each in self.chains.values() if each.chain.chain_id == chain_id)
+        return next(found, None)
+
+
+_ADDRESS = "0x[0-9a-fA-F]{40}"
+_TOKENS = re.compile(
+    rf"ethereum:(?P<token>{_ADDRESS})@(?P<chain>[0-9]{{1,9}})/transfer"
+    rf"\?address=(?P<to>{_ADDRESS})&uint256=(?P<amount>[0-9]{{1,40}})"
+).fullmatch
+_NATIVE = re.compile(
+    rf"ethereum:(?P<to>{_ADDRESS})@(?P<chain>[0-9]{{1,9}})\?value=(?P<amount>[0-9]{{1,40}})"
+).fullmatch
 
 
 def _cents(shillings: str) -> int:

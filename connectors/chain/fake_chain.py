@@ -129,9 +129,21 @@ class FakeChain:
         return len(self.blocks) - 1
 
     @property
+    def waits(self) -> bool:
+        """Whether there is anything for the next block."""
+        return bool(self._waiting or self.mempool)
+
+    @property
     def book(self) -> list[Transfer]:
         """Every transfer of money in the blocks that stand, in order."""
         return [line for block in self.blocks for line in _lines_of(block)]
+
+    def block_of(self, tx_hash: str) -> int | None:
+        """The number of the block that has a transaction; None for none."""
+        for block in self.blocks:
+            if any(each.transaction.hash == tx_hash for each in block.done):
+                return block.number
+        return None
 
     def received(self, to: str, token: str = "") -> int:
         """What came to an address, as the book has it."""

@@ -38,6 +38,17 @@ class Shop:
         url = self.running.settings().sandbox_url
         return await trigger(url, name, {"tenant": self.caller.tenant_id, **said})
 
+    async def put(self, name: str, value: dict[str, Any]) -> None:
+        """Say something of the tenant in plain words."""
+        url = f"{self.running.urls[0]}/api/v1/{self.caller.tenant_id}/configuration/{name}"
+        token = self.running.issuer.mint("shop", ALL, subject="ann")
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.put(url, json={"value": value}) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+
     async def attempt(self, method: str, **wish: str) -> dict[str, Any]:
         """A payment that is being asked for."""
         intent = await self.caller.done("/payments/intents", **wish)
@@ -253,6 +264,39 @@ class TestTriggers:
         assert done["provider_reference"] == transfers[payout["call_id"]].receipt
         assert await shop.amounts("bank:buni") == ["200.00"]
 
+    async def test_a_payer_pays_on_a_chain_which_then_changes_its_mind(self, shop):
+        wallet = f"0x{'5a' * 20}"
+        await shop.put("polygon", {"wallets": [wallet]})
+        order = {"order_id": "o-chain", "customer_id": "c", "total_amount": 1160}
+        await shop.caller.event("cafe.order.created", **order)
+        wish = {"amount": "9", "currency": "USDC", "quoted_amount": "1160"}
+        payment = await shop.waits("polygon", order_id="o-chain", **wish)
+        assert payment["next_action"].endswith("&uint256=9000000")
+        said = await shop.trigger("chain.transfer", request=payment["next_action"])
+        transaction = said.removeprefix("transaction ")
+        payment = await shop.becomes(payment, "succeeded")
+        assert payment["provider_reference"] == f"{transaction}:0"
+        await shop.caller.only("invoices", order_id="o-chain", status="paid")
+
+        async def answered() -> bool:
+            about = f"payments/intents/{payment['payment_id']}/attempts"
+            [attempt] = (await shop.caller.get(about))["data"]
+            return bool(attempt["outcome"] == "succeeded")
+
+        await shop.caller.until(answered)
+        await shop.trigger("chain.reorg.again", transaction=transaction)
+
+        async def again() -> bool:
+            row = await shop.caller.get(f"payments/intents/{payment['payment_id']}")
+            return bool(row["received"] == "18.000000" and row["taken_back"] == "9.000000")
+
+        await shop.caller.until(again)
+        await shop.caller.only("invoices", order_id="o-chain", status="paid")
+        await shop.trigger("chain.reorg", transaction=transaction)
+        await shop.caller.only("invoices", order_id="o-chain", status="open")
+        balances = await shop.caller.balances()
+        assert balances.get(("crypto:polygon:USDC", "USDC"), "0.000000") == "0.000000"
+
     async def test_what_has_nothing_to_happen_to_says_so(self, shop):
         for name, about in (
             ("stripe.pay", {"payment": "nobody's"}),
@@ -266,6 +310,10 @@ class TestTriggers:
             ("jenga.charge", {"amount": "0"}),
             ("buni.deposit", {"amount": "1.50", "reference": ""}),
             ("buni.transfer", {"payout": "nobody's"}),
+            ("chain.transfer", {"request": "ethereum:nobody"}),
+            ("chain.transfer", {"request": f"ethereum:0x{'11' * 20}@1?value=1"}),
+            ("chain.reorg", {"transaction": "0x00"}),
+            ("chain.reorg.again", {"transaction": "0x00"}),
         ):
             with pytest.raises(NotTriggered):
                 await shop.trigger(name, **about)
@@ -282,6 +330,7 @@ class TestTriggers:
             *("stripe.payout.paid", "stripe.payout.failed", "paypal.approve"),
             *("paypal.dispute", "paypal.dispute.won", "paypal.dispute.lost"),
             *("paypal.payout.returned", "jenga.deposit", "jenga.charge"),
+            *("chain.transfer", "chain.reorg", "chain.reorg.again"),
         }
         assert set(shop.running.sandbox.triggers.all) == tried
 
