@@ -32,7 +32,7 @@ from tables.payments import (
 from tables.payouts import Payout
 from tables.purchases import Item, Purchase
 from tables.row import Row
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, Matched, Statement, StatementLine
 from tables.subscriptions import Meter, Plan, Subscription, Usage
 from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxLine, TaxReturn
@@ -53,6 +53,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Refund: "amount",
     Taken: "amount",
     Dispute: "amount fee",
+    SettlementProof: "",
     Settlement: "gross refunds fees payouts disputes",
     Statement: "opening closing",
     StatementLine: "minor unexplained",

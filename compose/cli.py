@@ -36,6 +36,9 @@ app.add_typer(dead_letters_app, name="dead-letters")
 keys_app = typer.Typer(help="The keys that secrets are sealed under.")
 app.add_typer(keys_app, name="keys")
 
+proof_app = typer.Typer(help="Proofs of settlements, which anybody can check.")
+app.add_typer(proof_app, name="proof")
+
 # Piped output is for other programs: it is as wide as it needs to be.
 out = Console(width=None if sys.stdout.isatty() else 400)
 err = Console(stderr=True)
@@ -341,6 +344,23 @@ def dead_letters_redrive(
     from compose.inspect import redrive
 
     _show(_run(redrive(_settings(), number)), as_json=as_json)
+
+
+@proof_app.command("verify")
+def verify_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    *,
+    node: Annotated[str, typer.Option(help="Address of a node that is asked, too.")] = "",
+    signer: Annotated[str, typer.Option(help="The wallet that must have signed it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Check the proof of one line, by itself; exits 1 if it does not hold."""
+    from compose.chain_proof import verified
+
+    found = _run(verified(file, node=node, signer=signer))
+    _show(found, as_json=as_json)
+    if not found["holds"]:
+        raise typer.Exit(1)
 
 
 @app.command()

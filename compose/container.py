@@ -61,6 +61,7 @@ from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
 from streams.inbound import Signer
 from streams.kafka import POLL_OFTEN_MS, open_producer, poll_often
+from tables.postgres.chains import read_in_block
 from tables.postgres.gateways import tenant_of_link
 from tables.postgres.isolation import require_isolation
 from tables.postgres.migrate import require_current
@@ -321,6 +322,7 @@ class Worker:
             self._callbacks(),
             partial(tenant_of_link, self.archive_pool),
             settings.jwks_file.read_bytes() if settings.jwks_file else None,
+            partial(read_in_block, self.archive_pool),
         )
         server = Server(context, host=settings.host, port=settings.port)
         await server.start()

@@ -43,3 +43,28 @@ class Settlement(Row, frozen=True):
     def net(self) -> int:
         """What is left for us."""
         return self.gross - self.refunds - self.fees - self.payouts - self.disputes
+
+
+@register
+class SettlementProof(Row, frozen=True):
+    """A root over the lines of a settlement, written to a chain; proofs of its lines lead there.
+
+    States: requested → anchored (its transaction `tx_hash` counts) | failed, after which it may be
+    asked for again; failed → anchored when it counts after all. Guarantees: of one settlement one
+    root is anchored. Constraints: `root` is 64 hex digits over `size` lines, which are kept beside.
+    """
+
+    KIND = "sp"
+    KEY = ("tenant_id", "settlement_id")
+
+    tenant_id: str
+    settlement_id: str
+    root: str
+    size: int
+    provider: str
+    status: str = "requested"
+    call_id: str = ""
+    tx_hash: str = ""
+    failure: str = ""
+    created_ms: int = 0
+    version: int = 1

@@ -15,6 +15,7 @@ from agents.roles.gateways import Secrets
 from connectors.callback_tokens import Addresses
 from connectors.envelope import Keyring
 from connectors.webhooks.addresses import Network
+from tables.postgres.chains import InBlock
 from web.api_keys import ApiKeys
 from web.auth import Verifier
 from web.claims import Claims
@@ -64,6 +65,10 @@ class Callbacks:
     trusted: tuple[Network, ...] = ()
 
 
+async def _in_none(_tx_hash: str) -> InBlock | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Context:
     """The process as handlers see it.
@@ -71,7 +76,7 @@ class Context:
     `pool` logs in as treasury_app. `keyring` seals secrets. `tenant_of_link` says whose a payment
     link is, which names no tenant. `key_set` is the JWKS document to
     show: that of the local issuer, which has no web server of its own; None where the auth service
-    shows its keys.
+    shows its keys. `in_block` finds a transaction of our own.
     """
 
     desk: Desk
@@ -85,6 +90,7 @@ class Context:
     callbacks: Callbacks
     tenant_of_link: Callable[[str], Awaitable[str | None]]
     key_set: bytes | None = None
+    in_block: Callable[[str], Awaitable[InBlock | None]] = _in_none
     clock_ms: Callable[[], int] = wall_clock_ms
 
 

@@ -34,17 +34,20 @@ def commanding(event_type: str) -> Handler:
     return handle
 
 
-async def command(call: Call, event_type: str) -> web.Response:
+async def command(
+    call: Call, event_type: str, more: Mapping[str, Any] | None = None
+) -> web.Response:
     """Have the call decided as an event of this type, and answer with what it became.
 
-    The event says what the body says, what the path names, and who the caller is.
+    The event says what the body says, what the path names, who the caller is, and what `more` the
+    route has found; of which a repeat must find the same.
     """
     assert call.model is not None
     assert call.claims is not None
     event_id = http_event_id(call.tenant_id, call.route.name, call.idempotency_key)
     named = {name: value for name, value in call.request.match_info.items() if name != "tenant"}
     said = call.model.model_dump(exclude_none=True)
-    data = {**said, **named, "actor": call.claims.subject[:ACTOR_CHARS_MAX]}
+    data = {**said, **named, **(more or {}), "actor": call.claims.subject[:ACTOR_CHARS_MAX]}
     decision = await decided(call.context, call.tenant_id, event_type, event_id, data)
     return _answer(decision, _to_json(data))
 

@@ -77,12 +77,11 @@ def ask_about(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
         or view.row(Payout, call.tenant_id, call.subject_id)
         or view.row(Refund, call.tenant_id, call.subject_id)
     )
-    assert subject is not None
     case = Case(
         call.tenant_id,
         call.call_id,
         CALL_UNKNOWN,
-        subject.asset,
+        subject.asset if subject is not None else view.tenant(call.tenant_id).currency,
         0,
         payment.payment_id if payment else "",
         opened_ms=event.now_ms,

@@ -37,9 +37,13 @@ TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
 
 
+ANCHOR, ANCHORING = "anchor", ("polygon", "ethereum")
+"""Under this name a tenant chooses the chain to which its settlements' roots are written."""
+
+
 def choices() -> Mapping[str, tuple[str, ...]]:
     """What a tenant may order as it likes, by name."""
-    return {**METHODS, PAYOUT: PAYING}
+    return {**METHODS, PAYOUT: PAYING, ANCHOR: ANCHORING}
 
 
 def gateways_of(tenant: Tenant, method: str, *, held: bool) -> tuple[str, ...]:
@@ -62,6 +66,11 @@ def paying(tenant: Tenant, wanted: str = "") -> str:
     if gateway not in PAYING:
         raise Unfit("provider_unknown", f"known are {', '.join(PAYING)}")
     return gateway
+
+
+def anchoring(tenant: Tenant) -> str:
+    """The chain to which roots are written."""
+    return tenant.settings.gateways.get(ANCHOR, ANCHORING)[0]
 
 
 def require_payable(method: str, asset: str, minor: int, phone: str) -> None:

@@ -13,7 +13,7 @@ from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Referen
 from tables.payouts import Payout
 from tables.purchases import Purchase
 from tables.row import Row
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
 from tables.tax_documents import TaxBranch, TaxDocument, TaxReturn
@@ -125,6 +125,14 @@ def _settlement(before: Settlement | None, after: Settlement) -> str:
     return kept(before, after, "account", "asset", "day", "provider")
 
 
+def _proof(before: SettlementProof | None, after: SettlementProof) -> str:
+    if (after.status == "anchored") != bool(after.tx_hash):
+        return f"{after.status} by transaction {after.tx_hash or 'none'}"
+    if before is not None and before.call_id == after.call_id:
+        return kept(before, after, "root", "size", "provider") or newer(before, after)
+    return newer(before, after)
+
+
 def _line(before: StatementLine | None, after: StatementLine) -> str:
     if (after.status == "open") != bool(after.exception and after.unexplained):
         return f"{after.status} with {after.unexplained} unexplained"
@@ -158,6 +166,7 @@ _RULES: Mapping[type[Row], Callable[..., str]] = {
     Balance: _balance,
     Subscription: _subscription,
     Settlement: _settlement,
+    SettlementProof: _proof,
     StatementLine: _line,
     BankItem: _bank_item,
     TaxDocument: documents.tax_document,

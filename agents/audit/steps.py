@@ -12,7 +12,7 @@ from tables.payables import Bill, Expense
 from tables.payments import Case, Dispute, GatewayCall, Payment, Refund
 from tables.payouts import Payout
 from tables.row import Row
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Subscription
 from tables.tax_documents import TaxDocument, TaxReturn
@@ -85,6 +85,12 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "returned": "",
     },
     Settlement: {"": "collecting expected", "collecting": "expected", "expected": "settled"},
+    SettlementProof: {
+        "": "requested",
+        "requested": "anchored failed",
+        "failed": "requested anchored",
+        "anchored": "",
+    },
     Statement: {"": "reading read", "reading": "read", "read": ""},
     StatementLine: {
         "": "matched open",

@@ -13,7 +13,7 @@ import msgspec
 
 from agents.accounting import cases, receipts
 from agents.effects import Effect, Effects, Put, Refuse, Schedule, Unschedule
-from agents.gateways import authorize, capture, collect, declare, payout, refund, void
+from agents.gateways import anchor, authorize, capture, collect, declare, payout, refund, void
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
@@ -31,6 +31,7 @@ OPERATIONS: Mapping[str, ModuleType] = {
     "void": void,
     "payout": payout,
     "refund": refund,
+    "anchor": anchor,
 }
 """Each has `succeeded(event, view, call)` and `failed(event, view, call, failure)`."""
 

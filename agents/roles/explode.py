@@ -40,7 +40,7 @@ from tables.postgres.read_models import (
 )
 from tables.purchases import Purchase
 from tables.row import SEPARATOR, Row, decode
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription, Usage
 from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxReturn
@@ -83,6 +83,7 @@ RESOURCES: tuple[type[Row], ...] = (
     TaxBranch,
     TaxReturn,
     TaxCertificate,
+    SettlementProof,
 )
 """The kinds of rows that can be listed, or found (a payment link, by its token)."""
 

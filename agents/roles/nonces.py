@@ -54,9 +54,10 @@ class StoredNonces:
         rows = await _there(lambda: chains.read_kept(self._pool, chain_id, address))
         return [_kept(list(of_one)) for _, of_one in groupby(rows, lambda row: row["nonce"])]
 
-    async def end(self, chain_id: int, address: str, nonce: int) -> None:
+    async def end(self, chain_id: int, address: str, nonce: int, block_hash: str) -> None:
         """As `Nonces`."""
-        await _there(lambda: chains.end_nonce(self._pool, chain_id, address, nonce))
+        about = chain_id, address, nonce, block_hash
+        await _there(lambda: chains.end_nonce(self._pool, *about))
 
 
 def _kept(rows: Sequence[asyncpg.Record]) -> Kept:

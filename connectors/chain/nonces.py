@@ -46,8 +46,8 @@ class Nonces(Protocol):
     async def pending(self, chain_id: int, address: str) -> Sequence[Kept]:
         """What has not ended, in the order of nonces."""
 
-    async def end(self, chain_id: int, address: str, nonce: int) -> None:
-        """The nonce is used in a block that counts: it is not pending any more."""
+    async def end(self, chain_id: int, address: str, nonce: int, block_hash: str) -> None:
+        """The nonce is used in this block, which counts: it is not pending any more."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class InMemory:
         )
         return sorted(kept, key=lambda each: each.nonce)
 
-    async def end(self, chain_id: int, address: str, nonce: int) -> None:
+    async def end(self, chain_id: int, address: str, nonce: int, block_hash: str) -> None:  # noqa: ARG002
         """As `Nonces`."""
         self._wallet(chain_id, address).ended.add(nonce)
 

@@ -149,23 +149,38 @@ def files(leaves: Sequence[Mapping[str, Any]], anchored: Anchored) -> list[bytes
     """The proof of every line, in their order. Raises `BadLeaf`."""
     lines = [canonical(each) for each in leaves]
     root = merkle.root(lines).hex()
+    pairs = zip(lines, merkle.paths(lines), strict=True)
     return [
-        msgspec.json.encode(
-            Proof(
-                FORMAT,
-                line.decode(),
-                index,
-                len(lines),
-                tuple(each.hex() for each in path),
-                root,
-                anchored.chain_id,
-                anchored.tx_hash,
-                anchored.block_hash,
-                data_of(anchored.transaction) if anchored.transaction else "",
-            )
-        )
-        for index, (line, path) in enumerate(zip(lines, merkle.paths(lines), strict=True))
+        _file((line, index, len(lines)), path, root, anchored)
+        for index, (line, path) in enumerate(pairs)
     ]
+
+
+def file_of(lines: Sequence[bytes], index: int, anchored: Anchored) -> bytes:
+    """The proof of one of these lines, which are in their canonical form."""
+    about = lines[index], index, len(lines)
+    return _file(about, merkle.path(lines, index), merkle.root(lines).hex(), anchored)
+
+
+def _file(
+    about: tuple[bytes, int, int], path: Sequence[bytes], root: str, anchored: Anchored
+) -> bytes:
+    """`about` is a line, its index, and how many there are."""
+    line, index, size = about
+    return msgspec.json.encode(
+        Proof(
+            FORMAT,
+            line.decode(),
+            index,
+            size,
+            tuple(each.hex() for each in path),
+            root,
+            anchored.chain_id,
+            anchored.tx_hash,
+            anchored.block_hash,
+            data_of(anchored.transaction) if anchored.transaction else "",
+        )
+    )
 
 
 # -- checking -------------------------------------------------------------------------------------

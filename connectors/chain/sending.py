@@ -168,7 +168,8 @@ class Sender:
         if _counts(view, receipt, self._config.confirmations):
             result = self._result(opened(sent.raw), receipt)
         if result.outcome in {"succeeded", "failed"}:
-            await self._nonces.end(self._config.chain_id, self.address, kept.nonce)
+            about = self._config.chain_id, self.address, kept.nonce
+            await self._nonces.end(*about, receipt.block_hash)
         return Standing(result, sent, receipt.block_hash)
 
     def _result(self, sent: Opened, receipt: Receipt) -> Result:

@@ -169,20 +169,73 @@ async def read_kept(
     return found
 
 
-async def end_nonce(pool: asyncpg.Pool, chain_id: int, address: str, nonce: int) -> None:
-    """It is used in a block that counts."""
+async def end_nonce(
+    pool: asyncpg.Pool, chain_id: int, address: str, nonce: int, block_hash: str
+) -> None:
+    """It is used in this block, which counts."""
     await pool.execute(
-        """UPDATE chain_nonces SET ended = true
+        """UPDATE chain_nonces SET ended = true, block_hash = $4
            WHERE chain_id = $1 AND address = $2 AND nonce = $3""",
         chain_id,
         address,
         nonce,
+        block_hash,
     )
 
 
-async def read_signed(pool: asyncpg.Pool, chain_id: int, tx_hash: str) -> bytes | None:
-    """The bytes of a transaction of ours."""
-    found: bytes | None = await pool.fetchval(
-        "SELECT raw FROM chain_signed WHERE chain_id = $1 AND tx_hash = $2", chain_id, tx_hash
+class InBlock(NamedTuple):
+    """A transaction of ours, and the block that it is in."""
+
+    chain_id: int
+    raw: bytes
+    block_hash: str
+
+
+async def read_in_block(pool: asyncpg.Pool, tx_hash: str) -> InBlock | None:
+    """A transaction of ours, once it is in a block that counts."""
+    row = await pool.fetchrow(
+        """SELECT s.chain_id, s.raw, n.block_hash
+           FROM chain_signed s JOIN chain_nonces n USING (chain_id, address, nonce)
+           WHERE s.tx_hash = $1 AND n.ended AND n.block_hash <> ''""",
+        tx_hash,
+    )
+    return None if row is None else InBlock(*row)
+
+
+# -- proofs ---------------------------------------------------------------------------------------
+
+
+async def settled_rows(
+    connection: asyncpg.Connection, tenant_id: str, settlement_id: str
+) -> Sequence[asyncpg.Record]:
+    """(kind, body) of a settlement's payments, payouts and refunds, in the order of a proof."""
+    found: Sequence[asyncpg.Record] = await connection.fetch(
+        """SELECT kind, body::text AS body FROM resources
+           WHERE tenant_id = $1 AND body ->> 'settlement_id' = $2
+             AND body ->> 'settlement_id' <> '' AND kind IN ('pi', 'po', 're')
+           ORDER BY kind, id""",
+        tenant_id,
+        settlement_id,
     )
     return found
+
+
+async def keep_leaves(
+    connection: asyncpg.Connection, tenant_id: str, root: str, leaves: Sequence[str]
+) -> None:
+    """Keep the lines under a root, in their order: the same root has the same lines."""
+    await connection.executemany(
+        """INSERT INTO proof_leaves (tenant_id, root, place, leaf) VALUES ($1, $2, $3, $4)
+           ON CONFLICT DO NOTHING""",
+        [(tenant_id, root, place, leaf) for place, leaf in enumerate(leaves)],
+    )
+
+
+async def read_leaves(connection: asyncpg.Connection, tenant_id: str, root: str) -> list[str]:
+    """The lines under a root, in their order."""
+    rows = await connection.fetch(
+        "SELECT leaf FROM proof_leaves WHERE tenant_id = $1 AND root = $2 ORDER BY place",
+        tenant_id,
+        root,
+    )
+    return [row[0] for row in rows]

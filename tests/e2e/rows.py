@@ -109,9 +109,24 @@ async def _books(caller: Caller, mark: str, has: Ids) -> None:
     has["subscription_id"] = await _subscription(caller, plan["plan_id"], f"c-{mark}")
     has["conversion_id"] = await _conversion(caller)
     has["hold_id"] = await _hold(caller)
+    has["settlement_id"] = has["entry_id"] = await _settlement(caller)
+    proof = f"settlements/{has['settlement_id']}/proof"
+    await caller.done(proof)
+
+    async def anchored() -> bool:
+        return bool((await caller.get(proof))["status"] == "anchored")
+
+    await caller.until(anchored)
+
+
+async def _settlement(caller: Caller) -> str:
+    """The newest whose day is over, once two more days are."""
     await caller.advance(day(await caller.now(), 2))
-    rows = await caller.until(lambda: listed(caller, "settlements"))
-    has["settlement_id"] = rows[0]["settlement_id"]
+
+    async def over() -> list[dict[str, Any]]:
+        return [row for row in await listed(caller, "settlements") if row["status"] == "expected"]
+
+    return str((await caller.until(over))[0]["settlement_id"])
 
 
 async def listed(caller: Caller, path: str) -> list[dict[str, Any]]:
@@ -277,6 +292,11 @@ class Rows:
         """That is quoted."""
         return await _conversion(self._caller)
 
+    async def settlement(self) -> str:
+        """Whose day is over; time passes, so that it comes before rows that wait for somebody."""
+        await self._caller.pay(order_id=self._name(), amount="70")
+        return await _settlement(self._caller)
+
     async def hold(self) -> str:
         """That stands."""
         return await _hold(self._caller)
@@ -329,6 +349,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
     silent = await rows.silent_document()
     payments = "/payments/intents/{payment_id}/"
     for path, make in (
+        ("/settlements/{settlement_id}/proof", rows.settlement),
         (f"{payments}capture", rows.held),
         (f"{payments}cancel", rows.intent),
         (f"{payments}refunds", rows.paid),

@@ -44,7 +44,11 @@ class TestEveryCommand:
             if isinstance(cell.cell_contents, str)
         }
         # Of these the route does more: it chooses a scope, or reads a file.
-        others = {"treasury.command.payment.confirm", "treasury.command.statement.import"}
+        others = {
+            "treasury.command.payment.confirm",
+            "treasury.command.settlement.prove",
+            "treasury.command.statement.import",
+        }
         assert commands - others <= routed
 
     @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Lines of the route table for the books: settlements, plans, journals, parties, the clock."""
 
+from agents.commands.proofs import ProveSettlement
 from tables.drawers import DrawerSession
 from tables.journals import Conversion, Journal
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import answers, scopes
-from web.api import books, parties, statements
+from web.api import books, parties, proofs, statements
+from web.api.resources import getting
+from web.bodies import body_of
 from web.call import Route
 from web.lines import API, TENANT, act, collection, resource
 from web.schemas import listed, paged, ref
@@ -15,6 +18,32 @@ from web.schemas import listed, paged, ref
 BOOKS: tuple[Route, ...] = (
     collection("/settlements", Settlement, scopes.SETTLEMENTS_READ, within=API),
     *resource("/settlements", Settlement, "settlement_id", scopes.SETTLEMENTS_READ),
+    Route(
+        "POST",
+        f"{TENANT}/settlements/{{settlement_id}}/proof",
+        proofs.prove,
+        scopes.BOOKS_WRITE,
+        model=body_of(ProveSettlement, "settlement_id", "root", "size"),
+        idempotent=True,
+        summary="Have the root over a settlement's lines written to a chain.",
+        shows=ref("SettlementProof"),
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/settlements/{{settlement_id}}/proof",
+        getting(SettlementProof, "settlement_id"),
+        scopes.SETTLEMENTS_READ,
+        summary="How a settlement's root fares on its chain.",
+        shows=ref("SettlementProof"),
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/settlements/{{settlement_id}}/proof/{{entry_id}}",
+        proofs.get_proof,
+        scopes.SETTLEMENTS_READ,
+        summary="The proof of one line: a payment's, refund's or payout's, or the settlement's.",
+        shows=answers.ANY,
+    ),
     *resource("/statements", Statement, "statement_id", scopes.SETTLEMENTS_READ, "account"),
     Route(
         "POST",

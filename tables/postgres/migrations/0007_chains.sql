@@ -43,13 +43,14 @@ CREATE POLICY archiver ON chain_follows TO treasury_archiver USING (true) WITH C
 CREATE POLICY auditor ON chain_follows FOR SELECT TO treasury_auditor USING (true);
 
 -- Which number each transaction of our own wallets has, and every byte that was signed under it:
--- kept before it is sent.
+-- kept before it is sent. `block_hash` is the block in which it counts.
 CREATE TABLE chain_nonces (
     chain_id   bigint  NOT NULL,
     address    text    NOT NULL,
     nonce      bigint  NOT NULL,
     key        text    NOT NULL,
     ended      boolean NOT NULL DEFAULT false,
+    block_hash text    NOT NULL DEFAULT '',
     PRIMARY KEY (chain_id, address, nonce),
     UNIQUE (chain_id, address, key)
 );
@@ -68,3 +69,24 @@ REVOKE ALL ON chain_nonces, chain_signed FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE ON chain_nonces TO treasury_archiver;
 GRANT SELECT, INSERT ON chain_signed TO treasury_archiver;
 GRANT SELECT ON chain_nonces, chain_signed TO treasury_auditor;
+
+-- The lines under a settlement's root, as they were hashed: rows may change, a proof may not.
+CREATE TABLE proof_leaves (
+    tenant_id  text NOT NULL,
+    root       text NOT NULL,
+    place      int  NOT NULL,
+    leaf       text NOT NULL,
+    PRIMARY KEY (tenant_id, root, place)
+);
+REVOKE ALL ON proof_leaves FROM PUBLIC;
+GRANT SELECT, INSERT ON proof_leaves TO treasury_app;
+GRANT SELECT ON proof_leaves TO treasury_archiver, treasury_auditor;
+ALTER TABLE proof_leaves ENABLE ROW LEVEL SECURITY;
+ALTER TABLE proof_leaves FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON proof_leaves TO treasury_app
+    USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), ''))
+    WITH CHECK (tenant_id = NULLIF(current_setting('app.tenant_id', true), ''));
+CREATE POLICY archiver ON proof_leaves FOR SELECT TO treasury_archiver USING (true);
+CREATE POLICY auditor ON proof_leaves FOR SELECT TO treasury_auditor USING (true);
+CREATE INDEX resources_by_settlement ON resources (tenant_id, (body ->> 'settlement_id'))
+    WHERE kind IN ('pi', 'po', 're') AND body ->> 'settlement_id' <> '';

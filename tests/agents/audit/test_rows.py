@@ -20,7 +20,7 @@ from tables.payments import (
 )
 from tables.payouts import Payout
 from tables.purchases import Item, Purchase
-from tables.settlements import Settlement
+from tables.settlements import Settlement, SettlementProof
 from tables.statements import BankItem, StatementLine
 from tables.subscriptions import Subscription
 from tables.tax_documents import TaxBranch, TaxDocument, TaxLine, TaxReturn
@@ -57,6 +57,7 @@ JOURNAL = Journal(
 QUOTE = Conversion("t", "c", "bank:kcb", "KES", 1_300, "bank:usd", "USD", 10)
 MEMBER = Subscription("t", "m", "plan", "c", "KES", "2026-03-01")
 DAY = Settlement("t", "s", "instant", "gateway:instant:collection", "KES", "2026-03-02")
+PROOF = SettlementProof("t", "s", "ab" * 32, 2, "polygon", call_id="k")
 BALANCE = Balance("t", "cash", "KES", 100, 40)
 SHOWN = StatementLine(
     *("t", "l", "f", "bank:kcb", "KES", "2026-03-02", "2026-03-02", -100), rule="own_entry"
@@ -194,6 +195,8 @@ ILLEGAL = [
     (DONE, DONE.replaced(refunded=101, version=4), "-1 refundable of 100"),
     (DONE, DONE.replaced(refunded=10, version=4), "100 placed of 100"),
     (DONE, DONE.replaced(received=90, placements=NINETY, version=4), "less was received"),
+    (DONE, DONE.replaced(taken_back=10, version=4), "100 placed of 100"),
+    (DONE, DONE.replaced(taken_back=-1, version=4), "101 refundable of 100"),
     (REFUND, REFUND.replaced(amount=99, version=2), "99 out of"),
     (REFUND.replaced(status="failed"), REFUND.replaced(version=2), "from failed to submitted"),
     (DISPUTE, DISPUTE.replaced(amount=99, version=2), "amount changed"),
@@ -232,6 +235,10 @@ ILLEGAL = [
     (MEMBER.replaced(status="ended"), MEMBER, "from ended to active"),
     (DAY.replaced(status="expected"), DAY.replaced(status="expected", gross=5), "net changed"),
     (DAY.replaced(status="expected"), DAY, "from expected to collecting"),
+    (PROOF, PROOF.replaced(status="anchored", version=2), "anchored by transaction none"),
+    (PROOF, PROOF.replaced(root="cd" * 32, version=2), "root changed"),
+    (PROOF, PROOF.replaced(failure="x"), "version 1 is followed by 1"),
+    (PROOF.replaced(status="anchored", tx_hash="0x1"), PROOF.replaced(version=2), "to requested"),
     (None, SHOWN.replaced(rule=""), "matched by no rule"),
     (None, ASKED.replaced(unexplained=0), "open with 0 unexplained"),
     (SHOWN, SHOWN.replaced(minor=-99), "minor changed"),

@@ -292,6 +292,6 @@ class TestNonces:
         kept = await nonces.find(1, WALLET, "k")
         assert [each.raw for each in kept.signed] == [b"\x02", b"\x01"]
         assert [each.key for each in await nonces.pending(1, WALLET)] == ["k"]
-        await nonces.end(1, WALLET, nonce)
+        await nonces.end(1, WALLET, nonce, "0xbb")
         assert await nonces.pending(1, WALLET) == []
         assert (await nonces.find(1, WALLET, "k")) == kept

@@ -1,0 +1,70 @@
+"""`treasury proof verify`: a settlement's line, its root, and who signed the root into a chain.
+
+Needs no installation and, without a node, no network.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from connectors.base import CallError
+from connectors.chain.client import Client
+from connectors.chain.config import Config
+from connectors.chain.proof import MAX_FILE_BYTES, BadProof, Checked, check
+from connectors.chain.words import Unfit, address, checksummed
+from connectors.http import open_session
+from streams.errors import Misconfigured, Unavailable
+
+
+async def verified(path: Path, *, node: str = "", signer: str = "") -> dict[str, Any]:
+    """What the file proves: `holds`, and why not.
+
+    With a node, the transaction is also in the block that the file names, deep or not; with a
+    signer, it is that wallet's. Raises `Unavailable` when the node does not answer.
+    """
+    with path.open("rb") as opened:
+        file = opened.read(MAX_FILE_BYTES + 1)
+    try:
+        checked = check(file)
+        if node:
+            checked = await _at(node, file, checked)
+        if signer and checked.signer != _address(signer):
+            who = checksummed(checked.signer) if checked.signer else "nobody that it names"
+            raise BadProof(f"{who} signed it")
+    except BadProof as error:
+        return {"holds": False, "why": str(error)}
+    return _shown(checked)
+
+
+async def _at(node: str, file: bytes, checked: Checked) -> Checked:
+    try:
+        config = Config.read({"rpc_url": node, "chain_id": str(checked.chain_id)})
+    except ValueError as error:
+        raise Misconfigured(str(error)) from None
+    async with open_session() as session:
+        try:
+            anchor = await Client(session, config).anchor_of(checked.tx_hash)
+        except CallError as error:
+            raise Unavailable(f"the node: {error.reason}") from None
+    if anchor is None:
+        raise BadProof("the transaction is in no block that the node knows")
+    return check(file, anchor)
+
+
+def _address(signer: str) -> str:
+    try:
+        return address(signer)
+    except Unfit as error:
+        raise Misconfigured(f"--signer: {error.reason}") from None
+
+
+def _shown(checked: Checked) -> dict[str, Any]:
+    return {
+        "holds": True,
+        "line": dict(checked.leaf),
+        "root": checked.root.hex(),
+        "chain_id": checked.chain_id,
+        "transaction": checked.tx_hash,
+        "block": checked.block_hash,
+        "signer": checksummed(checked.signer) if checked.signer else "",
+        "seen_by_node": checked.anchored,
+    }
