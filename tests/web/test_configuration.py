@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tables.postgres.chains import read_batches
 from tests.web.desk import project
 from web import scopes
 from web.tier_two import VALUES
@@ -148,3 +149,48 @@ class TestValues:
     async def test_wait_for_postgres_and_say_so(self, api):
         answer = await put(api, "tax", TAX)
         assert (answer.status, answer.code) == (503, "configuration-unavailable")
+
+
+WALLET, OTHER = f"0x{'5a' * 20}", f"0x{'6b' * 20}"
+MIXED = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"  # EIP-55's own example
+
+
+class TestWallets:
+    async def test_are_kept_in_lower_case_whatever_case_they_came_in(self, listed):
+        answer = await put(listed, "polygon", {"wallets": [MIXED, WALLET]})
+        assert answer.json["value"] == {"wallets": [MIXED.lower(), WALLET]}
+
+    @pytest.mark.parametrize(
+        "wallets",
+        [
+            [],
+            ["0x1"],
+            [MIXED.replace("aA", "aa", 1)],
+            [WALLET, WALLET.upper().replace("X", "x")],
+            [f"0x{'00' * 20}"],
+            [f"0x{number:040x}" for number in range(1, 22)],
+        ],
+    )
+    async def test_that_are_none_are_refused(self, listed, wallets):
+        answer = await put(listed, "polygon", {"wallets": wallets})
+        assert (answer.status, answer.code) == (422, "malformed")
+
+    async def test_are_one_tenants_on_each_chain_and_nothing_stays_of_a_refusal(self, listed):
+        assert (await put(listed, "polygon", {"wallets": [WALLET]})).status == 200
+        token = listed.token("beta")
+        both = {"wallets": [OTHER, WALLET]}
+        answer = await put(listed, "polygon", both, tenant="beta", token=token)
+        assert (answer.status, answer.code) == (409, "wallet-taken")
+        shown = await listed.get("/api/v1/beta/configuration/polygon", token=token)
+        assert shown.json["state"] == "unset"
+        assert (await put(listed, "polygon", {"wallets": [OTHER]})).status == 200
+        assert (
+            await put(listed, "ethereum", {"wallets": [WALLET]}, tenant="beta", token=token)
+        ).status == 200
+
+    async def test_are_watched_also_when_they_are_not_shown_any_more(self, listed, database):
+        await put(listed, "polygon", {"wallets": [WALLET]})
+        await put(listed, "polygon", {"wallets": [OTHER]})
+        await listed.request("DELETE", "/api/v1/alpha/configuration/polygon")
+        batches = await read_batches(database.archiver)
+        assert {each.addresses for each in batches} == {(WALLET,), (OTHER,)}
