@@ -1,7 +1,7 @@
 """Journals that people post by hand, their reversals, and conversions between currencies.
 
 States of a journal: held (above the tenant's limit, until somebody else approves) → posted →
-reversed, or rejected; of a conversion: quoted → completed | cancelled. Guarantees:
+reversed, or rejected. Guarantees:
 a journal balances per currency and is reversed at most once. Constraints: a leg on a control
 account names the item it belongs to.
 """
@@ -46,7 +46,13 @@ class Journal(Row, frozen=True):
 
 @register
 class Conversion(Row, frozen=True):
-    """Money of one currency for another: `quoted` is what was promised, `bought` what came."""
+    """Money of one currency for another: `quoted` is what was promised, `bought` what came.
+
+    States: quoted → completed | cancelled; of money on a chain also quoted → executing (it is being
+    sent to `destination`) → executed (it is there) → completed, or back to quoted when it was not
+    sent. Guarantees: what is executing or executed is in cash:in_transit. Constraints: what was
+    sent cannot be cancelled; `tx_hash` is its transaction.
+    """
 
     KIND = "cv"
     KEY = ("tenant_id", "conversion_id")
@@ -64,3 +70,8 @@ class Conversion(Row, frozen=True):
     reference: str = ""
     created_ms: int = 0
     version: int = 1
+    quoted_by: str = ""
+    destination: str = ""
+    call_id: str = ""
+    tx_hash: str = ""
+    failure: str = ""

@@ -96,6 +96,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "conflict": "The same event id came with other contents.",
     "control_account": "The account has commands of its own, or a journal there names an item.",
     "country_never_changes": "A tenant's country is fixed.",
+    "conversion_not_on_chain": "Only money in a wallet on a chain is sent to who converts it.",
     "currency_never_changes": "A tenant's currency is fixed.",
     "currency_unsupported": "The gateway does not move it; the detail has what it moves.",
     "day_out_of_bounds": "Days of statements are from 1970 to 2199.",

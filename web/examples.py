@@ -99,6 +99,7 @@ _VALUES: Mapping[str, Any] = {
     "target": "earnings",
     "outcome": "lost",
     "value": "sk-of-the-gateway",
+    "destination": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
     "url": "https://example.com/hooks",
 }
 _BANK = {"account": "bank:kcb", "side": "debit", "amount": "5000.00"}

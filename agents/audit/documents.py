@@ -121,7 +121,9 @@ def journal(before: Journal | None, after: Journal) -> str:
 
 
 def conversion(before: Conversion | None, after: Conversion) -> str:
-    """The quote never changes."""
+    """The quote never changes; what was sent has a transaction."""
+    if (after.status == "executed") > bool(after.tx_hash):
+        return "executed by no transaction"
     return kept(before, after, "from_asset", "to_asset", "sold", "quoted") or newer(before, after)
 
 

@@ -121,7 +121,14 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "filed": "acknowledged",
         "acknowledged": "",
     },
-    Conversion: {"": "quoted", "quoted": "completed cancelled", "completed": "", "cancelled": ""},
+    Conversion: {
+        "": "quoted",
+        "quoted": "executing executed completed cancelled",
+        "executing": "executed quoted",
+        "executed": "completed",
+        "completed": "",
+        "cancelled": "",
+    },
     Subscription: {"": "active", "active": "cancelled ended", "cancelled": "ended", "ended": ""},
 }
 

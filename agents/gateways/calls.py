@@ -13,7 +13,17 @@ import msgspec
 
 from agents.accounting import cases, receipts
 from agents.effects import Effect, Effects, Put, Refuse, Schedule, Unschedule
-from agents.gateways import anchor, authorize, capture, collect, declare, payout, refund, void
+from agents.gateways import (
+    anchor,
+    authorize,
+    capture,
+    collect,
+    convert,
+    declare,
+    payout,
+    refund,
+    void,
+)
 from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
@@ -32,6 +42,7 @@ OPERATIONS: Mapping[str, ModuleType] = {
     "payout": payout,
     "refund": refund,
     "anchor": anchor,
+    "convert": convert,
 }
 """Each has `succeeded(event, view, call)` and `failed(event, view, call, failure)`."""
 

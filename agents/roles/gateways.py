@@ -162,7 +162,10 @@ class Gateways:
         said = f"{said} configuration@{version}".strip() if version else said
         built = self._built.get((gateway, owner))
         if built is None or built[0] != said:
-            values = {**plain_values, **_opened(gateway, found)}
+            key = found.get(f"{gateway}.private_key")
+            own_key = key is not None and key.owner != PLATFORM
+            more = {"key_is_tenants": "yes"} if own_key else {}
+            values = {**plain_values, **_opened(gateway, found), **more}
             built = said, self._build(gateway, owner, values)
             self._built[gateway, owner] = built
         return Credentialed(built[1], said)
@@ -191,8 +194,11 @@ class Gateways:
         breaker = self._breakers.setdefault((gateway, owner), Breaker(monotonic_s=clock))
         health = self._health.setdefault((gateway, owner), Health(monotonic_s=clock))
         members = {**self._settings[gateway], **values}
-        if gateway in TAKEN:  # only what is watched for the tenant may be shown to its payers
+        if gateway in TAKEN:
+            # Only what is watched for the tenant may be shown to its payers, and only its own key
+            # may send its money.
             members["wallets"] = values.get("wallets", "")
+            members["key_is_tenants"] = values.get("key_is_tenants", "no")
         try:
             return connect(
                 self._session,

@@ -67,8 +67,8 @@ class Config:
     is received.
 
     `native` is None where the chain's own currency is not taken. `private_key` is the hot wallet's
-    that we pay from; empty where we only receive. `max_fee` bounds what a transaction may offer for
-    a unit of gas, in wei.
+    that we sign by; empty where we only receive; `key_is_tenants` says that it is the tenant's own,
+    not the installation's. `max_fee` bounds what a transaction may offer for a unit of gas, in wei.
     """
 
     rpc_url: str = field(repr=False)
@@ -80,6 +80,7 @@ class Config:
     blocks_a_round: int = BLOCKS_A_ROUND
     max_fee: int = MAX_FEE_GWEI * GWEI
     private_key: str = field(repr=False, default="")
+    key_is_tenants: bool = False
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Self:
@@ -105,6 +106,7 @@ class Config:
             _integer(values, "blocks_a_round", BLOCKS_A_ROUND),
             _integer(values, "max_fee_gwei", MAX_FEE_GWEI) * GWEI,
             _private_key(values.get("private_key", "")),
+            values.get("key_is_tenants") == "yes",
         )
 
     @property

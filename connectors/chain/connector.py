@@ -1,8 +1,9 @@
-"""A chain as a gateway: payers are asked for an exact amount, and roots are written to it.
+"""A chain as a gateway: payers are asked for an exact amount, roots are written to it, and money is
+sent to who converts it.
 
 What a payer pays is told by the watch of the chain (watching.py) and by nothing else: this side
-only says where to pay, and never knows whether anybody did. A root is a transaction of our own,
-which has ended once it lies as deep as a payment must.
+only says where to pay, and never knows whether anybody did. What is sent is a transaction of our
+own, which has ended once it lies as deep as a payment must.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from connectors.chain.client import Client
 from connectors.chain.config import Asset, Config
 from connectors.chain.nonces import Nonces
 from connectors.chain.proof import anchor_data
-from connectors.chain.sending import Payment, Sender
+from connectors.chain.sending import Payment, Sender, native, token
 from connectors.chain.words import Unfit, checksummed, octets, payment_request
 from connectors.tokens import Shelf
 from streams import merkle
@@ -43,16 +44,29 @@ class _Root(msgspec.Struct, frozen=True):
     root: str
 
 
+class _Sent(msgspec.Struct, frozen=True):
+    """An amount as decimal text, and an address."""
+
+    destination: str
+    amount: str
+    currency: str
+
+
+_read_sent = msgspec.json.Decoder(_Sent).decode
 _read_collect = msgspec.json.Decoder(_Collect).decode
 _read_root = msgspec.json.Decoder(_Root).decode
 _bad = Result("failed", failure="bad_request")
 
 
 class OnChain:
-    """One chain, with a tenant's wallets and (perhaps) a key that signs roots."""
+    """One chain, with a tenant's wallets and (perhaps) a key that signs.
+
+    Money is sent by the tenant's own key alone, out of a wallet of its own: whatever wallets it
+    names, the installation's key must not move the installation's money for it.
+    """
 
     name: ClassVar[str]
-    capabilities = frozenset({"anchor", "collect"})
+    capabilities = frozenset({"anchor", "collect", "convert"})
     actions = frozenset({"balance"})
     doubted: frozenset[str] = frozenset()
 
@@ -65,8 +79,12 @@ class OnChain:
 
     @property
     def operations(self) -> frozenset[str]:
-        """Without a wallet nothing can be collected, without a key nothing be written."""
-        can = {"collect": self._config.wallets, "anchor": self._sender}
+        """Without a wallet nothing can be collected, without a key nothing be written, and without
+        the wallet's key nothing be sent.
+        """
+        own = self._sender.address if self._sender and self._config.key_is_tenants else ""
+        ours = own in self._config.wallets
+        can = {"collect": self._config.wallets, "anchor": self._sender, "convert": ours}
         return frozenset(name for name, there in can.items() if there)
 
     @property
@@ -75,21 +93,21 @@ class OnChain:
         return {}
 
     def key_lifetime_s(self, asked: Asked) -> float:  # noqa: ARG002
-        """For ever: a request only asks, and the same root is sent as the same bytes."""
+        """For ever: a request only asks, and what is sent again are the same bytes."""
         return FOREVER_S
 
     async def perform(self, asked: Asked) -> Result:
-        """Say where to pay; or sign a root, keep the bytes, and send them."""
-        if asked.operation == "anchor":
-            return await self._anchor(asked)
+        """Say where to pay; or sign, keep the bytes, and send them."""
+        if asked.operation != "collect":
+            return await self._send(asked)
         result = self._request(asked)
         if result.outcome == "pending":
             await self._verify()
         return result
 
     async def query(self, asked: Asked) -> Result:
-        """Where to pay, as before; how the root's transaction stands, sent again if it is in none
-        of the blocks.
+        """Where to pay, as before; how a transaction of ours stands, sent again if it is in none of
+        the blocks.
         """
         if asked.operation == "collect":
             return self._request(asked)
@@ -153,18 +171,36 @@ class OnChain:
             await self._client.require_decimals()
             self._decimals_known = True
 
-    # -- writing ------------------------------------------------------------------------------
+    # -- sending ------------------------------------------------------------------------------
 
-    async def _anchor(self, asked: Asked) -> Result:
-        """A transaction of nothing to the wallet that signs it, which bears the root."""
+    async def _send(self, asked: Asked) -> Result:
+        """One transaction, which is not over when a node has taken it."""
         if self._sender is None:
             return Result("failed", failure="not_configured")
         try:
-            data = anchor_data(octets(f"0x{_read_root(asked.request).root}", merkle.HASH_BYTES))
-        except (ValueError, Unfit):
+            payment = self._payment(asked, self._sender.address)
+        except StopIteration:
+            return Result("failed", failure="currency_unsupported")
+        except ValueError:
             return _bad
-        sent = await self._sender.send(asked.key, Payment(self._sender.address, 0, data))
+        if asked.operation == "convert":
+            await self._verify()
+        sent = await self._sender.send(asked.key, payment)
         return Result("pending", handle=sent.tx_hash, payer_action=sent.tx_hash)
+
+    def _payment(self, asked: Asked, own: str) -> Payment:
+        """What is sent: of a root, nothing to ourselves. Raises ValueError, or StopIteration for a
+        currency that is not taken.
+        """
+        if asked.operation == "anchor":
+            root = octets(f"0x{_read_root(asked.request).root}", merkle.HASH_BYTES)
+            return Payment(own, 0, anchor_data(root))
+        wish = _read_sent(asked.request)
+        asset = next(each for each in self._assets if each.name == wish.currency)
+        amount = asset.minor(wish.amount)
+        if asset.contract:
+            return token(asset.contract, wish.destination, amount)
+        return native(wish.destination, amount)
 
 
 class Ethereum(OnChain):

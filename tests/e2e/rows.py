@@ -292,6 +292,17 @@ class Rows:
         """That is quoted."""
         return await _conversion(self._caller)
 
+    async def coins(self) -> str:
+        """A quote of money on a chain."""
+        coins = {"account": "crypto:polygon:USDC", "side": "debit"}
+        legs = [coins, {"account": "opening", "side": "credit"}]
+        legs = [{**leg, "amount": "5", "currency": "USDC"} for leg in legs]
+        await self._caller.done("journals", legs=legs)
+        sold = {"from_account": coins["account"], "from_amount": "5", "from_currency": "USDC"}
+        bought = {"to_account": BANK, "to_amount": "645", "to_currency": "KES"}
+        quote = await self._caller.done("conversions", **sold, **bought)
+        return str(quote["conversion_id"])
+
     async def settlement(self) -> str:
         """Whose day is over; time passes, so that it comes before rows that wait for somebody."""
         await self._caller.pay(order_id=self._name(), amount="70")
@@ -374,6 +385,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/payouts/{payout_id}/return", rows.paid_payout),
         ("/subscriptions/{subscription_id}/cancel", rows.subscription),
         ("/journals/{journal_id}/reverse", rows.journal),
+        ("/conversions/{conversion_id}/execute", rows.coins),
         ("/conversions/{conversion_id}/complete", rows.conversion),
         ("/conversions/{conversion_id}/cancel", rows.conversion),
         ("/holds/{hold_id}/capture", rows.hold),

@@ -124,6 +124,12 @@ BOOKS: tuple[Route, ...] = (
     ),
     act("/conversions", "conversion.create", scopes.BOOKS_WRITE, "Quote a conversion."),
     *resource("/conversions", Conversion, "conversion_id", scopes.BOOKS_READ),
+    act(
+        "/conversions/{conversion_id}/execute",
+        "conversion.execute",
+        scopes.PAYOUTS_WRITE,
+        "Send what is sold on a chain to who converts it.",
+    ),
     *(
         act(
             f"/conversions/{{conversion_id}}/{verb}",

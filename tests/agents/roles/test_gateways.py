@@ -1,14 +1,20 @@
 """A call goes out under the credentials of its tenant, else the platform's, and no others."""
 
+from datetime import UTC, datetime
+
 import pytest
 import pytest_asyncio
 
 from agents.roles.counters import PROVIDER_S, REGISTRY
 from agents.roles.gateways import Gateways
 from agents.roles.secret_store import SecretStore
+from connectors.chain.nonces import InMemory
+from connectors.chain.signing import address_of
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway
 from streams.errors import Misconfigured, Unreadable
+from tables.postgres.configuration import put_value
+from tables.postgres.pool import tenant_transaction
 from tables.postgres.secrets import PLATFORM
 from tests.agents.roles.dispatching import start
 from tests.agents.roles.test_bridge import until
@@ -129,3 +135,49 @@ class TestAGateway:
     async def test_is_known_if_the_process_has_settings_for_it(self, gateways):
         assert gateways.knows("instant")
         assert not gateways.knows("mpesa")
+
+
+class TestAChain:
+    KEY, OWN = "0x" + "11" * 32, "0x" + "22" * 32
+    NODE = {"rpc_url": "http://127.0.0.1:9", "chain_id": "80002"}
+
+    @pytest_asyncio.fixture
+    async def chains(self, database):
+        """Of an installation that has a key, and a wallet in its settings."""
+        settings = {**self.NODE, "private_key": self.KEY, "wallets": address_of(self.KEY)}
+        async with open_session() as session:
+            store = SecretStore(database.archiver, OLD)
+            yield Gateways(
+                session, {"polygon": settings}, store, database.archiver, nonces=InMemory()
+            )
+
+    @staticmethod
+    async def says(database, tenant_id: str, *keys: str) -> None:
+        wallets = ",".join(f'"{address_of(key)}"' for key in keys)
+        async with tenant_transaction(database.app, tenant_id) as connection:
+            await put_value(
+                connection,
+                tenant_id,
+                "polygon",
+                f'{{"wallets": [{wallets}]}}',
+                by="ann",
+                now=datetime.now(UTC),
+            )
+
+    async def test_shows_no_wallet_that_is_not_its_tenants_own(self, chains):
+        assert (await chains.of("alpha", "polygon")).gateway.operations == {"anchor"}
+
+    async def test_never_sends_by_the_installations_key_whatever_a_tenant_names(
+        self, chains, database
+    ):
+        await self.says(database, "alpha", self.KEY)
+        found = await chains.of("alpha", "polygon")
+        assert found.gateway.operations == {"anchor", "collect"}
+
+    async def test_sends_by_the_tenants_own_key_out_of_its_own_wallet(self, chains, database):
+        await put(database, "alpha", "polygon.private_key", self.OWN)
+        assert (await chains.of("alpha", "polygon")).gateway.operations == {"anchor"}
+        await self.says(database, "alpha", self.OWN)
+        found = await chains.of("alpha", "polygon")
+        assert found.gateway.operations == {"anchor", "collect", "convert"}
+        assert (await chains.of("beta", "polygon")).gateway.operations == {"anchor"}

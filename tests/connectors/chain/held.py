@@ -12,6 +12,7 @@ from connectors.chain.config import Config
 from connectors.chain.connector import NOT_PAID, Ethereum, Polygon
 from connectors.chain.fake import FakeNode, Fault
 from connectors.chain.following import Credited, State
+from connectors.chain.library import library
 from connectors.chain.nonces import InMemory
 from connectors.chain.proof import anchor_data
 from connectors.chain.signing import address_of, opened
@@ -26,6 +27,10 @@ MINOR = {"succeeds": 1_500_050, "declined": 0, "hangs": 1_700_000, "breaks": 1_8
 ROOTS = {kind: at for at, kind in enumerate(("succeeds", "declined", "hangs", "breaks"))}
 
 
+LATE = {"hangs": Fault(delay_s=2.5, after=True), "breaks": Fault(drop=True, after=True)}
+"""The node does it, and gives no answer."""
+
+
 class OnOneChain:
     """Fixtures for a connector at a node of its chain."""
 
@@ -34,13 +39,14 @@ class OnOneChain:
 
     @pytest_asyncio.fixture
     async def node(self):
+        library()  # takes a while, which is nobody's time-out
         async with FakeNode(chain_id=self.CHAIN_ID) as node:
             node.fund(address_of(KEY), ETHER)
             yield node
 
     @pytest_asyncio.fixture
     async def session(self):
-        async with open_session(total_s=0.5) as session:
+        async with open_session(total_s=1.5) as session:
             yield session
 
     @pytest.fixture
@@ -55,6 +61,17 @@ class OnOneChain:
     @pytest.fixture
     def connector(self, session, config, nonces):
         return self.KIND(Client(session, config), config, nonces)
+
+
+def signed_for(nonces: InMemory, node: FakeNode, chain_id: int, key: str) -> int:
+    """How many transactions that were signed for a key the chain has carried out."""
+    sent = nonces._wallets.get((chain_id, address_of(KEY)))
+    nonce = sent.keys.get(key) if sent else None
+    if nonce is None:
+        return 0
+    mine = {each.tx_hash for each in sent.signed.get(nonce, ())}
+    done = (each for block in node.chain.blocks for each in block.done)
+    return sum(each.transaction.hash in mine and each.succeeded for each in done)
 
 
 class Payer:
@@ -88,7 +105,7 @@ class Collecting(OnOneChain, Keyed, ConnectorContract):
     @pytest.fixture
     def harness(self, connector, node, session, config):
         payer = Payer(node, session, config, connector)
-        faults = {"hangs": Fault(delay_s=1.0), "breaks": Fault(drop=True)}
+        faults = {"hangs": Fault(delay_s=2.5), "breaks": Fault(drop=True)}
 
         def request(kind: str) -> bytes:
             currency = "USDC" if MINOR[kind] else "KES"
@@ -165,7 +182,7 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
                 node.fund(address_of(KEY), -ETHER)
             # The node is asked for its chain, then for what a transaction needs, then to send it.
             faults = {
-                "hangs": Fault(delay_s=1.0, after=True),
+                "hangs": Fault(delay_s=2.5, after=True),
                 "breaks": Fault(drop=True, after=True),
             }
             if kind in faults:
@@ -175,20 +192,11 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
             node.mine(3)
             return await connector.query(asked)
 
-        def effects(key: str) -> int:
-            sent = nonces._wallets.get((self.CHAIN_ID, address_of(KEY)))
-            nonce = sent.keys.get(key) if sent else None
-            if nonce is None:
-                return 0
-            mine = {each.tx_hash for each in sent.signed.get(nonce, ())}
-            done = (each for block in node.chain.blocks for each in block.done)
-            return sum(each.transaction.hash in mine and each.succeeded for each in done)
-
         return Harness(
             connector=connector,
             operation="anchor",
             request=lambda kind: msgspec.json.encode({"root": root(kind).hex()}),
-            effects=effects,
+            effects=lambda key: signed_for(nonces, node, self.CHAIN_ID, key),
             minor=lambda _kind: 0,
             stop=node.__aexit__,
             arrange=arrange,
@@ -213,3 +221,86 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
         performed = await harness.perform("succeeds")
         assert performed.payer_action == performed.handle
         assert (await harness.connector.query(harness.asked("succeeds"))).payer_action
+
+
+class Converting(OnOneChain, Keyed, ConnectorContract):
+    """What is sold is sent to who converts it, out of the tenant's own wallet."""
+
+    PAYEE = "0x" + "bb" * 20
+
+    @pytest.fixture
+    def config(self, node) -> Config:
+        values = {**node.configuration, "wallets": address_of(KEY), "confirmations": "3"}
+        return Config.read({**values, "private_key": KEY, "key_is_tenants": "yes"})
+
+    @pytest.fixture
+    def harness(self, connector, node, nonces):
+        [contract] = node.chain.tokens
+        node.fund(address_of(KEY), 10 * MINOR["breaks"], contract)
+        amounts = MINOR | {"declined": 10**12}
+
+        def request(kind: str) -> bytes:
+            minor = amounts[kind]
+            amount = f"{minor // 10**6}.{minor % 10**6:06d}"
+            wish = {"destination": self.PAYEE, "amount": amount, "currency": "USDC"}
+            return msgspec.json.encode(wish)
+
+        def arrange(kind: str) -> None:
+            # Asked for: its chain, the token's decimals, what a transaction needs; then to send it.
+            faults = {
+                "hangs": Fault(delay_s=2.5, after=True),
+                "breaks": Fault(drop=True, after=True),
+            }
+            if kind in faults:
+                node.faults += [Fault(), Fault(), Fault(), faults[kind]]
+
+        async def settle(asked: Asked, _performed: Result | None) -> Result:
+            node.mine(3)
+            return await connector.query(asked)
+
+        return Harness(
+            connector=connector,
+            operation="convert",
+            request=request,
+            effects=lambda key: signed_for(nonces, node, self.CHAIN_ID, key),
+            minor=amounts.__getitem__,
+            stop=node.__aexit__,
+            arrange=arrange,
+            settle=settle,
+        )
+
+    async def test_arrives_at_who_converts_it_once(self, harness, node):
+        [contract] = node.chain.tokens
+        performed = await harness.perform("succeeds")
+        await harness.perform("succeeds")
+        await harness.settled("succeeds", performed=performed)
+        assert node.chain.received(self.PAYEE, contract) == MINOR["succeeds"]
+
+    async def test_the_chains_own_currency_is_sent_as_it_is(self, connector, node):
+        name = "ETH" if self.KIND is Ethereum else "POL"
+        wish = {"destination": self.PAYEE, "amount": "0.5", "currency": name}
+        await connector.perform(Asked("convert", "key-1", msgspec.json.encode(wish)))
+        node.mine(3)
+        assert node.chain.received(self.PAYEE) == ETHER // 2
+
+    @pytest.mark.parametrize(
+        ("changed", "failure"),
+        [
+            ({"destination": "0x1"}, "bad_request"),
+            ({"destination": "0x" + "00" * 20}, "bad_request"),
+            ({"amount": "0"}, "bad_request"),
+            ({"amount": "0.0000001"}, "bad_request"),
+            ({"currency": "KES"}, "currency_unsupported"),
+        ],
+    )
+    async def test_what_cannot_be_is_not_sent(self, connector, node, changed, failure):
+        wish = {"destination": self.PAYEE, "amount": "1", "currency": "USDC"} | changed
+        asked = Asked("convert", "key-1", msgspec.json.encode(wish))
+        result = await connector.perform(asked)
+        assert (result.outcome, result.failure) == ("failed", failure)
+        assert node.requests == []
+
+    async def test_another_wallets_key_sends_nothing(self, session, config, nonces):
+        for changed in ({"wallets": (WALLET,)}, {"key_is_tenants": False}, {"wallets": ()}):
+            other = replace(config, **changed)
+            assert "convert" not in self.KIND(Client(session, other), other, nonces).operations
