@@ -131,17 +131,17 @@ class Triggers:
             ),
             "chain.transfer": Trigger(
                 "A payer's wallet opens a payment's `next_action`, and pays just that.",
-                ("request",),
+                ("tenant", "request"),
                 self._transferred,
             ),
             "chain.reorg": Trigger(
                 "The block of a transaction is replaced, and the transaction is gone.",
-                ("transaction",),
+                ("tenant", "transaction"),
                 partial(self._reorganised, again=False),
             ),
             "chain.reorg.again": Trigger(
                 "The block of a transaction is replaced, and another has the transaction.",
-                ("transaction",),
+                ("tenant", "transaction"),
                 partial(self._reorganised, again=True),
             ),
             "paypal.payout.returned": Trigger(
@@ -310,7 +310,7 @@ class Triggers:
 
     # -- chains ----------------------------------------------------------------------------------
 
-    async def _transferred(self, request: str) -> str:
+    async def _transferred(self, tenant: str, request: str) -> str:  # noqa: ARG002
         wish = _TOKENS(request) or _NATIVE(request)
         node = self._chain(int(wish["chain"])) if wish is not None else None
         if wish is None or node is None:
@@ -319,7 +319,7 @@ class Triggers:
         tx_hash = node.pay(wish["to"].lower(), int(wish["amount"]), token or None)
         return f"transaction {tx_hash}"
 
-    async def _reorganised(self, transaction: str, *, again: bool) -> str:
+    async def _reorganised(self, tenant: str, transaction: str, *, again: bool) -> str:  # noqa: ARG002
         for node in self.chains.values():
             number = node.chain.block_of(transaction)
             if number is not None:

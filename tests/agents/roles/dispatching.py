@@ -54,10 +54,16 @@ class PlayedWriter:
     _seen: set[str] = field(default_factory=set)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def write(self, *entries: Entry, now_ms: int | None = None) -> int:
+    async def write(
+        self,
+        *entries: Entry,
+        now_ms: int | None = None,
+        images: dict[bytes, bytes | None] | None = None,
+    ) -> int:
         """Archive one record with these entries; returns its seq."""
         async with self._writing:
-            data = self.journal.batch(list(entries)) if entries else self.journal.genesis()
+            some = list(entries)
+            data = self.journal.batch(some, images) if entries else self.journal.genesis()
             if now_ms is not None:
                 record = msgspec.structs.replace(CODEC.decode(data), now_ms=now_ms)
                 data = CODEC.encode(record)
