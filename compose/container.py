@@ -19,7 +19,7 @@ from agents.roles.chains import Chains
 from agents.roles.conduct import Conductor
 from agents.roles.counters import REGISTRY
 from agents.roles.dispatch import Dispatch
-from agents.roles.gateways import Gateways
+from agents.roles.gateways import Gateways, Outside
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import (
     CONSUMER,
@@ -55,7 +55,7 @@ from connectors.auth.client import AuthService
 from connectors.callback_tokens import Addresses
 from connectors.http import open_session
 from connectors.registry import ALIASES
-from connectors.webhooks.addresses import read_networks
+from connectors.webhooks.addresses import PublicResolver, read_networks
 from connectors.webhooks.sender import Sender
 from streams.app import AppSettings, create_app, fetch_often
 from streams.errors import Misconfigured, Unavailable
@@ -246,6 +246,9 @@ class Worker:
         settings = self.settings
         self._session = open_session()
         self._stack.push_async_callback(self._session.close)
+        allowed = read_networks(settings.webhook_networks)
+        outside = open_session(resolver=PublicResolver(allowed))
+        self._stack.push_async_callback(outside.close)
         self.gateways = Gateways(
             self._session,
             settings.gateway_settings,
@@ -253,6 +256,7 @@ class Worker:
             self.archive_pool,
             TokenShelf(self.archive_pool, settings.keyring),
             nonces=StoredNonces(self.archive_pool),
+            outside=Outside(outside, allowed),
         )
         keys = settings.derived_keys("callbacks")
         self.addresses = Addresses(settings.public_base, ALIASES, keys)
@@ -263,7 +267,6 @@ class Worker:
             self.archive_pool,
             self.inlet,
             self.gateways,
-            self._session,
             owner=self._owner,
             partitions=partitions,
         )

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from connectors.base import Ambiguous, NotSent
 from streams.errors import Misconfigured
@@ -30,9 +31,19 @@ class Answer:
     """How long the provider asks not to be asked again."""
 
 
-def open_session(*, total_s: float = TOTAL_S) -> aiohttp.ClientSession:
-    """The one client session of the process, `total_s` for each request; the caller closes it."""
+def open_session(
+    *, total_s: float = TOTAL_S, resolver: AbstractResolver | None = None
+) -> aiohttp.ClientSession:
+    """The one client session of the process, `total_s` for each request; the caller closes it.
+
+    With a `resolver`, names are looked up by it for each connection, and none is kept: the address
+    that it was content with is the one that is spoken to.
+    """
+    connector = None
+    if resolver is not None:
+        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
     return aiohttp.ClientSession(
+        connector=connector,
         timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

@@ -290,10 +290,10 @@ def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[In
     assert payment is not None
     for part in _by_subject(refund):
         if part.kind == "invoice":
-            yield _invoice(view, refund.tenant_id, part.subject), part.amount
+            yield meant_invoice(view, refund.tenant_id, part.subject), part.amount
         elif part.kind == "quoted":
             before, after = share_of(payment, refunded), share_of(payment, refunded + part.amount)
-            yield _invoice(view, refund.tenant_id, part.subject), after - before
+            yield meant_invoice(view, refund.tenant_id, part.subject), after - before
 
 
 def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iterator[Effect]:

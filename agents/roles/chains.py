@@ -20,6 +20,7 @@ from agents.gateways.onchain import CREDITED, REVERSED
 from agents.roles.counters import FOLLOWED
 from agents.roles.inlet import Inlet
 from agents.roles.lease import Lease, Owner, Progress, run_leased
+from agents.roles.outages import uninterrupted
 from connectors.base import CallError
 from connectors.chain.client import Client
 from connectors.chain.config import Config
@@ -33,7 +34,7 @@ from tables.postgres.chains import Batch, FollowRow, read_batches, read_follow, 
 
 ROLE = "chains"
 EVERY_S = 2.0
-AT_ONCE = 8
+AT_ONCE = 64
 ROUND_TIMEOUT_S = 60.0
 CLOCKS_S = 60
 """A block's time may lie before ours by so much."""
@@ -58,8 +59,10 @@ class Nodes(Protocol):
     def knows(self, gateway: str) -> bool:
         """Whether this chain is followed here."""
 
-    async def members(self, tenant_id: str, gateway: str) -> Mapping[str, str]:
-        """What it is configured by."""
+    async def node(
+        self, tenant_id: str, gateway: str
+    ) -> tuple[Mapping[str, str], aiohttp.ClientSession]:
+        """What it is configured by, and the session in which its node is spoken to."""
 
 
 class Chains:
@@ -70,14 +73,13 @@ class Chains:
         pool: asyncpg.Pool,
         inlet: Inlet,
         nodes: Nodes,
-        session: aiohttp.ClientSession,
         *,
         owner: Owner,
         partitions: int,
         every_s: float = EVERY_S,
     ) -> None:
         self._pool, self._inlet, self._nodes = pool, inlet, nodes
-        self._session, self._owner, self._partitions = session, owner, partitions
+        self._owner, self._partitions = owner, partitions
         self._every_s = every_s
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._clients: dict[Batch, tuple[Config, Client]] = {}
@@ -87,12 +89,25 @@ class Chains:
         lease = Lease(self._pool, ROLE, partition, self._owner)
         await run_leased(lease, partial(self._work, partition))
 
-    async def _work(self, partition: int, _progress: Progress) -> NoReturn:
+    async def _work(self, partition: int, _progress: Progress) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._rounds(partition, tasks)
+        except BaseExceptionGroup as group:
+            # Outages and a lost lease must be seen as what they are.
+            raise group.exceptions[0] from group
+
+    async def _rounds(self, partition: int, tasks: asyncio.TaskGroup) -> NoReturn:
+        """One round of each batch after another, beside those of all others: a node that does not
+        answer keeps nobody waiting but its own tenant.
+        """
+        running: dict[Batch, asyncio.Task[None]] = {}
         while True:
             for batch in await read_batches(self._pool):
                 is_ours = partition_of(batch.tenant_id, self._partitions) == partition
-                if is_ours and self._nodes.knows(batch.chain):
-                    await self.round(batch)
+                is_over = batch not in running or running[batch].done()
+                if is_ours and is_over and self._nodes.knows(batch.chain):
+                    running[batch] = tasks.create_task(uninterrupted(self.round(batch)))
             await asyncio.sleep(self._every_s)
 
     async def round(self, batch: Batch) -> None:
@@ -155,12 +170,12 @@ class Chains:
 
     async def _client(self, batch: Batch) -> tuple[Client, Config]:
         """The node as the tenant has it now; one that has said what it is need not say it again."""
-        members = await self._nodes.members(batch.tenant_id, batch.chain)
+        members, session = await self._nodes.node(batch.tenant_id, batch.chain)
         wallets = ",".join(batch.addresses)
         config = Config.read({**members, "wallets": wallets, "private_key": ""})
         known = self._clients.get(batch)
         if known is None or known[0] != config:
-            client = Client(self._session, config)
+            client = Client(session, config)
             await client.require_decimals()
             known = self._clients[batch] = config, client
         return known[1], known[0]

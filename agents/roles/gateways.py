@@ -5,7 +5,7 @@ gateway for the others, and new credentials do not open it again.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from connectors.chain.nonces import Nonces
 from connectors.registry import connect
 from connectors.routing import Health
 from connectors.tokens import Shelf
+from connectors.webhooks.addresses import AddressRefused, Network, check_url
 from streams.errors import Misconfigured
 from streams.money import plain
 from tables.postgres.configuration import read_values
@@ -103,6 +104,14 @@ class Secrets(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """A session that reaches public addresses only, and `allowed` networks of our own besides."""
+
+    session: aiohttp.ClientSession
+    allowed: Sequence[Network] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Credentialed:
     """A gateway, and whose credentials it uses: "alpha@3", "platform@1", or "" for settings."""
 
@@ -115,6 +124,7 @@ class Gateways:
 
     `pool` reads what tenants say in plain words; without one only settings and secrets count. On
     the `shelf` all processes share tokens, in `nonces` what our wallets have signed.
+    Nodes that tenants name themselves are spoken to from `outside` alone.
     """
 
     def __init__(
@@ -126,11 +136,13 @@ class Gateways:
         shelf: Shelf | None = None,
         *,
         nonces: Nonces | None = None,
+        outside: Outside | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic_s = monotonic_s
         self._session, self._settings, self._secrets = session, settings, secrets
         self._pool, self._shelf, self._nonces = pool, shelf, nonces
+        self._outside = outside
         self._breakers: dict[tuple[str, str], Breaker] = {}
         self._health: dict[tuple[str, str], Health] = {}
         self._built: dict[tuple[str, str], tuple[str, Gateway]] = {}
@@ -162,21 +174,37 @@ class Gateways:
         said = f"{said} configuration@{version}".strip() if version else said
         built = self._built.get((gateway, owner))
         if built is None or built[0] != said:
-            key = found.get(f"{gateway}.private_key")
-            own_key = key is not None and key.owner != PLATFORM
-            more = {"key_is_tenants": "yes"} if own_key else {}
-            values = {**plain_values, **_opened(gateway, found), **more}
+            values = {**plain_values, **_opened(gateway, found), **_owned(gateway, found)}
             built = said, self._build(gateway, owner, values)
             self._built[gateway, owner] = built
         return Credentialed(built[1], said)
 
-    async def members(self, tenant_id: str, gateway: str) -> dict[str, str]:
-        """What a gateway is configured by: settings, and the tenant's secrets or the platform's.
+    async def node(
+        self, tenant_id: str, gateway: str
+    ) -> tuple[dict[str, str], aiohttp.ClientSession]:
+        """What a chain is configured by (settings, and the tenant's secrets or the platform's), and
+        the session in which its node is spoken to.
 
-        Raises KeyError for one that is not known here, `Unreadable` as `of`.
+        Raises KeyError for one that is not known here, `Misconfigured` and `Unreadable` as `of`.
         """
         found = await self._secrets.resolve(tenant_id, f"{gateway}.")
-        return {**self._settings[gateway], **_opened(gateway, found)}
+        members = {**self._settings[gateway], **_opened(gateway, found), **_owned(gateway, found)}
+        return members, self._session_for(members)
+
+    def _session_for(self, members: Mapping[str, str]) -> aiohttp.ClientSession:
+        """Ours; for a node that a tenant has named, the one that reaches nothing inside.
+
+        Raises `Misconfigured` for a node that is not spoken to.
+        """
+        if members.get("node_is_tenants") != "yes":
+            return self._session
+        if self._outside is None:
+            raise Misconfigured("chain: rpc_url: a tenant's own node is not spoken to here")
+        try:
+            check_url(members["rpc_url"], self._outside.allowed)
+        except AddressRefused as error:
+            raise Misconfigured(f"chain: rpc_url: {error}") from None
+        return self._outside.session
 
     async def _in_plain_words(self, tenant_id: str, gateway: str) -> tuple[dict[str, str], int]:
         """Members that the tenant's own configuration says, and its version; 0 for none."""
@@ -198,10 +226,10 @@ class Gateways:
             # Only what is watched for the tenant may be shown to its payers, and only its own key
             # may send its money.
             members["wallets"] = values.get("wallets", "")
-            members["key_is_tenants"] = values.get("key_is_tenants", "no")
+        session = self._session_for(members)
         try:
             return connect(
-                self._session,
+                session,
                 gateway,
                 members,
                 breaker,
@@ -219,6 +247,17 @@ def _opened(gateway: str, found: Mapping[str, Resolved]) -> dict[str, str]:
     return {
         name.removeprefix(f"{gateway}."): secret.value.get_secret_value()
         for name, secret in found.items()
+    }
+
+
+def _owned(gateway: str, found: Mapping[str, Resolved]) -> dict[str, str]:
+    """Of a chain: whether its node and its key are the tenant's own, whatever else says so."""
+    if gateway not in TAKEN:
+        return {}
+    own = {name: secret.owner != PLATFORM for name, secret in found.items()}
+    return {
+        "node_is_tenants": "yes" if own.get(f"{gateway}.rpc_url") else "no",
+        "key_is_tenants": "yes" if own.get(f"{gateway}.private_key") else "no",
     }
 
 

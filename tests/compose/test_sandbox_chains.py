@@ -21,14 +21,14 @@ from tests.agents.roles.test_chains import WALLET, Log, own
 class Here:
     """The sandbox's chains, as all tenants have them."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._values = sandbox.configuration
+    def __init__(self, sandbox: Sandbox, session) -> None:
+        self._values, self._session = sandbox.configuration, session
 
     def knows(self, gateway: str) -> bool:
         return gateway in self._values
 
-    async def members(self, tenant_id: str, gateway: str) -> dict[str, str]:
-        return self._values[gateway]
+    async def node(self, _tenant_id: str, gateway: str):
+        return self._values[gateway], self._session
 
 
 @pytest_asyncio.fixture
@@ -49,7 +49,7 @@ async def test_a_payer_pays_and_blocks_are_replaced(sandbox, database, currency,
         shown = await gateway.perform("collect", "key-1", request)
         await own(database)
         watch = Chains(
-            *(database.archiver, log, Here(sandbox), session),
+            *(database.archiver, log, Here(sandbox, session)),
             owner=Owner("w"),
             partitions=1,
         )

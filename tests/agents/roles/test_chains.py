@@ -11,7 +11,7 @@ import pytest_asyncio
 from agents.roles.chains import Chains, _event
 from agents.roles.lease import Owner
 from agents.roles.nonces import StoredNonces
-from connectors.chain.fake import USDC, FakeNode
+from connectors.chain.fake import USDC, FakeNode, Fault
 from connectors.chain.following import Credited, Reversed, Transfer
 from connectors.chain.nonces import InMemory
 from connectors.http import open_session
@@ -55,14 +55,16 @@ class Log:
 class Nodes:
     """One node for all tenants."""
 
-    def __init__(self, node: FakeNode) -> None:
+    def __init__(self, node: FakeNode, session) -> None:
         self.values = {**node.configuration, "confirmations": "3"}
+        self.session = session
+        self.others: dict[str, dict[str, str]] = {}
 
     def knows(self, gateway: str) -> bool:
         return gateway == "polygon"
 
-    async def members(self, tenant_id: str, gateway: str) -> dict[str, str]:
-        return self.values
+    async def node(self, tenant_id: str, _gateway: str):
+        return self.others.get(tenant_id, self.values), self.session
 
 
 @pytest_asyncio.fixture
@@ -90,8 +92,7 @@ def watch(database, log, node, session):
         return Chains(
             database.archiver,
             log,
-            Nodes(node),
-            session,
+            Nodes(node, session),
             owner=Owner("w"),
             partitions=1,
             every_s=0.01,
@@ -103,6 +104,10 @@ def watch(database, log, node, session):
 async def own(database, tenant_id: str = "t", *wallets: str) -> bool:
     async with tenant_transaction(database.app, tenant_id) as connection:
         return await rows.add_wallets(connection, tenant_id, "polygon", wallets or (WALLET,))
+
+
+def batch_of(tenant_id: str) -> rows.Batch:
+    return rows.Batch("polygon", tenant_id, 1, 0, (WALLET,))
 
 
 async def rounds(database, watch: Chains) -> None:
@@ -210,7 +215,33 @@ class TestFollowing:
         said = {(tenant, data["wallet"], data["amount"]) for tenant, _, data in log.events}
         assert said == {("t", WALLET, "1.000000"), ("u", OTHER, "2.000000")}
 
-    async def test_a_chain_that_begins_anew_is_another_chain(self, database, watch, node, log):
+    async def test_a_node_that_hangs_keeps_only_its_own_tenant_waiting(
+        self, database, watch, node, log
+    ):
+        await own(database, "t", WALLET)
+        await own(database, "a", OTHER)  # is read before the other one
+        working = watch()
+        async with FakeNode() as deaf:
+            deaf.faults.extend([Fault(delay_s=60)] * 9)
+            working._nodes.others["a"] = {**working._nodes.values, **deaf.configuration}
+            task = asyncio.create_task(working.run(0))
+            try:
+                async with asyncio.timeout(20):
+                    while await rows.read_follow(database.archiver, batch_of("t")) is None:
+                        await asyncio.sleep(0.05)
+                    node.pay(WALLET, 1_000_000, USDC)
+                    node.mine(3)
+                    while not log.events:
+                        await asyncio.sleep(0.05)
+                assert await rows.read_follow(database.archiver, batch_of("a")) is None
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        assert [tenant for tenant, _, _ in log.events] == ["t"]
+
+    async def test_a_chain_that_begins_anew_is_another_chain(
+        self, database, watch, node, log, session
+    ):
         await own(database)
         await rounds(database, watch())
         node.pay(WALLET, 1_000_000, USDC)
@@ -220,7 +251,7 @@ class TestFollowing:
             other.pay(WALLET, 2_000_000, USDC)
             other.mine(3)
             second = watch()
-            second._nodes = Nodes(other)
+            second._nodes = Nodes(other, session)
             await rounds(database, second)
         assert [kind for _, kind, _ in log.events] == ["treasury.chain.credited"] * 2
 

@@ -6,12 +6,13 @@ import pytest
 import pytest_asyncio
 
 from agents.roles.counters import PROVIDER_S, REGISTRY
-from agents.roles.gateways import Gateways
+from agents.roles.gateways import Gateways, Outside
 from agents.roles.secret_store import SecretStore
 from connectors.chain.nonces import InMemory
 from connectors.chain.signing import address_of
 from connectors.http import open_session
 from connectors.instant.fake import FakeGateway
+from connectors.webhooks.addresses import read_networks
 from streams.errors import Misconfigured, Unreadable
 from tables.postgres.configuration import put_value
 from tables.postgres.pool import tenant_transaction
@@ -173,6 +174,33 @@ class TestAChain:
         await self.says(database, "alpha", self.KEY)
         found = await chains.of("alpha", "polygon")
         assert found.gateway.operations == {"anchor", "collect"}
+
+    @pytest.mark.parametrize(
+        ("url", "allowed", "is_spoken_to"),
+        [
+            ("https://node.example/key", "", True),
+            ("http://node.example/key", "", False),
+            ("https://127.0.0.1/key", "", False),
+            ("https://169.254.169.254/latest", "", False),
+            ("http://127.0.0.1:8545/key", "127.0.0.0/8", True),
+        ],
+    )
+    async def test_a_node_that_a_tenant_names_is_spoken_to_from_outside_alone(
+        self, chains, database, url, allowed, is_spoken_to
+    ):
+        async with open_session() as outside:
+            chains._outside = Outside(outside, read_networks(allowed))
+            await put(database, "alpha", "polygon.rpc_url", url)
+            if is_spoken_to:
+                members, session = await chains.node("alpha", "polygon")
+                assert (members["rpc_url"], session) == (url, outside)
+                assert (await chains.of("alpha", "polygon")).gateway.operations == {"anchor"}
+            else:
+                for asking in (chains.node, chains.of):
+                    with pytest.raises(Misconfigured, match="rpc_url"):
+                        await asking("alpha", "polygon")
+            members, session = await chains.node("beta", "polygon")
+            assert (members["rpc_url"], session) == (self.NODE["rpc_url"], chains._session)
 
     async def test_sends_by_the_tenants_own_key_out_of_its_own_wallet(self, chains, database):
         await put(database, "alpha", "polygon.private_key", self.OWN)
