@@ -122,7 +122,7 @@ class Triggers:
                 self._deposited_at_kcb,
             ),
             "buni.transfer": Trigger(
-                "KCB tells how a payout ended (give its call_id).", payout, self._transferred
+                "KCB tells how a payout ended (give its call_id).", payout, self._told_by_kcb
             ),
             "jenga.charge": Trigger(
                 "Equity takes a fee, which only its statement shows.",
@@ -297,7 +297,7 @@ class Triggers:
         await self._post("buni", tenant, told, {"signature": self.buni.signature(told)}, "ipn")
         return "it came"
 
-    async def _transferred(self, tenant: str, payout: str) -> str:
+    async def _told_by_kcb(self, tenant: str, payout: str) -> str:
         transfer = self.buni.transfers.get(payout)
         if transfer is None or not transfer.told:
             raise NotTriggered("KCB has no transfer of this call (give the payout's call_id)")
