@@ -36,6 +36,8 @@ class Payment(Row, frozen=True):
     why its gateway is that one (connectors/routing.py). A payment in another currency than its
     invoice's pays `quoted` minor units of it, of `quoted_asset`. `taken_back` is what a chain has
     undone of what was received.
+    invoice's pays `quoted` minor units of it, of `quoted_asset`. `received_ms` is when its money
+    first came.
     """
 
     KIND = "pi"
@@ -78,6 +80,7 @@ class Payment(Row, frozen=True):
     quoted: int = 0
     quoted_asset: str = ""
     taken_back: int = 0
+    received_ms: int = 0
 
     @property
     def refundable(self) -> int:

@@ -4,6 +4,7 @@ chromedevtools.github.io/devtools-protocol. One process for a test; ends with it
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -76,6 +77,16 @@ class Page:
     async def text(self) -> str:
         """What a reader sees."""
         return str(await self.evaluate("document.body.innerText"))
+
+    async def picture(self) -> bytes:
+        """What is seen, the whole page, as PNG."""
+        found = await self._call("Page.captureScreenshot", captureBeyondViewport=True)
+        return base64.b64decode(found["data"])
+
+    async def printed(self) -> bytes:
+        """The page as its own style sheet prints it, as PDF."""
+        found = await self._call("Page.printToPDF", preferCSSPageSize=True)
+        return base64.b64decode(found["data"])
 
     async def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._ids)

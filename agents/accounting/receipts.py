@@ -62,7 +62,7 @@ def receive(
     yield Put(_reference(receipt, payment))
     placements = yield from _place(event, view, payment, receipt)
     settlement_id = yield from _banked(event, view, receipt)
-    return (yield from _received(payment, receipt, placements, settlement_id))
+    return (yield from _received(event, payment, receipt, placements, settlement_id))
 
 
 def _reference(receipt: Receipt, payment: Payment) -> Reference:
@@ -71,7 +71,11 @@ def _reference(receipt: Receipt, payment: Payment) -> Reference:
 
 
 def _received(
-    payment: Payment, receipt: Receipt, placements: list[Placement], settlement_id: str
+    event: Event[Any],
+    payment: Payment,
+    receipt: Receipt,
+    placements: list[Placement],
+    settlement_id: str,
 ) -> Generator[Effect, None, Payment]:
     late = payment.status in OVER
     has_money = payment.status == "succeeded" and payment.received > payment.taken_back
@@ -90,6 +94,7 @@ def _received(
             failure="",
             next_action="",
             settlement_id=settlement_id,
+            received_ms=event.now_ms,
         )
         yield Emit("treasury.payment.success", _told(after, receipt, late=late))
     yield Put(after)
@@ -122,7 +127,7 @@ def claim(
     placements = yield from _place(event, view, payment, source)
     deposit = view.row(Payment, event.tenant_id, case.payment_id)
     settlement_id = deposit.settlement_id if deposit else ""
-    yield from _received(payment, receipt, placements, settlement_id)
+    yield from _received(event, payment, receipt, placements, settlement_id)
 
 
 def _uncounted(event: Event[Any], view: View, payment: Payment, case: Case) -> Iterator[Effect]:

@@ -57,6 +57,8 @@ LEFT_OUT = (
     # Their addresses are made by us and given to one each.
     "/webhooks/{alias}/{tenant}/{token}/{kind}",
     "/pay/{token}",
+    "/pay/{token}/invoice",
+    "/pay/{token}/receipts/{payment_id}",
     # It would let expire what the other operations need.
     f"{TENANT}/clock/advance",
 )

@@ -230,7 +230,12 @@ class TestAuthorisation:
         opened = {route.path for route in ROUTES if route.scope is None}
         operations = {"/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"}
         # Their addresses are their keys.
-        addressed = {"/webhooks/{alias}/{tenant}/{token}/{kind}", "/pay/{token}"}
+        addressed = {
+            "/webhooks/{alias}/{tenant}/{token}/{kind}",
+            "/pay/{token}",
+            "/pay/{token}/invoice",
+            "/pay/{token}/receipts/{payment_id}",
+        }
         assert opened == operations | addressed | {
             "/openapi.json",
             "/asyncapi.json",

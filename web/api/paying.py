@@ -29,6 +29,7 @@ from web.api_keys import AWAY
 from web.bodies import read_any
 from web.call import Call
 from web.commands import decided
+from web.documents import text
 from web.limits import RATES
 from web.pages import page
 from web.problems import of_status, unavailable
@@ -38,7 +39,8 @@ ATTEMPTS_MAX = 10
 """Of one payment by this page: a telephone is not rung without end."""
 REFRESH_S = 3
 _KES_MINOR = 100
-_token = re.compile(r"[0-9a-f]{40}").fullmatch
+is_token = re.compile(r"[0-9a-f]{40}").fullmatch
+"""Whether a text may be the token of a link."""
 _once = re.compile(r"[0-9a-f]{32}").fullmatch
 _WORDS: Mapping[str, str] = {
     "phone_unfit": "This is no Kenyan mobile number. Write it like 0712 345 678.",
@@ -110,7 +112,7 @@ async def _found(call: Call) -> Shown | None:
     """What the link is about; None for none. Raises `Elsewhere` for the owner of its tenant."""
     token = call.request.match_info["token"]
     try:
-        tenant_id = await call.context.tenant_of_link(token) if _token(token) else None
+        tenant_id = await call.context.tenant_of_link(token) if is_token(token) else None
     except AWAY as error:
         raise unavailable("lists-unavailable", "Try again in a moment.") from error
     if tenant_id is None:
@@ -148,7 +150,7 @@ def _methods(usable: Mapping[str, Gateway], invoice: Invoice) -> list[Method]:
     if "mpesa" in usable:
         methods.append(_by_mpesa(invoice))
     if "paypal" in usable:
-        amount = _text(invoice.outstanding, invoice.asset)
+        amount = text(invoice.outstanding, invoice.asset)
         methods.append(Method("paypal", "PayPal", invoice.outstanding, amount))
     return methods
 
@@ -158,11 +160,11 @@ def _by_mpesa(invoice: Invoice) -> Method:
     whole = max(-(-invoice.outstanding // _KES_MINOR), LEAST_SHILLINGS)
     minor, note = min(whole, MOST_SHILLINGS) * _KES_MINOR, ""
     if minor > invoice.outstanding:
-        kept = _text(minor - invoice.outstanding, invoice.asset)
+        kept = text(minor - invoice.outstanding, invoice.asset)
         note = f"M-Pesa takes whole shillings: {kept} of it is kept as your credit."
     elif minor < invoice.outstanding:
         note = "M-Pesa takes no more than this at a time. Pay the rest after it."
-    return Method("mpesa", "M-Pesa", minor, _text(minor, invoice.asset), note)
+    return Method("mpesa", "M-Pesa", minor, text(minor, invoice.asset), note)
 
 
 async def _attempt(call: Call, found: Shown, method: Method, phone: str, once: str) -> str:
@@ -211,8 +213,8 @@ async def _page(call: Call, found: Shown, failure: str = "") -> web.Response:
         tenant=found.tenant,
         invoice=invoice,
         state=state,
-        outstanding=_text(invoice.outstanding, invoice.asset),
-        total=_text(invoice.total, invoice.asset),
+        outstanding=text(invoice.outstanding, invoice.asset),
+        total=text(invoice.total, invoice.asset),
         methods=_methods(usable, invoice),
         action_url=action if _is_address(action) else "",
         failure=_WORDS.get(failure, _ANY_FAILURE) if failure else "",
@@ -228,11 +230,6 @@ def _is_address(action: str) -> bool:
     except Misconfigured:
         return False
     return True
-
-
-def _text(minor: int, asset: str) -> str:
-    whole, point, rest = format_minor(minor, exponent_of(asset)).partition(".")
-    return f"{asset} {int(whole):,}{point}{rest}"
 
 
 async def _form(call: Call) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ have an address from us and no token.
 
 from tables.payments import ProviderBalance
 from web import answers, scopes
-from web.api import callbacks, connectors, paying
+from web.api import callbacks, connectors, documents, paying
 from web.call import Route
 from web.lines import TENANT, collection
 
@@ -57,5 +57,19 @@ GATEWAYS: tuple[Route, ...] = (
         None,
         summary="The form of that page: ask the payer.",
         media_type="application/x-www-form-urlencoded",
+    ),
+    Route(
+        "GET",
+        "/pay/{token}/invoice",
+        documents.invoice_of_link,
+        None,
+        summary="The page of its invoice, to read and to print.",
+    ),
+    Route(
+        "GET",
+        "/pay/{token}/receipts/{payment_id}",
+        documents.receipt_of_link,
+        None,
+        summary="The page of one payment of that invoice.",
     ),
 )

@@ -2,6 +2,7 @@
 
 from tables.invoices import Invoice
 from web import scopes
+from web.api import documents
 from web.api.resources import FILTERS, getting, list_invoices
 from web.call import Route
 from web.lines import API, TENANT, act
@@ -29,6 +30,13 @@ INVOICES: tuple[Route, ...] = (
         scopes.INVOICES_READ,
         summary="Get an invoice.",
         shows=ref("Invoice"),
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/invoices/{{invoice_id}}/page",
+        documents.invoice_by_id,
+        scopes.INVOICES_READ,
+        summary="The page of an invoice (HTML), to read and to print.",
     ),
     *(
         act(f"/invoices/{{invoice_id}}/{verb}", command, scopes.INVOICES_WRITE, summary)

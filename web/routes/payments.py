@@ -3,7 +3,7 @@
 from agents.commands.payments import Confirm
 from tables.payments import Case, Credit, Dispute, GatewayCall, Payment, Refund
 from web import scopes
-from web.api import payments
+from web.api import documents, payments
 from web.bodies import body_of
 from web.call import Route
 from web.lines import API, TENANT, act, collection, resource
@@ -43,6 +43,13 @@ PAYMENTS: tuple[Route, ...] = (
         summary="List what was tried for a payment, newest first, and how it ended.",
         shows=paged(ref("GatewayCall")),
         paged=True,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/payments/intents/{{payment_id}}/receipt",
+        documents.receipt_by_id,
+        scopes.PAYMENTS_READ,
+        summary="The page of a payment's receipt (HTML), to read and to print.",
     ),
     act(
         "/payments/intents/{payment_id}/capture",
