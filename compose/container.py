@@ -32,9 +32,12 @@ from agents.roles.jetstream import (
 )
 from agents.roles.lease import Owner
 from agents.roles.lookups import Lookups
+from agents.roles.message_reports import MessageReports
+from agents.roles.messages import Messages
 from agents.roles.nonces import StoredNonces
+from agents.roles.notifier import Notifier
 from agents.roles.outages import through_outages
-from agents.roles.process import exit_now, or_die
+from agents.roles.process import aside, exit_now, or_die
 from agents.roles.projector import Projector
 from agents.roles.relay import Relay
 from agents.roles.saying import Saying
@@ -123,7 +126,7 @@ class Worker:
         self._stack.push_async_callback(self.archived.close)
         self.inlet = Inlet(settings.kafka, self.signer, settings.topics)
         self._stack.push_async_callback(self.inlet.close)
-        if {"bridge", "relay"} & set(settings.roles):
+        if {"bridge", "relay"} & set(settings.roles) or self._writes:
             self._stack.push_async_callback(self._close_nats)
             connecting = self._spawn(self._connect_nats())
             # Without NATS all else starts all the same: commands and queries need it not.
@@ -135,6 +138,8 @@ class Worker:
             self._spawn(keeper.run())
         if "webhooks" in settings.roles:
             self._start_webhooks()
+        if self._writes:
+            await self._start_messages()
         if {"dispatch", "writer", "chains"} & set(settings.roles):
             self._connect_gateways()
         if "chains" in settings.roles:
@@ -146,6 +151,11 @@ class Worker:
             await self._start_web()
         if "bridge" in settings.roles:
             self._start_bridge()
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this worker writes to payers."""
+        return "messages" in self.settings.roles and bool(self.settings.notification_settings)
 
     def _is_near(self, partition: int) -> bool:
         if "writer" not in self.settings.roles:
@@ -241,6 +251,27 @@ class Worker:
         )
         for partition in range(self.settings.partitions):
             self._spawn(webhooks.run(partition))
+
+    async def _start_messages(self) -> None:
+        """Aside: no fault in it ends the worker, and its connections are its own."""
+        settings = self.settings
+        pool = await self._pool(ARCHIVER, settings.archiver_dsn, 4)
+        session = open_session()
+        self._stack.push_async_callback(session.close)
+        messages = Messages(
+            pool,
+            self.archived,
+            self._owner,
+            sender=Notifier(
+                session, settings.notification_settings, SecretStore(pool, settings.keyring)
+            ),
+            pages=settings.public_base,
+            told=settings.message_types,
+        )
+        reports = MessageReports(self.nats, pool, replicas=settings.nats_replicas)
+        for partition in range(settings.partitions):
+            self._spawn(aside(partial(messages.run, partition)))
+        self._spawn(aside(partial(self._with_nats, reports.run)))
 
     def _connect_gateways(self) -> None:
         settings = self.settings

@@ -19,6 +19,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from connectors.envelope import Keyring
+from connectors.notifications.config import Config as Notifications
+from connectors.notifications.translate import TOLD
 from connectors.registry import GATEWAYS, SERVICES
 from connectors.webhooks.addresses import read_networks
 from streams.errors import Misconfigured
@@ -27,7 +29,16 @@ from tables.postgres.pool import APP, ARCHIVER, login_dsn
 
 MASTER_KEY_BYTES = 32
 Role = Literal[
-    "bridge", "writer", "archive", "projector", "relay", "dispatch", "webhooks", "keys", "chains"
+    "bridge",
+    "writer",
+    "archive",
+    "projector",
+    "relay",
+    "dispatch",
+    "webhooks",
+    "messages",
+    "keys",
+    "chains",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -85,6 +96,12 @@ class Settings(BaseSettings):
         description="what gateways need besides tenants' secrets: {name: {member: text}}",
     )
     gateways_file: Path | None = None
+    notifications: SecretStr = Field(
+        SecretStr("{}"),
+        description="the notifications service: {base_url, path, api_key, types}; empty: we write"
+        " to nobody. types are the events that we write about, comma-separated; the default is all",
+    )
+    notifications_file: Path | None = None
     unknown_after_s: float = Field(
         360,
         gt=0,
@@ -132,6 +149,7 @@ class Settings(BaseSettings):
         """Put what stands in a file in its place; passwords are read again for each login."""
         for name in (
             *("postgres_dsn", "master_key", "old_master_keys", "auth_api_key", "gateways"),
+            "notifications",
         ):
             path = values.get(f"{name}_file")
             if path and not values.get(name):
@@ -142,6 +160,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_gateways(cls, value: SecretStr) -> SecretStr:
         _read_gateways(value)
+        return value
+
+    @field_validator("notifications")
+    @classmethod
+    def _are_notifications(cls, value: SecretStr) -> SecretStr:
+        _read_notifications(value)
         return value
 
     @field_validator("callback_networks")
@@ -195,6 +219,19 @@ class Settings(BaseSettings):
     def gateway_settings(self) -> dict[str, dict[str, str]]:
         """What each gateway needs besides tenants' secrets, by its name. Holds secrets."""
         return _read_gateways(self.gateways)
+
+    @property
+    def notification_settings(self) -> dict[str, str]:
+        """What calling the notifications service needs besides tenants' secrets; empty: nobody
+        calls it. Holds a secret.
+        """
+        found = _read_notifications(self.notifications)
+        return {name: text for name, text in found.items() if name != "types"}
+
+    @property
+    def message_types(self) -> frozenset[str]:
+        """Types of events that we ourselves write to payers about."""
+        return _types(_read_notifications(self.notifications))
 
     def derived_key(self, purpose: str) -> bytes:
         """A key of 32 bytes for one purpose, from the master key (HMAC-SHA256)."""
@@ -261,6 +298,30 @@ def _read_gateways(value: SecretStr) -> dict[str, dict[str, str]]:
     if unknown:
         raise ValueError(f"no such gateway: {', '.join(unknown)}")
     return found
+
+
+def _read_notifications(value: SecretStr) -> dict[str, str]:
+    """Raises ValueError, without the text, for what is none."""
+    try:
+        found = msgspec.json.decode(value.get_secret_value() or "{}", type=dict[str, str])
+    except msgspec.DecodeError:
+        raise ValueError("notifications are JSON: {member: text}") from None
+    if not set(found) <= {"base_url", "path", "api_key", "types"}:
+        raise ValueError("notifications are base_url, path, api_key and types")
+    if found:
+        Notifications.read({"api_key": "in a secret", **found})
+        _types(found)
+    return found
+
+
+def _types(found: dict[str, str]) -> frozenset[str]:
+    """Raises ValueError for an event that nobody is written to about."""
+    if "types" not in found:
+        return TOLD
+    types = frozenset(text.strip() for text in found["types"].split(",") if text.strip())
+    if not types <= TOLD:
+        raise ValueError(f"notifications: types are of {', '.join(sorted(TOLD))}")
+    return types
 
 
 def _listed(value: SecretStr) -> list[str]:

@@ -31,6 +31,7 @@ from connectors.mpesa.config import SECRETS as MPESA_SECRETS
 from connectors.mpesa.connector import Mpesa
 from connectors.mpesa.connector import build as mpesa
 from connectors.mpesa.hearing import accepted as mpesa_accepted
+from connectors.notifications.config import SECRETS as NOTIFICATIONS_SECRETS
 from connectors.paypal.config import SECRETS as PAYPAL_SECRETS
 from connectors.paypal.connector import PayPal
 from connectors.paypal.connector import build as paypal
@@ -84,6 +85,7 @@ _SEALED: Mapping[str, tuple[str, ...]] = {
     "jenga": JENGA_SECRETS,
     "kra": KRA_SECRETS,
     "mpesa": MPESA_SECRETS,
+    "notifications": NOTIFICATIONS_SECRETS,
     "paypal": PAYPAL_SECRETS,
     "polygon": CHAIN_SECRETS,
     "stripe": STRIPE_SECRETS,

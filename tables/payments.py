@@ -35,9 +35,7 @@ class Payment(Row, frozen=True):
     `next_action` is what its payer needs to go on: an address, or a client's secret. `routed` is
     why its gateway is that one (connectors/routing.py). A payment in another currency than its
     invoice's pays `quoted` minor units of it, of `quoted_asset`. `taken_back` is what a chain has
-    undone of what was received.
-    invoice's pays `quoted` minor units of it, of `quoted_asset`. `received_ms` is when its money
-    first came.
+    undone of what was received; `received_ms` is when its money first came.
     """
 
     KIND = "pi"

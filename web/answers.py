@@ -292,6 +292,33 @@ _ENDPOINT: Mapping[str, Schema] = {
 }
 ENDPOINT = record(_ENDPOINT)
 NEW_ENDPOINT = record({**_ENDPOINT, "secret": STRING})
+CONTACT = record(
+    {
+        **dict.fromkeys(("customer_id", "name", "email", "phone"), STRING),
+        "channels": {"type": "array", "items": {"enum": ["email", "sms", "whatsapp"]}},
+        "version": INTEGER,
+        "written_at": MOMENT,
+        "written_by": STRING,
+    }
+)
+ERASED = record({"customer_id": STRING, "state": {"const": "erased"}})
+MESSAGE = record(
+    {
+        **dict.fromkeys(("message_id", "event_id", "event_type"), STRING),
+        "channel": {"enum": ["email", "sms", "whatsapp"]},
+        **dict.fromkeys(("template", "reference_type", "reference_id", "customer_id"), STRING),
+        "state": {"enum": ["pending", "accepted", "sent", "failed", "parked", "withdrawn"]},
+        "reason": STRING,
+        "attempts": INTEGER,
+        "request_id": STRING,
+        "created_at": MOMENT,
+        **dict.fromkeys(("next_at", "reported_at"), _MOMENT_OR_NULL),
+        "history": {
+            "type": "array",
+            "items": record(dict.fromkeys(("at", "outcome", "reason", "request_id"), STRING)),
+        },
+    }
+)
 DELIVERY = record(
     {
         "event_id": STRING,

@@ -28,6 +28,7 @@ OF_THE_API: Mapping[str, str] = {
     "lists-unavailable": "The database of lists is away. Commands may work; ask again.",
     "malformed": "Members are missing or wrong; `errors` names each by a JSON pointer.",
     "malformed-json": "The body is no JSON as it is taken here: no doubled members, no NaN.",
+    "message-not-parked": "Only a message that is parked or has failed is sent again.",
     "method-not-allowed": "The resource does not take this method; `Allow` has those it takes.",
     "mode-differs": "A sandbox has test keys and any other tenant live keys.",
     "not-found": "There is no such resource, or it is another tenant's.",

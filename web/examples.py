@@ -37,6 +37,10 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
     "party": ({"type": "string"}, "customer-1"),
     "metadata": ({"type": "string", "pattern": "^[^:]+:"}, "till:7"),
     "event_type": ({"type": "string"}, "cafe.order.created"),
+    "state": ({"type": "string"}, "parked"),
+    "channel": ({"enum": ["email", "sms", "whatsapp"]}, "email"),
+    "template": ({"type": "string"}, "invoice_created"),
+    "message_id": ({"type": "string"}, "event-1.email"),
     "kind": ({"enum": ["camt", "mt940", "ofx", "csv"]}, "csv"),
     "day": ({"type": "string"}, "Date"),
     "value_day": ({"type": "string"}, "Value date"),
@@ -131,6 +135,7 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
     },
     "ResolveBody": {"recorded": True},
     "ChangeSettingsBody": {"settings": {"payout_limit": "50000.00"}},
+    "ContactBody": {"name": "Wanjiru Kamau", "email": "wanjiru@example.com"},
     "CreateApiKeyBody": {"name": "point of sale", "scopes": ["payments:write"]},
     "CreatePlanBody": {"meters": [{"name": "deliveries", "unit_price": "45.50"}]},
 }

@@ -59,3 +59,10 @@ FOLLOWED = Counter(
     ("chain", "outcome"),
     registry=REGISTRY,
 )
+MESSAGES = Counter(
+    "treasury_messages_total",
+    "Messages to payers: accepted by the notifications service, repeated later, parked (somebody"
+    " has to look), withdrawn (nothing left to say), unreadable; and reported as sent or failed.",
+    ("outcome",),
+    registry=REGISTRY,
+)

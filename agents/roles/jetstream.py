@@ -1,4 +1,4 @@
-"""The two streams and our durable consumer, as they must be.
+"""The streams and our durable consumers, as they must be.
 
 A client library neither applies nor compares a configuration to what is there already; this file
 does. It creates what is missing and refuses what differs: changing a stream is for people.
@@ -23,6 +23,7 @@ from nats.js.errors import BadRequestError, NotFoundError, ServerError
 from streams.errors import Misconfigured
 
 OUTBOUND, INBOUND, CONSUMER = "TREASURY_OUT", "TREASURY_IN", "treasury-bridge"
+REPORTS, REPORTS_CONSUMER = "TREASURY_REPORTS", "treasury-reports"
 OUTBOUND_SUBJECTS = ("treasury.>",)
 INBOUND_SUBJECTS = ("auth.>", "cafe.>", "pos.>", "logistics.>", "inventory.>", "projects.>")
 _DAY_S = 24 * 3600.0
@@ -32,6 +33,7 @@ DUPLICATE_WINDOW_S = 120.0
 # All workers share it, and each bounds itself (at most 20,000 messages, 8 MB): this bound is not
 # the one to reach first, or a worker whose partitions wait would leave the others nothing.
 MAX_ACK_PENDING = 4 * 20_000
+REPORTS_ACK_PENDING = 1_000
 
 _STREAM_FIELDS = (
     "subjects",
@@ -71,6 +73,25 @@ def outbound_stream(*, replicas: int = 1) -> StreamConfig:
 def inbound_stream(*, replicas: int = 1) -> StreamConfig:
     """What sister services tell us; kept for a month whether or not we have read it."""
     return _stream(INBOUND, INBOUND_SUBJECTS, replicas, INBOUND_KEPT_S)
+
+
+def reports_stream(subject: str, *, replicas: int = 1) -> StreamConfig:
+    """What the notifications service reports, where nobody else keeps it."""
+    return _stream(REPORTS, (subject,), replicas, OUTBOUND_KEPT_S)
+
+
+def reports_consumer(subject: str, *, ack_wait_s: float = 30.0) -> ConsumerConfig:
+    """Our place among reports, in whosever stream they are."""
+    return ConsumerConfig(
+        durable_name=REPORTS_CONSUMER,
+        filter_subject=subject,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        replay_policy=ReplayPolicy.INSTANT,
+        ack_wait=ack_wait_s,
+        max_deliver=-1,
+        max_ack_pending=REPORTS_ACK_PENDING,
+    )
 
 
 def inbound_consumer(

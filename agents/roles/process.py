@@ -7,7 +7,9 @@ by whoever owns the partition next. A supervisor restarts the process.
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import NoReturn
 
 import structlog
@@ -19,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 EXIT_FATAL, EXIT_FENCED, EXIT_REFUSED = 70, 75, 78
 """Anything else went wrong; another owner took over; an operator must act (do not just restart)."""
+
+ASIDE_PAUSE_S = 30.0
 
 Die = Callable[[BaseException], NoReturn]
 
@@ -38,6 +42,23 @@ async def or_die(work: Awaitable[object], die: Die) -> None:
         raise
     except BaseException as error:
         die(error)
+
+
+async def aside(
+    work: Callable[[], Awaitable[object]], *, pause_s: float = ASIDE_PAUSE_S
+) -> NoReturn:
+    """Work that no money waits for: a fault in it ends nothing, and it begins again after a while.
+
+    Of a fault only its kind and place are logged: its words may hold what the work was about.
+    """
+    while True:
+        try:
+            await uninterrupted(work())
+        except Exception as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            log.critical("fault aside", kind=type(error).__name__, place=place)
+        await asyncio.sleep(pause_s)
 
 
 def exit_code(error: BaseException) -> int:

@@ -86,12 +86,18 @@ def _judged(envelope: Envelope, report: _Report) -> Delivery:
         _tenant_of(envelope, report),
         report.reference_type,
         report.reference_id,
-        report.channel[:_TEXT_CHARS_MAX],
-        report.template[:_TEXT_CHARS_MAX],
+        _text(report.channel),
+        _text(report.template),
         _status_of(report),
-        (report.request_id or "")[:_TEXT_CHARS_MAX],
-        (report.error or "")[:_TEXT_CHARS_MAX],
+        _text(report.request_id or ""),
+        _text(report.error or ""),
     )
+
+
+def _text(said: str) -> str:
+    """A short text that can be kept and shown: what cannot be printed is a space."""
+    kept = said[:_TEXT_CHARS_MAX]
+    return "".join(char if char.isprintable() else " " for char in kept)
 
 
 def _status_of(report: _Report) -> Status:

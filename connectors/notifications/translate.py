@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -116,14 +116,39 @@ class _Failed(_Payment, frozen=True, kw_only=True):
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """What an event says, before anybody is known whom it is said to."""
-
+class _Written(NamedTuple):
     template: str
     reference_type: Literal["invoice", "payment"]
     reference_id: str
     data: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What an event says, before anybody is known whom it is said to."""
+
+    event_id: str
+    tenant_id: str
+    template: str
+    reference_type: Literal["invoice", "payment"]
+    reference_id: str
+    data: Mapping[str, Value]
+
+
+def letter_of(event: bytes) -> Letter | None:
+    """What people are told of an event; None for one that nobody is told of.
+
+    Raises `Unreadable` for an envelope that is none, or data that lacks what a person has to be
+    told.
+    """
+    envelope = read(event)
+    if isinstance(envelope, Refusal):
+        raise Unreadable(str(envelope))
+    write = _LETTERS.get(envelope.event_type)
+    if write is None:
+        return None
+    written = _written(write, envelope.data)
+    return Letter(envelope.event_id, envelope.tenant_id, *written)
 
 
 def messages_of(
@@ -133,15 +158,11 @@ def messages_of(
 
     None for an event that nobody is told of. `about` is what templates may show besides (the
     tenant's name, the address of an invoice's page); what the event says comes first. Raises
-    `Unreadable` for an envelope that is none, or data that lacks what a person has to be told.
+    `Unreadable` as `letter_of`.
     """
-    envelope = read(event)
-    if isinstance(envelope, Refusal):
-        raise Unreadable(str(envelope))
-    write = _LETTERS.get(envelope.event_type)
-    if write is None:
+    letter = letter_of(event)
+    if letter is None:
         return ()
-    letter = _written(write, envelope.data)
     metadata = {
         "source_service": SOURCE,
         "reference_type": letter.reference_type,
@@ -149,8 +170,8 @@ def messages_of(
     }
     return tuple(
         Message(
-            key_of(envelope.event_id, channel),
-            envelope.tenant_id,
+            key_of(letter.event_id, channel),
+            letter.tenant_id,
             channel,
             letter.template,
             to,
@@ -191,39 +212,39 @@ def for_people(amount: str, currency: str) -> str:
 # -- letters --------------------------------------------------------------------------------------
 
 
-def _created(data: bytes) -> _Letter:
+def _created(data: bytes) -> _Written:
     said = decoder(_Created).decode(data)
     told = _of_invoice(said)
     if said.tax_amount is not None:
         told |= _money("tax_amount", said.tax_amount, said.currency)
-    return _Letter("invoice_created", "invoice", said.invoice_id, told)
+    return _Written("invoice_created", "invoice", said.invoice_id, told)
 
 
-def _due(data: bytes) -> _Letter:
+def _due(data: bytes) -> _Written:
     """A reminder until the due date is over, dunning from then on."""
     said = decoder(_Due).decode(data)
     template = "dunning" if said.step_days > 0 else "payment_reminder"
     step = {"step_days": said.step_days, "overdue": said.overdue, "final": said.final}
-    return _Letter(template, "invoice", said.invoice_id, {**_of_invoice(said), **step})
+    return _Written(template, "invoice", said.invoice_id, {**_of_invoice(said), **step})
 
 
-def _success(data: bytes) -> _Letter:
+def _success(data: bytes) -> _Written:
     said = decoder(_Success).decode(data)
     told: dict[str, Value] = {
         "provider_reference": said.provider_reference,
         "invoice_id": said.invoice_id,
         "late": said.late,
     }
-    return _Letter("payment_receipt", "payment", said.payment_id, {**_of_payment(said), **told})
+    return _Written("payment_receipt", "payment", said.payment_id, {**_of_payment(said), **told})
 
 
-def _failed(data: bytes) -> _Letter:
+def _failed(data: bytes) -> _Written:
     said = decoder(_Failed).decode(data)
     told: dict[str, Value] = {"reason": said.reason, "final": said.final}
-    return _Letter("payment_failed", "payment", said.payment_id, {**_of_payment(said), **told})
+    return _Written("payment_failed", "payment", said.payment_id, {**_of_payment(said), **told})
 
 
-_LETTERS: Mapping[str, Callable[[bytes], _Letter]] = {
+_LETTERS: Mapping[str, Callable[[bytes], _Written]] = {
     "treasury.invoice.created": _created,
     "treasury.invoice.due": _due,
     "treasury.payment.success": _success,
@@ -233,7 +254,7 @@ TOLD = frozenset(_LETTERS)
 """Types of events that people are told of."""
 
 
-def _written(write: Callable[[bytes], _Letter], data: bytes) -> _Letter:
+def _written(write: Callable[[bytes], _Written], data: bytes) -> _Written:
     try:
         letter = write(data)
     except UnknownAsset as error:

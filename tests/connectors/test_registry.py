@@ -59,7 +59,11 @@ class TestTheTables:
     def test_name_the_same_gateways(self):
         assert set(CONNECTORS) == set(GATEWAYS)
         assert set(ALIASES.values()) <= {*CONNECTORS, SERVICES}
-        assert {name.partition(".")[0] for name in SECRETS} == {*CONNECTORS, SERVICES}
+        assert {name.partition(".")[0] for name in SECRETS} == {
+            *CONNECTORS,
+            SERVICES,
+            "notifications",
+        }
 
     def test_no_alias_is_a_word_that_a_provider_refuses(self):
         refused = ("mpesa", "safaricom", "exe", "cmd", "sql", "query")

@@ -253,6 +253,8 @@ class TestAuthorisation:
         assert {path.split("/")[4].partition(":")[0] for path in others} == {
             "connectors",  # asks and registers, moves nothing of ours
             "configuration",  # rows that no decision reads
+            "contacts",  # neither
+            "messages",  # write to people, move nothing
             "events",  # each line has an id of its own
             "dead-letters",  # an event that was carried out is a duplicate
             "statements",  # each line has a key of its own

@@ -7,6 +7,7 @@ from web.routes.books import BOOKS
 from web.routes.gateways import GATEWAYS
 from web.routes.invoices import INVOICES
 from web.routes.ledger import LEDGER
+from web.routes.messages import MESSAGES
 from web.routes.payments import PAYMENTS
 from web.routes.service import OPEN
 from web.routes.spending import PAYOUTS, SPENDING
@@ -21,6 +22,7 @@ ROUTES = (
     *TAXES,
     *LEDGER,
     *ACCESS,
+    *MESSAGES,
     *GATEWAYS,
     *OPEN,
 )

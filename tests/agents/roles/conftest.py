@@ -5,10 +5,15 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from connectors.notifications.fake import FakeNotifications
 from streams.topics import Topics
+from tables.postgres.secrets import PLATFORM
+from tests.agents.roles.archives import Shelf
 from tests.agents.roles.dispatching import PlayedWriter
+from tests.agents.roles.payers import World
+from tests.agents.roles.test_secret_store import put
 from tests.databases import Database, migrated
-from tests.journals import append
+from tests.journals import Journal, append
 
 Append = Callable[..., Awaitable[None]]
 
@@ -50,3 +55,17 @@ async def writer(stack, database, topics):
     yield writer
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def world(database) -> AsyncIterator[World]:
+    """Payers of tenants alpha and beta, and the service that writes to them."""
+    shelf = Shelf(database)
+    shelf.journal = Journal()
+    await shelf.put(shelf.journal.genesis())
+    async with FakeNotifications(api_key="svc-of-the-platform") as fake:
+        await put(database, PLATFORM, "notifications.api_key", "svc-of-the-platform")
+        world = World(database, shelf, fake)
+        for tenant in ("alpha", "beta"):
+            await world.hear("auth.tenant.created", tenant, name=tenant.title(), currency="KES")
+        yield world

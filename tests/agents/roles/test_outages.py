@@ -5,9 +5,10 @@ import struct
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from agents.roles.outages import is_outage
-from agents.roles.process import or_die
+from agents.roles.process import aside, or_die
 from streams.errors import Unavailable
 
 
@@ -70,3 +71,23 @@ class TestALibraryThatCancels:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert ended == []
+
+
+class TestWorkAside:
+    async def test_begins_again_after_a_fault_whose_words_are_in_no_log(self):
+        begun = asyncio.Queue[int]()
+
+        async def work() -> None:
+            begun.put_nowait(1)
+            raise ValueError("wanjiru@example.com is no address")
+
+        with capture_logs() as said:
+            task = asyncio.create_task(aside(work, pause_s=0.01))
+            for _ in range(3):
+                await asyncio.wait_for(begun.get(), 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert {line["kind"] for line in said} == {"ValueError"}
+        assert said[0]["place"].startswith("test_outages.py:")
+        assert "wanjiru" not in repr(said)

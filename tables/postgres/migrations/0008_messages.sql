@@ -19,9 +19,8 @@ CREATE TABLE contacts (
     PRIMARY KEY (tenant_id, customer_id)
 );
 
--- One event, said to one customer by one channel. `body` is the event; `doubtful_since` is when an
--- attempt first ended without an answer: from then on it may have been sent. `reported_id` is the
--- last report about it.
+-- One event, said to one customer by one channel. `body` is the event; since `doubtful_since` it may
+-- have been sent; `round` counts how often it was begun anew after the service said that it failed.
 CREATE TABLE messages (
     tenant_id       text        NOT NULL,
     event_id        text        NOT NULL,
@@ -37,6 +36,7 @@ CREATE TABLE messages (
                                                           'parked', 'withdrawn')),
     reason          text        NOT NULL DEFAULT '',
     attempts        integer     NOT NULL DEFAULT 0,
+    round           integer     NOT NULL DEFAULT 0,
     history         jsonb       NOT NULL DEFAULT '[]',
     doubtful_since  timestamptz,
     request_id      text        NOT NULL DEFAULT '',
