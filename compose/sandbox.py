@@ -1,4 +1,5 @@
-"""The gateways of a local installation: the fakes of every provider, and a door to move them.
+"""The neighbours of a local installation: fakes of every provider and of two sister services, and a
+door to move them.
 
 Their telephones, payers and banks do by themselves what their magic numbers say; what nobody does
 by himself is made to happen (triggers.py). Loopback only; nothing is kept beyond the process.
@@ -11,9 +12,13 @@ from secrets import token_hex
 from typing import Self
 
 import aiohttp
+import nats
 from aiohttp import web
+from nats.errors import Error as NatsError
+from nats.js.errors import NoStreamResponseError
 
 from compose.triggers import NotTriggered, Triggers
+from connectors.auth.fake import FakeAuthService
 from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
 from connectors.chain.fake import FakeNode
@@ -22,12 +27,14 @@ from connectors.instant.fake import FakeGateway
 from connectors.jenga.fake import FakeJenga
 from connectors.kra.fake import FakeKra
 from connectors.mpesa.fake import FakeDaraja
+from connectors.notifications.fake import SUBJECT, FakeNotifications
 from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import FakeStripe
 
 BRANCHES = 100
 CONFIRMATIONS, BLOCK_S = 3, 1.0
 ETHER = 10**18
+REPORT_EVERY_S = 0.2
 
 
 class Sandbox:
@@ -57,9 +64,12 @@ class Sandbox:
             "polygon": FakeNode(chain_id=80_002, clock=_now_s),
         }
         self.chain_key = f"0x{token_hex(32)}"
+        self.notifications = FakeNotifications(api_key=token_hex(16))
+        self.auth = FakeAuthService(token_hex(16))
         self.url = ""
         self.triggers = Triggers(
-            self.mpesa, self.stripe, self.paypal, self.jenga, self.buni, self.chains
+            *(self.mpesa, self.stripe, self.paypal, self.jenga, self.buni),
+            *(self.chains, self.notifications, self.auth),
         )
         self._exit = AsyncExitStack()
 
@@ -73,6 +83,8 @@ class Sandbox:
             node.fund(address_of(self.chain_key), 100 * ETHER)
         mining = asyncio.create_task(self._mine())
         self._exit.callback(mining.cancel)
+        for sister in (self.notifications, self.auth):
+            await self._exit.enter_async_context(sister)
         self.triggers.session = await self._exit.enter_async_context(aiohttp.ClientSession())
         app = web.Application()
         app.router.add_post("/trigger/{name}", self._trigger)
@@ -125,11 +137,34 @@ class Sandbox:
             *(self.paypal.client_secret, self.buni.consumer_secret, *self.kra.keys.values()),
             *(self.jenga.api_key, self.jenga.consumer_secret, self.jenga.alert_password),
             self.chain_key,
+            *(self.notifications.api_key, self.auth.api_key),
         ]
 
     def call_back_to(self, addresses: Addresses) -> None:
         """Where the tenants' addresses are, which providers know from their dashboards."""
         self.triggers.addresses = addresses
+
+    async def report_to(self, address: str) -> None:
+        """Where the notifications service reports what became of each message: at this NATS."""
+        client = await nats.connect(address, max_reconnect_attempts=-1)
+        self._exit.push_async_callback(client.close)
+        self.triggers.nats = client
+        reporting = asyncio.create_task(self._report(client))
+        self._exit.callback(reporting.cancel)
+
+    async def _report(self, client: nats.NATS) -> None:
+        """Each message once; one that NATS does not take waits, and those behind it with it."""
+        reported = 0
+        while True:
+            await asyncio.sleep(REPORT_EVERY_S)
+            for request_id in list(self.notifications.messages)[reported:]:
+                told = self.notifications.report(request_id)
+                try:
+                    if told is not None:
+                        await client.jetstream().publish(SUBJECT, told)
+                except (NatsError, NoStreamResponseError, OSError):
+                    break
+                reported += 1
 
     async def _trigger(self, request: web.Request) -> web.Response:
         wanted = self.triggers.all.get(request.match_info["name"])

@@ -12,12 +12,15 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+from nats.aio.client import Client
 
+from connectors.auth.fake import FakeAuthService
 from connectors.buni.fake import FakeBuni
 from connectors.callback_tokens import Addresses
 from connectors.chain.fake import FakeNode
 from connectors.jenga.fake import FakeJenga
 from connectors.mpesa.fake import FakeDaraja
+from connectors.notifications.fake import SUBJECT, FakeNotifications
 from connectors.paypal.fake import FakePayPal
 from connectors.stripe.fake import DECLINED, PAYS, FakeStripe
 from streams.errors import TreasuryError, Unavailable
@@ -49,6 +52,9 @@ class Triggers:
     jenga: FakeJenga
     buni: FakeBuni
     chains: Mapping[str, FakeNode]
+    notifications: FakeNotifications
+    auth: FakeAuthService
+    nats: Client | None = None
     session: aiohttp.ClientSession | None = None
     addresses: Addresses | None = None
 
@@ -143,6 +149,16 @@ class Triggers:
                 "The block of a transaction is replaced, and another has the transaction.",
                 ("tenant", "transaction"),
                 partial(self._reorganised, again=True),
+            ),
+            "notifications.again": Trigger(
+                "What was reported of a message is reported once more (its request_id).",
+                ("tenant", "request"),
+                self._reported_again,
+            ),
+            "auth.tenant": Trigger(
+                "The auth service knows a tenant that nobody has told us of.",
+                ("tenant", "name"),
+                self._known_tenant,
             ),
             "paypal.payout.returned": Trigger(
                 "Nobody claims a payout, and it comes back.", payout, self._payout_returned
@@ -283,6 +299,20 @@ class Triggers:
             if order["purchase_units"][0].get("custom_id") == payment:
                 return order_id, order
         raise NotTriggered("PayPal has no order of this call (give the payment's call_id)")
+
+    # -- sister services -------------------------------------------------------------------------
+
+    async def _reported_again(self, tenant: str, request: str) -> str:
+        message = self.notifications.messages.get(request)
+        told = self.notifications.report(request) if message is not None else None
+        if message is None or message.tenant != tenant or told is None or self.nats is None:
+            raise NotTriggered("the notifications service has no such message of this tenant")
+        await self.nats.jetstream().publish(SUBJECT, told)
+        return f"{request} is reported again"
+
+    async def _known_tenant(self, tenant: str, name: str) -> str:
+        self.auth.add(tenant, name=name)
+        return f"{tenant} is known; an event of it would have it looked up"
 
     # -- a bank ----------------------------------------------------------------------------------
 

@@ -111,6 +111,11 @@ class Running:
                 "port": self.ports[number],
                 "jwks_file": self.local.home / "issuer" / "jwks.json",
                 "gateways": msgspec.json.encode(self.sandbox.configuration).decode(),
+                "notifications": msgspec.json.encode(
+                    self.sandbox.notifications.configuration
+                ).decode(),
+                "auth_url": self.sandbox.auth.base_url,
+                "auth_api_key": self.sandbox.auth.api_key,
                 "sandbox_url": self.sandbox.url,
                 "trusted_proxies": "127.0.0.0/8",
                 "webhook_networks": "127.0.0.0/8",
@@ -129,6 +134,7 @@ class Running:
         self.endpoints = await self.stack.start(self._tell)
         await self._exit.enter_async_context(self.sandbox)
         keys = self.settings().derived_keys("callbacks")
+        await self.sandbox.report_to(self.endpoints.nats)
         self.sandbox.call_back_to(Addresses(self.urls[0], ALIASES, keys))
         await self._prepare()
         left = leave_settings(self.local.home, environment_of(self.settings()))

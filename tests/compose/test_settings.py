@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from compose.settings import Settings, new_master_key
+from connectors.notifications.translate import TOLD
 from streams.errors import Misconfigured
 
 
@@ -78,6 +79,40 @@ class TestSettings:
         assert key not in repr(settings)
         assert old not in repr(settings)
         assert "canary" not in repr(settings)
+
+
+class TestNotifications:
+    def test_are_read_from_json_or_a_file_and_never_shown(self, tmp_path):
+        text = '{"base_url": "https://x.example", "api_key": "canary"}'
+        (tmp_path / "notifications").write_text(text)
+        for given in ({"notifications": text}, {"notifications_file": tmp_path / "notifications"}):
+            settings = Settings(**given)
+            assert settings.notification_settings["api_key"] == "canary"
+            assert settings.message_types == TOLD
+            assert "canary" not in repr(settings)
+
+    def test_say_which_events_are_left_to_others(self):
+        text = '{"base_url": "https://x.example", "types": "treasury.invoice.due, "}'
+        assert Settings(notifications=text).message_types == {"treasury.invoice.due"}
+
+    def test_are_nobodys_where_nothing_is_said(self):
+        assert Settings().notification_settings == Settings(notifications="").notification_settings
+        assert Settings().notification_settings == {}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "canary",
+            '{"canary": "canary"}',
+            '{"base_url": "http://canary.example"}',
+            '{"api_key": "canary"}',
+            '{"base_url": "https://x.example", "types": "canary"}',
+        ],
+    )
+    def test_that_are_none_are_refused(self, text):
+        with pytest.raises(ValidationError) as refused:
+            Settings(notifications=text)
+        assert "canary" not in str(refused.value)
 
 
 class TestGateways:

@@ -63,11 +63,16 @@ async def _statement(caller: Caller, mark: str, has: Ids) -> None:
 
 
 async def _sales(caller: Caller, mark: str, has: Ids) -> None:
+    has["customer_id"] = f"c-{mark}"
+    contact = {"customer_id": has["customer_id"], "email": "payer@example.com"}
+    await caller.done("contacts", name=mark, **contact)
     entry = await caller.event(
         "cafe.order.created", order_id=f"o-{mark}", customer_id=f"c-{mark}", total_amount=1000
     )
     has["event_id"], has["party_id"] = entry["event_id"], f"c-{mark}"
     has["invoice_id"] = (await caller.only("invoices", order_id=f"o-{mark}"))["invoice_id"]
+    path = f"messages?customer_id=c-{mark}"
+    has["message_id"] = (await caller.until(lambda: listed(caller, path)))[0]["message_id"]
     has["payment_id"] = await caller.pay(order_id=f"o-{mark}", metadata={"note": mark})
     intent = f"payments/intents/{has['payment_id']}"
     has["call_id"] = (await caller.get(intent))["call_id"]
@@ -238,6 +243,21 @@ class Rows:
         about = {"customer_id": self._name(), "amount": "5000", **more}
         return str((await self._caller.done("/invoices", **about))["invoice_id"])
 
+    async def contact(self) -> str:
+        """That can be written to, but by a mailbox that takes nothing."""
+        customer_id = self._name()
+        await self._caller.done(
+            "contacts", customer_id=customer_id, email="x@fail.example.test", channels=["email"]
+        )
+        return customer_id
+
+    async def failed_message(self) -> str:
+        """That the service could not deliver."""
+        customer_id = await self.contact()
+        await self.invoice(customer_id=customer_id)
+        found = await self._caller.only("messages", customer_id=customer_id, state="failed")
+        return str(found["message_id"])
+
     async def bill(self) -> str:
         """That is owed."""
         return await _bill(self._caller, "s", self._name(), category="rent")
@@ -374,6 +394,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/invoices/{invoice_id}/credit", rows.invoice),
         ("/invoices/{invoice_id}/write-off", rows.invoice),
         ("/invoices/{invoice_id}/withhold", rows.invoice),
+        ("/messages/{message_id}/send-again", rows.failed_message),
         ("/bills/{bill_id}/approve", rows.waiting_bill),
         ("/bills/{bill_id}/void", rows.waiting_bill),
         ("/bills/{bill_id}/pay", rows.bill),
@@ -411,6 +432,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
     found[path] = await rows.delivery()
     for method in ("GET", "PUT", "DELETE"):
         found[f"{method} /configuration/{{name}}"] = {"name": "tax"}
+    found["DELETE /contacts/{customer_id}"] = {"customer_id": await rows.contact()}
     found["DELETE /api-keys/{key_id}"] = {"key_id": await rows.api_key()}
     found["DELETE /webhook-endpoints/{endpoint_id}"] = {"endpoint_id": await rows.endpoint()}
     return found

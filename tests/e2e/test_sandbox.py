@@ -112,6 +112,41 @@ class TestWhatReadmePromises:
         assert event["data"]["provider_reference"] == push.receipt
 
 
+class TestMessages:
+    """A customer is told, the service reports, and money knows nothing of it."""
+
+    async def test_reach_who_can_be_reached_and_say_who_could_not(self, shop):
+        about = {"customer_id": "wanjiru", "email": "wanjiru@fail.example.test", "phone": PHONE}
+        await shop.caller.done("contacts", **about)
+        order = {"order_id": "o-told", "customer_id": "wanjiru", "total_amount": 1160}
+        await shop.caller.event("cafe.order.created", **order)
+        path = "messages?customer_id=wanjiru"
+
+        async def ended() -> list[dict[str, Any]] | None:
+            rows: list[dict[str, Any]] = (await shop.caller.get(path))["data"]
+            return rows if {row["state"] for row in rows} == {"sent", "failed"} else None
+
+        rows = {row["channel"]: row for row in await shop.caller.until(ended)}
+        assert (rows["sms"]["state"], rows["email"]["state"]) == ("sent", "failed")
+        assert rows["email"]["reason"] == "550 mailbox unavailable"
+        [taken] = shop.running.sandbox.notifications.to(PHONE)
+        assert taken.data["amount_text"] == "KES 1,160.00"
+        await shop.trigger("notifications.again", request=rows["email"]["request_id"])
+        fixed = {**about, "email": "wanjiru@example.com"}
+        await shop.caller.done("contacts", **fixed)
+        await shop.caller.done(f"messages/{rows['email']['message_id']}/send-again")
+        await shop.caller.only(path.partition("?")[0], channel="email", state="sent")
+        assert len(shop.running.sandbox.notifications.to("wanjiru@example.com")) == 1
+
+    async def test_name_nobody_in_a_log(self, shop):
+        logs = "".join(
+            path.read_text(errors="replace") for path in shop.running.local.home.rglob("*.log")
+        )
+        assert "worker_started" in logs
+        for text in ("wanjiru@", PHONE, PHONE.removeprefix("+")):
+            assert text not in logs
+
+
 class TestTriggers:
     async def test_a_customer_pays_by_hand(self, shop):
         order = {"order_id": "o-2", "customer_id": "c", "total_amount": 700}
@@ -314,6 +349,7 @@ class TestTriggers:
             ("chain.transfer", {"request": f"ethereum:0x{'11' * 20}@1?value=1"}),
             ("chain.reorg", {"transaction": "0x00"}),
             ("chain.reorg.again", {"transaction": "0x00"}),
+            ("notifications.again", {"request": "nobody's"}),
         ):
             with pytest.raises(NotTriggered):
                 await shop.trigger(name, **about)
@@ -321,6 +357,22 @@ class TestTriggers:
             await shop.trigger("mpesa.rain")
         with pytest.raises(NotTriggered, match="local installation"):
             await trigger("", "stripe.pay", {})
+
+    async def test_a_tenant_that_nobody_has_told_us_of_is_looked_up(self, shop):
+        url = shop.running.settings().sandbox_url
+        await trigger(url, "auth.tenant", {"tenant": "newcomer", "name": "New Café"})
+        newcomer = Caller(
+            shop.caller.session,
+            shop.client,
+            shop.running.urls[0],
+            "newcomer",
+            token=lambda _: shop.running.token("newcomer"),
+            accepted=Accepted(),
+        )
+        order = {"order_id": "o", "customer_id": "c", "total_amount": 5000}
+        event_id = await newcomer.say("cafe.order.created", order)
+        entries = await newcomer.entries_of(event_id, at_least=2)
+        assert {entry["status"] for entry in entries} == {"parked", "applied"}
 
     async def test_each_is_tried_here(self, shop):
         tried = {
@@ -331,6 +383,7 @@ class TestTriggers:
             *("paypal.dispute", "paypal.dispute.won", "paypal.dispute.lost"),
             *("paypal.payout.returned", "jenga.deposit", "jenga.charge"),
             *("chain.transfer", "chain.reorg", "chain.reorg.again"),
+            *("notifications.again", "auth.tenant"),
         }
         assert set(shop.running.sandbox.triggers.all) == tried
 
