@@ -138,6 +138,10 @@ class World:
 
         await self.until(read)
 
+    async def taken(self):
+        """Whether the service has taken a message."""
+        return bool(self.fake.messages)
+
     async def tried(self, attempts):
         """Whether the only message was tried so often."""
         return [row["attempts"] for row in await self.rows()] == [attempts]

@@ -50,6 +50,10 @@ class TestAReport:
         )
         assert (told.status, told.error) == ("failed", "number not in service")
 
+    def test_says_nothing_that_cannot_be_printed(self):
+        told = delivery_of(LIBRARY.replace(b"not in", b"\\n\\u001b not in"))
+        assert told.error == "number    not in service"
+
     def test_does_not_carry_on_whom_it_was_for(self):
         assert "254712345600" not in repr(delivery_of(LIBRARY))
 
