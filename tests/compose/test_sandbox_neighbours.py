@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from agents.roles.jetstream import REPORTS, ensure_stream, reports_stream
+from compose.local.nats import NatsServer
 from compose.sandbox import Sandbox
 from compose.triggers import NotTriggered, trigger
 from connectors.auth.client import AuthService
@@ -31,6 +32,14 @@ async def sandbox():
         yield sandbox
 
 
+@pytest_asyncio.fixture
+async def server(tmp_path):
+    server = NatsServer(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
 async def send(sandbox, key="k"):
     fake = sandbox.notifications
     headers = {"X-API-Key": fake.api_key, "Idempotency-Key": key}
@@ -42,11 +51,11 @@ async def send(sandbox, key="k"):
 
 
 class TestTheNotificationsService:
-    async def test_reports_once_somebody_keeps_reports_and_again_when_asked(self, sandbox, stack):
-        client = await nats.connect(stack.endpoints.nats)
+    async def test_reports_once_somebody_keeps_reports_and_again_when_asked(self, sandbox, server):
+        client = await nats.connect(server.url)
         jetstream = client.jetstream()
         try:
-            await sandbox.report_to(stack.endpoints.nats)
+            await sandbox.report_to(server.url)
             request_id = await send(sandbox)
             await asyncio.sleep(0.5)  # nobody keeps what it says
             await ensure_stream(jetstream, reports_stream(SUBJECT))
@@ -60,7 +69,6 @@ class TestTheNotificationsService:
                 with pytest.raises(NotTriggered):
                     await trigger(sandbox.url, "notifications.again", {**said, **nobodys})
         finally:
-            await jetstream.delete_stream(REPORTS)
             await client.close()
 
     async def test_has_a_key_that_nobody_else_has(self, sandbox):
