@@ -132,6 +132,11 @@ class Worker:
             # Without NATS all else starts all the same: commands and queries need it not.
             await asyncio.wait({connecting}, timeout=NATS_WITHIN_S)
         self._start_readers()
+        await self._start_roles()
+
+    async def _start_roles(self) -> None:
+        """Each that this worker has; the doors open last."""
+        settings = self.settings
         if "keys" in settings.roles:
             age = timedelta(days=settings.key_age_days)
             keeper = KeyKeeper(self.archive_pool, self.secrets, self._owner, key_age_max=age)
