@@ -6,11 +6,15 @@ Amounts are shown as people read them (KES 1,500.00), dates as the tenant's own 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import segno
+from markupsafe import Markup
+
 from agents.accounting.tax import SERVICE_CHARGE, TOURISM_LEVY
 from streams.money import exponent_of, format_minor
 from streams.timestamps import local_day
 from tables.invoices import Invoice, Line
 from tables.payments import Payment
+from tables.tax_documents import TaxDocument
 from tables.tenants import Tenant
 
 _LEVIES: Mapping[str, str] = {
@@ -47,12 +51,40 @@ class Seller:
     registered_name: str = ""
 
 
+NO_PICTURE = Markup()
+
+
 @dataclass(frozen=True, slots=True)
 class Fiscal:
-    """What the tax authority gave a document: its number, and where it can be checked."""
+    """What the tax authority gave a document: its number, and where it can be checked.
+
+    `qr` is that address as a picture (SVG).
+    """
 
     number: str
     url: str = ""
+    qr: Markup = NO_PICTURE
+
+
+def fiscal_of(document: TaxDocument | None) -> Fiscal | None:
+    """Of a tax document that is declared; None while it is not, or where none is made."""
+    if document is None or document.status != "declared":
+        return None
+    number = f"{document.branch}/{document.number}"
+    if document.receipt_number:
+        number = f"{number}, receipt {document.receipt_number}"
+    if document.signature:
+        number = f"{number}, {document.signature}"
+    return Fiscal(number, document.qr, _picture(document.qr))
+
+
+def _picture(text: str) -> Markup:
+    """A QR code, dark on nothing; empty for an empty text."""
+    if not text:
+        return NO_PICTURE
+    code = segno.make(text, error="m", micro=False)
+    svg = code.svg_inline(scale=3, border=2, svgclass="qr", title="Scan to check at KRA")
+    return Markup(svg)  # noqa: S704  made here of squares; the text is not in it
 
 
 @dataclass(frozen=True, slots=True)

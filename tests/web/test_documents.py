@@ -14,11 +14,12 @@ import pytest_asyncio
 from tables.invoices import Invoice, Line
 from tables.payments import Payment, Placement
 from tables.postgres.gateways import tenant_of_link
+from tables.tax_documents import TaxDocument
 from tables.tenants import Tenant
 from tests.browser import browsing
 from tests.web.desk import project
 from web import scopes
-from web.documents import Fiscal, Seller, invoice_page, receipt_page, text
+from web.documents import Fiscal, Seller, fiscal_of, invoice_page, receipt_page, text
 from web.pages import page
 
 TENANT = Tenant("alpha", "Alpha Coffee")
@@ -100,6 +101,36 @@ class TestAnInvoicesWords:
         without = page_of("invoice", invoice_page(TENANT, INVOICE, [], seller=SELLER))
         assert "eTIMS" not in without
         assert "Tax invoice" not in without
+
+
+class TestTheTaxDocument:
+    DECLARED = TaxDocument(
+        *("t", "d", "sale", "01", "KES", 116, 16, (), "cash"),
+        status="declared",
+        number=7,
+        receipt_number="3",
+        signature="V249J39CFJ48HE2W",
+        qr="https://etims.kra.go.ke/check?Data=P000000000A01V249&x=<1>",
+    )
+
+    def test_is_on_the_page_once_it_is_declared(self):
+        fiscal = fiscal_of(self.DECLARED)
+        shown = page_of("invoice", invoice_page(TENANT, INVOICE, [], seller=SELLER, fiscal=fiscal))
+        assert "01/7, receipt 3, V249J39CFJ48HE2W" in shown
+        assert "<svg" in shown
+        assert "x=<1>" not in shown
+
+    def test_has_a_picture_of_its_address(self):
+        fiscal = fiscal_of(self.DECLARED)
+        assert fiscal is not None
+        assert fiscal.qr == fiscal_of(self.DECLARED).qr
+        assert fiscal.qr != fiscal_of(self.DECLARED.replaced(qr="https://other.example/")).qr
+
+    def test_is_not_there_before(self):
+        assert fiscal_of(None) is None
+        assert fiscal_of(self.DECLARED.replaced(status="submitted")) is None
+        unsigned = fiscal_of(self.DECLARED.replaced(signature="", qr=""))
+        assert (unsigned.number, unsigned.qr) == ("01/7, receipt 3", "")
 
 
 class TestAReceiptsWords:

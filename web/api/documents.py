@@ -17,12 +17,13 @@ from tables.payments import Payment
 from tables.postgres.configuration import read_values
 from tables.postgres.documents import customer_name, invoices_of, payments_of, row_of
 from tables.postgres.pool import tenant_transaction
+from tables.tax_documents import TaxDocument
 from tables.tenants import Outlet, Tenant
 from web.api.paying import is_token
 from web.api.resources import one
 from web.api_keys import AWAY
 from web.call import Call
-from web.documents import Seller, invoice_page, pays, receipt_page
+from web.documents import Fiscal, Seller, fiscal_of, invoice_page, pays, receipt_page
 from web.limits import RATES
 from web.lists import reading
 from web.pages import page
@@ -97,7 +98,9 @@ async def _invoice(
         invoice,
         await payments_of(connection, tenant_id, invoice.invoice_id),
         seller=await _seller(connection, tenant, invoice.outlet_id),
-        buyer=await customer_name(connection, tenant_id, invoice.customer_id),
+        buyer=invoice.customer_name
+        or await customer_name(connection, tenant_id, invoice.customer_id),
+        fiscal=await _fiscal(connection, tenant_id, invoice),
     )
     return page("invoice", shown=shown, pay=link, receipts=f"{link}/receipts" if link else "")
 
@@ -116,8 +119,16 @@ async def _receipt(
         invoices,
         seller=await _seller(connection, tenant, first.outlet_id if first else ""),
         buyer=await customer_name(connection, tenant_id, customer_id),
+        fiscal=await _fiscal(connection, tenant_id, first),
     )
     return page("receipt", shown=shown, invoice=f"{link}/invoice" if link else "")
+
+
+async def _fiscal(
+    connection: asyncpg.Connection, tenant_id: str, invoice: Invoice | None
+) -> Fiscal | None:
+    named = invoice.tax_document_id if invoice is not None else ""
+    return fiscal_of(await row_of(connection, TaxDocument, tenant_id, named) if named else None)
 
 
 async def _tenant(connection: asyncpg.Connection, tenant_id: str) -> Tenant:
