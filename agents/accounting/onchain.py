@@ -16,7 +16,7 @@ from agents.accounting.deposits import Meaning, counted, unannounced
 from agents.accounting.invoicing import stated
 from agents.accounting.receipts import Receipt, receive
 from agents.accounting.refunds import meant_invoice, share_of
-from agents.effects import Effect, Post, Put
+from agents.effects import Delete, Effect, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from tables.chains import ChainTransaction, ExactAmount, Transfer
@@ -97,6 +97,7 @@ def credited(event: Event[Any], view: View, seen: Seen) -> Iterator[Effect]:
         assert found is not None
         payment = found
         yield from counted(view, call, receipt)
+        yield from _not_awaited(view, call, seen)
     new = Transfer(
         seen.log_index, seen.block_hash, seen.wallet, seen.asset, seen.amount, payment.payment_id
     )
@@ -148,6 +149,17 @@ def _attempt_of(event: Event[Any], view: View, seen: Seen) -> GatewayCall | None
         if call is not None and _was_open(view, call, seen, made_ms):
             found.append(call)
     return found[0] if len(found) == 1 else None
+
+
+def _not_awaited(view: View, call: GatewayCall, seen: Seen) -> Iterator[Effect]:
+    """The attempt has its money: nobody else's is to be told apart from it any more."""
+    about = seen.provider, seen.asset, str(seen.amount)
+    row = view.row(ExactAmount, call.tenant_id, *about)
+    left = tuple(each for each in row.calls if each != call.call_id) if row is not None else ()
+    if row is not None and left:
+        yield Put(row.replaced(calls=left))
+    elif row is not None:
+        yield Delete(row.key)
 
 
 def _was_open(view: View, call: GatewayCall, seen: Seen, made_ms: int) -> bool:

@@ -60,6 +60,14 @@ async def add_wallets(
     return ours == len(set(addresses))
 
 
+async def read_wallets(pool: asyncpg.Pool, tenant_id: str, chain: str) -> frozenset[str]:
+    """All wallets of one tenant on one chain."""
+    rows = await pool.fetch(
+        "SELECT address FROM chain_wallets WHERE tenant_id = $1 AND chain = $2", tenant_id, chain
+    )
+    return frozenset(row[0] for row in rows)
+
+
 async def read_batches(pool: asyncpg.Pool) -> list[Batch]:
     """All wallets there are, as they are watched."""
     rows = await pool.fetch(

@@ -85,6 +85,7 @@ class TestReceiving:
         assert (payment.status, payment.provider_reference) == ("succeeded", f"{TX}:0")
         assert shop.invoice().status == "paid"
         assert shop.money() == {COINS: 9_000_000, "fx:clearing": -9_000_000}
+        assert shop.rows(ExactAmount) == []
         [said] = shop.emitted("payment.success")
         assert (said["order_id"], said["provider"], said["late"]) == ("o", "polygon", False)
 
@@ -133,6 +134,16 @@ class TestReceiving:
         shop.chain("credited", wallet=OTHER)
         assert shop.payment(first).status == "processing"
         assert shop.payment(second).status == "succeeded"
+
+    def test_once_one_of_them_is_paid_at_its_own_wallet_the_other_still_is_awaited(self, shop):
+        shop.asked("o")
+        second = shop.asked("p", wallet=OTHER)
+        shop.chain("credited")
+        [row] = shop.rows(ExactAmount)
+        assert row.calls == (shop.payment(second).call_id,)
+        shop.chain("credited", wallet=OTHER, tx="0x" + "bb" * 32)
+        assert shop.payment(second).status == "succeeded"
+        assert shop.rows(ExactAmount) == []
 
     def test_who_is_asked_second_takes_the_next_wallet(self, shop):
         shop.asked("o")

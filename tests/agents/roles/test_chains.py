@@ -215,6 +215,19 @@ class TestFollowing:
         said = {(tenant, data["wallet"], data["amount"]) for tenant, _, data in log.events}
         assert said == {("t", WALLET, "1.000000"), ("u", OTHER, "2.000000")}
 
+    async def test_money_between_wallets_of_one_tenant_is_no_income(
+        self, database, watch, node, log
+    ):
+        await own(database, "t", WALLET)
+        await own(database, "t", OTHER)  # said later, and so followed apart
+        await own(database, "u", f"0x{'7c' * 20}")
+        await rounds(database, watch())
+        node.pay(WALLET, 1_000_000, USDC, payer=OTHER)
+        node.pay(WALLET, 2_000_000, USDC, payer=f"0x{'7c' * 20}")
+        node.mine(3)
+        await rounds(database, watch())
+        assert [data["amount"] for _, _, data in log.events] == ["2.000000"]
+
     async def test_a_node_that_hangs_keeps_only_its_own_tenant_waiting(
         self, database, watch, node, log
     ):
