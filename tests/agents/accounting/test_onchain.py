@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from agents.accounting.invoicing import days_later
 from tables.balances import Balance
 from tables.chains import ChainTransaction, ExactAmount
 from tables.invoices import Invoice
@@ -222,6 +223,19 @@ class TestReorganisations:
         assert (failed["reason"], failed["final"]) == ("reorganised", False)
         [people] = shop.emitted("reconciliation.exception")
         assert (people["kind"], people["lost"]) == ("payment_taken_back", 0)
+
+    def test_have_the_invoice_asked_for_again(self, shop):
+        shop.asked()
+        shop.chain("credited")
+        due = shop.invoice().due_date
+        shop.until(f"{days_later(due, 2)}T12:00:00Z")
+        asked_for = [said["invoice_id"] for said in shop.emitted("invoice.due")]
+        assert shop.invoice().invoice_id not in asked_for
+        shop.chain("reversed")
+        shop.until(f"{days_later(due, 8)}T12:00:00Z")
+        asked_for = [said["invoice_id"] for said in shop.emitted("invoice.due")]
+        assert shop.invoice().invoice_id in asked_for
+        assert shop.invoice().overdue
 
     def test_the_invoice_can_be_paid_in_another_way_at_once(self, shop):
         shop.asked()
