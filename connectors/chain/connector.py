@@ -13,7 +13,7 @@ from typing import ClassVar
 import aiohttp
 import msgspec
 
-from connectors.base import Acted, Asked, Connector, Refused, Result
+from connectors.base import NOT_FOUND, Acted, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard, NotBelieved
 from connectors.chain.assets import TAKEN
 from connectors.chain.client import Client
@@ -114,6 +114,8 @@ class OnChain:
         if self._sender is None:
             return Result("unknown", detail="not_configured")
         standing = await self._sender.standing(asked.key)
+        if standing.result.detail == NOT_FOUND and await self._sender.closes_gap(asked.key):
+            standing = await self._sender.standing(asked.key)
         if standing.result.outcome == "pending" and not standing.block_hash:
             await self._sender.rebroadcast()
         result = standing.result

@@ -133,6 +133,18 @@ class Sender:
         nothing = await self._nothing(kept)
         return await self._replaced(nothing)
 
+    async def closes_gap(self, key: str) -> bool:
+        """Whether a payment has a nonce and no bytes, as whoever was to sign it has died; then it
+        is cancelled, as all later ones wait for its nonce. Raises as `send`.
+
+        Should the signer wake up after all, one of the two becomes part of the chain.
+        """
+        kept = await self._nonces.find(self._config.chain_id, self.address, key)
+        if kept is None or kept.signed:
+            return False
+        await self.cancel(key)
+        return True
+
     async def rebroadcast(self) -> None:
         """Send again what is kept and has not ended, the same bytes; nodes forget. Any answer will
         do: how it ended is asked for by `standing`.

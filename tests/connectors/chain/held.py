@@ -217,6 +217,22 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
         result = await harness.settled("succeeds", performed=performed)
         assert (result.outcome, result.provider_reference) == ("succeeded", performed.handle)
 
+    async def test_a_number_without_bytes_is_closed_when_it_is_asked_about(
+        self, harness, node, nonces
+    ):
+        await nonces.reserve(self.CHAIN_ID, address_of(KEY), "key-1", 0)  # and died
+        later = await harness.perform("succeeds", "key-2")
+        node.mine(3)
+        asked = harness.asked("succeeds", "key-2")
+        assert (await harness.connector.query(asked)).outcome == "pending"
+        first = harness.asked("succeeds", "key-1")
+        assert (await harness.connector.query(first)).outcome == "pending"
+        node.mine(3)
+        ended = await harness.connector.query(first)
+        assert (ended.outcome, ended.failure) == ("failed", "cancelled")
+        result = await harness.connector.query(asked)
+        assert (result.outcome, result.provider_reference) == ("succeeded", later.handle)
+
     async def test_whoever_waits_for_it_waits_as_for_a_payer(self, harness):
         performed = await harness.perform("succeeds")
         assert performed.payer_action == performed.handle
