@@ -56,6 +56,8 @@ from compose.topics import require_topics
 from compose.watchdog import Progress, end_if_blocked, watch
 from connectors.auth.client import AuthService
 from connectors.callback_tokens import Addresses
+from connectors.chain.assets import TAKEN
+from connectors.chain.library import library
 from connectors.http import open_session
 from connectors.registry import ALIASES
 from connectors.webhooks.addresses import PublicResolver, read_networks
@@ -294,6 +296,8 @@ class Worker:
             nonces=StoredNonces(self.archive_pool),
             outside=Outside(outside, allowed),
         )
+        if TAKEN.keys() & settings.gateway_settings.keys():
+            library()  # takes a second, for which nothing waits yet
         keys = settings.derived_keys("callbacks")
         self.addresses = Addresses(settings.public_base, ALIASES, keys)
 
