@@ -30,9 +30,9 @@ run: $(INSTALLED)
 	@$(BIN)/treasury up
 
 test: lint
-	@mkdir -p .cache && rm -f $(REPORT)
-	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
-	@echo "make test: ruff, mypy, import contracts and pytest passed. $$(cat $(REPORT))"
+	@mkdir -p .cache && rm -f $(REPORT) $(REPORT).2
+	$(BIN)/python -m tests.halves $(PYTEST_ARGS)
+	@echo "make test: ruff, mypy, import contracts and pytest passed. $$(cat $(REPORT)*)"
 
 test-long: $(INSTALLED_DEV)
 	@mkdir -p .cache && rm -f $(REPORT)

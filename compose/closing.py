@@ -1,4 +1,5 @@
-"""The end of the demo's month: banks, gateways, drawers and the tax authority say what we say.
+"""The end of the demo's month: banks, gateways, drawers and the tax authority say what we say, and
+a settlement is proved by a chain.
 
 The bank's statement of each tenant is written by tests/model, from the script alone, with lines
 that nobody can explain; KRA's own book is the witness of our numbers.
@@ -11,7 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compose.calling import Caller
+from compose.sandbox import Sandbox
+from connectors.chain.proof import BadProof, check
+from connectors.chain.signing import address_of
 from connectors.kra.fake import FakeKra
+from streams.money import ENCODER
 from tests.model.month import SETTINGS
 from tests.model.month_books import BANK, GATEWAY, BankLine, MonthBooks
 
@@ -30,26 +35,28 @@ class Closing:
     exceptions: int = 0
     settled: int = 0
     documents: int = 0
+    proof: str = ""
     differences: list[str] = field(default_factory=list)
 
 
 async def close(
-    books: MonthBooks, callers: dict[str, Caller], kra: FakeKra, year: int
+    books: MonthBooks, callers: dict[str, Caller], sandbox: Sandbox, year: int
 ) -> dict[str, Closing]:
     """Close the month of every tenant."""
     closed = await asyncio.gather(
-        *(_close(caller, books.statements[name], kra, year) for name, caller in callers.items())
+        *(_close(caller, books.statements[name], sandbox, year) for name, caller in callers.items())
     )
     return dict(zip(callers, closed, strict=True))
 
 
-async def _close(caller: Caller, lines: list[BankLine], kra: FakeKra, year: int) -> Closing:
+async def _close(caller: Caller, lines: list[BankLine], sandbox: Sandbox, year: int) -> Closing:
     found = Closing(lines=len(lines))
     await _reconciled(caller, lines, year, found)
     await _resolved(caller)
     await _ties(caller, lines, found)
     if SETTINGS[caller.tenant_id].get("etims"):
-        await _declared(caller, kra, found)
+        await _declared(caller, sandbox.kra, found)
+    await _proved(caller, address_of(sandbox.chain_key), found)
     found.differences = [f"{caller.tenant_id}: {words}" for words in found.differences]
     return found
 
@@ -144,6 +151,35 @@ async def _ties(caller: Caller, lines: list[BankLine], found: Closing) -> None:
         is_so = _minor(balances.get((account, "KES"), "0.00"))
         if is_so != wanted:
             found.differences.append(f"{account} is {_text(is_so)}, and not {_text(wanted)}")
+
+
+# -- a chain --------------------------------------------------------------------------------------
+
+
+async def _proved(caller: Caller, signer: str, found: Closing) -> None:
+    """The newest settlement of the gateway: its root is on a chain, and its line's file holds by
+    itself, as `treasury proof verify` finds without a network.
+    """
+    rows = [row for row in await rows_of(caller, "settlements") if row["account"] == GATEWAY]
+    if not rows:
+        return
+    settlement_id = max(rows, key=lambda row: str(row["day"]))["settlement_id"]
+    path = f"settlements/{settlement_id}/proof"
+    await caller.done(path)
+
+    async def anchored() -> bool:
+        return bool((await caller.get(path))["status"] == "anchored")
+
+    await caller.until(anchored, "the root is not on the chain")
+    file = ENCODER.encode(await caller.get(f"{path}/{settlement_id}"))
+    try:
+        checked = check(file)
+    except BadProof as error:
+        found.differences.append(f"the proof of settlement {settlement_id}: {error}")
+        return
+    found.proof = f"holds, {checked.tx_hash[:10]}…"
+    if checked.signer != signer or checked.leaf["id"] != settlement_id:
+        found.differences.append(f"the proof of settlement {settlement_id} is of something else")
 
 
 # -- the tax authority ----------------------------------------------------------------------------

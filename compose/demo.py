@@ -221,7 +221,7 @@ def _show_month(found: Month, console: Console) -> None:
 
 
 def _show_closing(found: Month, console: Console) -> None:
-    columns = ("lines", "matched", "exceptions", "settled", "documents")
+    columns = ("lines", "matched", "exceptions", "settled", "documents", "proof")
     title = "The month is closed: bank, gateways, drawers and KRA say what our books say"
     table = Table("tenant", *columns, "matched by", title=title)
     for name, closed in found.closed.items():

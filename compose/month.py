@@ -126,7 +126,7 @@ async def live(
             await _all(caller.advance(f"{year}-{after}T{AT_UTC}") for caller in callers.values())
         books = books_of(script)
         await _compare(books, callers, connections, found)
-        found.closed = await closing.close(books, callers, running.sandbox.kra, year)
+        found.closed = await closing.close(books, callers, running.sandbox, year)
         found.differences += [
             line for closed in found.closed.values() for line in closed.differences
         ]

@@ -22,7 +22,8 @@ PROMTOOL = shutil.which("promtool") or ""
 TOOLS = {"browser": ("Chromium", CHROMIUM), "promtool": ("promtool", PROMTOOL)}
 """By the mark of the tests that need it: a tool that a machine may lack, and where it is."""
 APACHE_REQUIRED = os.environ.get("TREASURY_REQUIRE_APACHE_KAFKA") == "1"
-REPORT = Path(__file__).parents[1] / ".cache" / "test-report"
+HALF = os.environ.get("TREASURY_HALF", "")
+REPORT = Path(__file__).parents[1] / ".cache" / f"test-report{HALF}"
 BROKER = pytest.StashKey[str]()
 
 

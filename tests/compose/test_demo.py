@@ -20,6 +20,13 @@ class TestDemo:
         assert equal
         assert len(report["month"]["tenants"]) == 5
         assert all(each["trial_balance_ties"] for each in report["month"]["tenants"].values())
+        closed = report["month"]["closed"]
+        assert [each["differences"] for each in closed.values()] == [[]] * 5
+        assert {name for name, each in closed.items() if each["proof"]} == {
+            *("java-corner", "duka-mbili", "boda-express", "mshauri")
+        }
+        assert all(each["matched"] > each["exceptions"] > 1 for each in closed.values())
+        assert closed["duka-mbili"]["documents"] == 248
         assert report["actual"]["events applied"] == report["expected"]["events applied"] > 300
 
     @pytest.mark.timeout(240)
