@@ -132,6 +132,17 @@ CONNECTORS = record(
     }
 )
 CLOCK = record({"now": MOMENT, "sandbox": BOOLEAN, "time_zone": STRING, "closed_through": STRING})
+SUGGESTION = record(
+    {
+        "kind": {"enum": ["invoice", "bill", "expense", "settlement", "item"]},
+        "id": STRING,
+        "party": STRING,
+        "amount": ref("Amount"),
+        "currency": STRING,
+        "day": {"type": "string", "format": "date"},
+        "because": {"type": "array", "items": STRING},
+    }
+)
 VAT_RETURN: Schema = {
     "allOf": [
         ref("TaxReturn"),

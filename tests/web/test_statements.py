@@ -5,6 +5,7 @@ import io
 import msgspec
 import pytest
 
+from tables.invoices import Invoice
 from tables.statements import StatementLine
 from tests.web.desk import project
 from web import scopes
@@ -39,6 +40,58 @@ async def send(api, body, query=f"account=bank:kcb&{COLUMNS}", **options):
 
 def lines_of(desk):
     return desk.working.scan(StatementLine.prefix_of("alpha"), 20_000)
+
+
+class TestSuggestions:
+    async def suggested(self, listed, desk, database, csv):
+        await send(listed, csv)
+        await project(desk, database)
+        [line] = lines_of(desk)
+        path = f"/api/v1/alpha/statement-lines/{line.line_id}/suggestions"
+        return (await listed.get(path)).json["data"]
+
+    def file(self, words, amount):
+        head = CSV.splitlines()[0]
+        sides = f",{amount}" if float(amount) > 0 else f"{amount[1:]},"
+        return f"{head}\n02/01/2026,FT1,{words},{sides},{amount}\n"
+
+    async def test_are_what_has_the_lines_amount_and_matches_nothing(self, listed, desk, database):
+        for customer, amount in (("wanjiru", "1160"), ("otieno", "1160"), ("other", "999")):
+            command = {"customer_id": customer, "amount": amount}
+            await listed.command("/invoices", command, key=customer)
+        [_, _, _] = desk.working.scan(Invoice.prefix_of("alpha"), 10)
+        day = desk.working.scan(Invoice.prefix_of("alpha"), 1)[0].issued_date
+        csv = self.file("from Otieno", "1160.00").replace("02/01/2026", _slashed(day))
+        found = await self.suggested(listed, desk, database, csv)
+        assert [(row["kind"], row["party"]) for row in found] == [
+            ("invoice", "otieno"),
+            ("invoice", "wanjiru"),
+        ]
+        assert found[0]["because"] == ["amount", "0 days apart", "party"]
+        assert found[1]["because"] == ["amount", "0 days apart"]
+        assert [row.paid for row in desk.working.scan(Invoice.prefix_of("alpha"), 10)] == [0, 0, 0]
+
+    async def test_of_money_that_left_are_what_is_owed(self, listed, desk, database):
+        bill = {"supplier_id": "factory", "number": "7", "amount": "44.00", "category": "rent"}
+        answer = await listed.command("/alpha/bills", bill)
+        csv = self.file("factory", "-44.00").replace(
+            "02/01/2026", _slashed(answer.json["issued_date"])
+        )
+        [row] = await self.suggested(listed, desk, database, csv)
+        assert (row["kind"], row["id"], row["amount"]) == (
+            "bill",
+            answer.json["bill_id"],
+            "-44.00",
+        )
+
+    async def test_of_another_tenants_line_are_none(self, listed, desk, database):
+        path = "/api/v1/alpha/statement-lines/nobody/suggestions"
+        assert (await listed.get(path)).status == 404
+
+
+def _slashed(day):
+    year, month, number = day.split("-")
+    return f"{number}/{month}/{year}"
 
 
 class TestUpload:

@@ -24,6 +24,8 @@ from streams.journal import Entry
 from streams.money import UnknownAsset, exponent_of, format_minor, plain
 from tables import statements as rows
 from tables.postgres.configuration import read_values
+from tables.postgres.suggestions import suggestions
+from web.api.resources import one
 from web.bodies import read_any
 from web.call import Call
 from web.commands import ACTOR_CHARS_MAX, decided
@@ -253,6 +255,28 @@ def _refusal(entry: Entry) -> Problem | None:
         return None
     said = plain(entry.reply.body)
     return Problem(entry.reply.status, said["code"], said.get("detail", ""))
+
+
+async def suggest(call: Call) -> web.StreamResponse:
+    """What a line may be, by amount, day and party: to look at. Nothing is matched by it."""
+    parameters(call)
+    line = await one(call, rows.StatementLine, call.request.match_info["line_id"])
+    async with reading(call) as connection:
+        found = await suggestions(connection, call.tenant_id, line)
+    exponent = exponent_of(line.asset)
+    said = [
+        {
+            "kind": row["kind"],
+            "id": row["id"],
+            "party": row["party"],
+            "amount": _text(int(row["minor"]), exponent),
+            "currency": line.asset,
+            "day": row["day"].isoformat(),
+            "because": ["amount", f"{row['days']} days apart", *(["party"] * row["is_named"])],
+        }
+        for row in found
+    ]
+    return json_response({"data": said})
 
 
 async def _now(call: Call, wishes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -69,6 +69,14 @@ BOOKS: tuple[Route, ...] = (
         scopes.BOOKS_WRITE,
         "Say what a line was that nobody could explain.",
     ),
+    Route(
+        "GET",
+        f"{TENANT}/statement-lines/{{line_id}}/suggestions",
+        statements.suggest,
+        scopes.SETTLEMENTS_READ,
+        summary="What a line may be, by amount, day and party; nothing is matched by it.",
+        shows=listed(answers.SUGGESTION),
+    ),
     collection("/bank-items", BankItem, scopes.SETTLEMENTS_READ, "account"),
     collection("/drawer-sessions", DrawerSession, scopes.SETTLEMENTS_READ),
     Route(
