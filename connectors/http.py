@@ -92,7 +92,7 @@ def _patience_s(response: aiohttp.ClientResponse) -> float:
         return int(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (at - datetime.now(UTC)).total_seconds()) if at.tzinfo else 0.0
 

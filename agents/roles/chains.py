@@ -20,7 +20,8 @@ from agents.gateways.onchain import CREDITED, REVERSED
 from agents.roles.counters import FOLLOWED
 from agents.roles.inlet import Inlet
 from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import uninterrupted
+from agents.roles.outages import is_outage, uninterrupted
+from agents.roles.process import place_of
 from connectors.base import CallError
 from connectors.chain.client import Client
 from connectors.chain.config import Config
@@ -41,7 +42,7 @@ from tables.postgres.chains import (
 
 ROLE = "chains"
 EVERY_S = 2.0
-AT_ONCE = 64
+AT_ONCE, AT_ONCE_A_TENANT = 64, 4
 ROUND_TIMEOUT_S = 60.0
 CLOCKS_S = 60
 """A block's time may lie before ours by so much."""
@@ -89,6 +90,7 @@ class Chains:
         self._owner, self._partitions = owner, partitions
         self._every_s = every_s
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._lanes: dict[str, asyncio.Semaphore] = {}
         self._clients: dict[Batch, tuple[Config, Client]] = {}
 
     async def run(self, partition: int) -> NoReturn:
@@ -118,15 +120,30 @@ class Chains:
             await asyncio.sleep(self._every_s)
 
     async def round(self, batch: Batch) -> None:
-        """One look at the chain. What a node does not say is asked again the next time."""
+        """One look at the chain. What a node does not say is asked again the next time.
+
+        A tenant's own node may answer anything: no fault in reading it is more than this batch's.
+        """
+        about = {"chain": batch.chain, "tenant_id": batch.tenant_id}
         try:
-            async with self._slots, asyncio.timeout(ROUND_TIMEOUT_S):
+            async with self._lane(batch), self._slots, asyncio.timeout(ROUND_TIMEOUT_S):
                 outcome = await self._round(batch)
         except (CallError, Misconfigured, Unreadable, ValueError, TimeoutError) as error:
             outcome = "failed"
-            about = {"chain": batch.chain, "tenant_id": batch.tenant_id}
             log.warning("chain not followed", error=f"{type(error).__name__}: {error}", **about)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            outcome = "failed"
+            kind, place = type(error).__name__, place_of(error)
+            log.critical("fault while a chain was followed", kind=kind, place=place, **about)
         FOLLOWED.labels(batch.chain, outcome).inc()
+
+    def _lane(self, batch: Batch) -> asyncio.Semaphore:
+        """A tenant's own few places: however many wallets it watches at a node that hangs, the
+        places of all are not full of them.
+        """
+        return self._lanes.setdefault(batch.tenant_id, asyncio.Semaphore(AT_ONCE_A_TENANT))
 
     async def _round(self, batch: Batch) -> str:
         kept = await read_follow(self._pool, batch)

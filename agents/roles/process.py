@@ -55,10 +55,14 @@ async def aside(
         try:
             await uninterrupted(work())
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{Path(frame.filename).name}:{frame.lineno}"
-            log.critical("fault aside", kind=type(error).__name__, place=place)
+            log.critical("fault aside", kind=type(error).__name__, place=place_of(error))
         await asyncio.sleep(pause_s)
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised, without its words, which may hold what the work was about."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def exit_code(error: BaseException) -> int:

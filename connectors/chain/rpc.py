@@ -62,7 +62,7 @@ def said_of(body: bytes, count: int) -> list[Said]:
     """
     try:
         said = plain(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unreadable("not JSON") from error
     if isinstance(said, Mapping) and isinstance(said.get("error"), Mapping):
         return [_said(said)] * count

@@ -16,6 +16,7 @@ from connectors.chain.words import (
     Unfit,
     address,
     address_of_word,
+    count,
     hash_text,
     number,
     octets,
@@ -85,10 +86,10 @@ def block_of(said: object) -> Block:
     members = _object(said)
     try:
         return Block(
-            number(members.get("number")),
+            count(members.get("number")),
             hash_text(members.get("hash")),
             hash_text(members.get("parentHash")),
-            number(members.get("timestamp")),
+            count(members.get("timestamp")),
         )
     except Unfit as error:
         raise Unreadable(f"a block: {error.reason}") from None
@@ -154,8 +155,8 @@ def _token(log: Mapping[str, Any]) -> Moved:
         _, sender, to = (octets(each, HASH_BYTES) for each in log["topics"])
         return Moved(
             hash_text(log.get("transactionHash")),
-            number(log.get("logIndex")),
-            number(log.get("blockNumber")),
+            count(log.get("logIndex")),
+            count(log.get("blockNumber")),
             hash_text(log.get("blockHash")),
             address_of_word(sender),
             address_of_word(to),
@@ -174,7 +175,7 @@ def receipt_of(said: object) -> Receipt | None:
     try:
         return Receipt(
             hash_text(members.get("transactionHash")),
-            number(members.get("blockNumber")),
+            count(members.get("blockNumber")),
             hash_text(members.get("blockHash")),
             {"0x1": True, "0x0": False}.get(str(members.get("status"))),
             tuple(_readable(_list(members.get("logs")))),

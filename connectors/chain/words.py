@@ -10,6 +10,7 @@ import re
 from eth_hash.auto import keccak
 
 ADDRESS_BYTES, HASH_BYTES, WORD_BYTES = 20, 32, 32
+COUNT_BITS = 43
 NOBODY = "0x" + "00" * ADDRESS_BYTES
 """Where tokens come from that are made, and where they go to be destroyed."""
 _address = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
@@ -59,6 +60,16 @@ def number(text: object) -> int:
     if not isinstance(text, str) or not _quantity(text):
         raise Unfit("not_a_quantity")
     return int(text, 16)
+
+
+def count(text: object) -> int:
+    """A quantity that counts blocks, logs or seconds: of 43 bits at most, so that every reader of
+    our events can hold it, in milliseconds too. Raises `Unfit`.
+    """
+    found = number(text)
+    if found.bit_length() > COUNT_BITS:
+        raise Unfit("too_large")
+    return found
 
 
 def quantity(value: int) -> str:

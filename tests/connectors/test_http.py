@@ -23,6 +23,9 @@ async def server():
             return web.Response(body=bytes(2 * MAX_BODY_BYTES))
         if kind == "cut":
             request.transport.close()
+        if kind == "patience":
+            when = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+            return web.Response(text="fine", headers={"Retry-After": when})
         if kind == "cookie":
             seen = request.headers.get("Cookie", "none")
             return web.Response(text=seen, headers={"Set-Cookie": "a=b"})
@@ -46,6 +49,9 @@ class TestExchange:
     async def test_returns_status_and_body(self, server):
         answer = await self.get(f"{server}/ok")
         assert (answer.status, answer.body) == (200, b"fine")
+
+    async def test_a_time_that_is_none_asks_for_no_patience(self, server):
+        assert (await self.get(f"{server}/patience")).retry_after_s == 0
 
     async def test_redirect_is_an_answer_and_not_followed(self, server):
         assert (await self.get(f"{server}/redirect")).status == 302

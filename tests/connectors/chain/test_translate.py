@@ -40,6 +40,13 @@ class TestBlocks:
         with pytest.raises(Unreadable):
             translate.block_of(wire.said(wire.BLOCK) | {member: value})
 
+    @pytest.mark.parametrize("member", ["number", "timestamp"])
+    def test_whose_numbers_no_event_can_hold_are_unreadable(self, member):
+        said = wire.said(wire.BLOCK)
+        assert translate.block_of(said | {member: hex(2**43 - 1)})
+        with pytest.raises(Unreadable):
+            translate.block_of(said | {member: hex(2**43)})
+
     @pytest.mark.parametrize("said", [None, [], "block", 5])
     def test_are_objects(self, said):
         with pytest.raises(Unreadable):
@@ -76,6 +83,8 @@ class TestLogs:
             {"data": "0x"},
             {"data": "0x" + "00" * 33},
             {"logIndex": None},
+            {"logIndex": hex(2**64)},
+            {"blockNumber": hex(2**64)},
             {"blockHash": None},
             {"address": "0x1"},
         ],
@@ -153,6 +162,7 @@ class TestAnswers:
             b'[{"id":0,"result":1},{"id":0,"result":2}]',
             b'[{"id":0,"result":1},{"id":1,"result":2}]',
             b"[1]",
+            b"[" * 100_000,
         ],
     )
     def test_to_other_calls_than_were_made_are_unreadable(self, body):
