@@ -68,7 +68,8 @@ class Config:
 
     `native` is None where the chain's own currency is not taken. `private_key` is the hot wallet's
     that we sign by; empty where we only receive; `key_is_tenants` says that it is the tenant's own,
-    not the installation's. `max_fee` bounds what a transaction may offer for a unit of gas, in wei.
+    not the installation's, `node_is_tenants` the same of the node. `max_fee` bounds what a
+    transaction may offer for a unit of gas, in wei.
     """
 
     rpc_url: str = field(repr=False)
@@ -81,6 +82,7 @@ class Config:
     max_fee: int = MAX_FEE_GWEI * GWEI
     private_key: str = field(repr=False, default="")
     key_is_tenants: bool = False
+    node_is_tenants: bool = False
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> Self:
@@ -107,7 +109,15 @@ class Config:
             _integer(values, "max_fee_gwei", MAX_FEE_GWEI) * GWEI,
             _private_key(values.get("private_key", "")),
             values.get("key_is_tenants") == "yes",
+            values.get("node_is_tenants") == "yes",
         )
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is a key, and a node that it may be used by: one that a tenant names says
+        of fees and of nonces what it likes, and the installation's wallet is everybody's.
+        """
+        return bool(self.private_key) and (self.key_is_tenants or not self.node_is_tenants)
 
     @property
     def gateway(self) -> str:

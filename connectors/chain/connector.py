@@ -62,7 +62,8 @@ class OnChain:
     """One chain, with a tenant's wallets and (perhaps) a key that signs.
 
     Money is sent by the tenant's own key alone, out of a wallet of its own: whatever wallets it
-    names, the installation's key must not move the installation's money for it.
+    names, the installation's key must not move the installation's money for it. Nor does it sign
+    anything by the word of a node that a tenant has named.
     """
 
     name: ClassVar[str]
@@ -73,7 +74,7 @@ class OnChain:
     def __init__(self, client: Client, config: Config, nonces: Nonces | None = None) -> None:
         self._client, self._config = client, config
         self._sender = None
-        if config.private_key and nonces is not None:
+        if config.signs and nonces is not None:
             self._sender = Sender(client, config, nonces)
         self._decimals_known = False
 

@@ -233,6 +233,20 @@ class Anchoring(OnOneChain, Keyed, ConnectorContract):
         result = await harness.connector.query(asked)
         assert (result.outcome, result.provider_reference) == ("succeeded", later.handle)
 
+    async def test_the_installations_key_signs_nothing_by_a_tenants_own_node(
+        self, session, config, nonces
+    ):
+        """It could give the wallet of all a number that is never reached, and any fee."""
+        for tenants, signs in (
+            ({"node_is_tenants": True}, False),
+            ({"node_is_tenants": True, "key_is_tenants": True}, True),
+            ({"key_is_tenants": True}, True),
+            ({}, True),
+        ):
+            other = replace(config, **tenants)
+            connector = self.KIND(Client(session, other), other, nonces)
+            assert ("anchor" in connector.operations) == signs
+
     async def test_whoever_waits_for_it_waits_as_for_a_payer(self, harness):
         performed = await harness.perform("succeeds")
         assert performed.payer_action == performed.handle
