@@ -1,7 +1,8 @@
 """Nonces and signed bytes of our wallets, in Postgres, for all processes (connectors/chain/nonces).
 
-While Postgres is away nothing can be signed: that is said as `NotSent`. Only bytes of which nobody
-knows whether they are kept may be sent one day: that is `Ambiguous`.
+While Postgres is away nothing can be signed: that is said as `NotSent`. Of a number or of bytes of
+which nobody knows whether they are kept something may be sent one day: that is `Ambiguous`, and
+whoever asks about the call then closes the gap that a number without bytes would be.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +33,10 @@ class StoredNonces:
             async with self._pool.acquire() as connection, connection.transaction():
                 return await chains.reserve_nonce(connection, chain_id, address, key, at_least)
 
-        return await _there(reserved)
+        try:
+            return await _there(reserved)
+        except NotSent as error:
+            raise Ambiguous(error.reason) from error
 
     async def store(
         self, chain_id: int, address: str, nonce: int, signed: bytes, tx_hash: str
