@@ -14,13 +14,13 @@ from agents.accounting import chart, dunning
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.deposits import Meaning, counted, unannounced
 from agents.accounting.invoicing import stated
-from agents.accounting.receipts import Receipt, receive
+from agents.accounting.receipts import Receipt, counted_for, receive
 from agents.accounting.refunds import meant_invoice, share_of
 from agents.effects import Delete, Effect, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from tables.chains import ChainTransaction, ExactAmount, Transfer
-from tables.payments import Case, Credit, GatewayCall, Payment, Placement
+from tables.payments import Case, Credit, GatewayCall, Payment, Placement, Reference
 
 AWAITED_MAX = 64
 """Attempts of one amount that are kept in mind; who is asked first is forgotten first."""
@@ -90,6 +90,10 @@ def credited(event: Event[Any], view: View, seen: Seen) -> Iterator[Effect]:
         return
     call = _attempt_of(event, view, seen)
     receipt = _receipt(seen, 1)
+    said = _said_before(event, view, row, receipt, seen)
+    if said:
+        yield Put(row.replaced(transfers=(*row.transfers, _transfer(seen, said))))
+        return
     if call is None:
         payment = unannounced(event, receipt, Meaning(), seen.tx_hash, seen.sender)
     else:
@@ -98,11 +102,32 @@ def credited(event: Event[Any], view: View, seen: Seen) -> Iterator[Effect]:
         payment = found
         yield from counted(view, call, receipt)
         yield from _not_awaited(view, call, seen)
-    new = Transfer(
-        seen.log_index, seen.block_hash, seen.wallet, seen.asset, seen.amount, payment.payment_id
-    )
+    new = _transfer(seen, payment.payment_id)
     yield Put(row.replaced(transfers=(*row.transfers, new)))
     yield from receive(event, view, payment, receipt)
+
+
+def _transfer(seen: Seen, payment_id: str) -> Transfer:
+    return Transfer(
+        seen.log_index, seen.block_hash, seen.wallet, seen.asset, seen.amount, payment_id
+    )
+
+
+def _said_before(
+    event: Event[Any], view: View, row: ChainTransaction, receipt: Receipt, seen: Seen
+) -> str:
+    """The payment for which a person has counted it already; empty if nobody has.
+
+    Who says how a call ended names the transaction by its hash alone, as explorers do.
+    """
+    exact = counted_for(event, view, receipt)
+    if exact:
+        return exact
+    known = view.row(Reference, event.tenant_id, seen.provider, "in", seen.tx_hash)
+    if known is None or (known.asset, known.amount) != (seen.asset, seen.amount):
+        return ""
+    is_others = any(each.payment_id == known.payment_id for each in row.transfers)
+    return "" if is_others else known.payment_id
 
 
 def _known(row: ChainTransaction, seen: Seen) -> Transfer | None:

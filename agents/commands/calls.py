@@ -5,11 +5,13 @@ from typing import Any, Literal
 import msgspec
 
 from agents.accounting import attempts
+from agents.accounting.methods import CHAINS
 from agents.commands.base import Command, answered, demand, found, same
 from agents.effects import Effects
 from agents.gateways import calls
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, OptionalId, Text
+from tables.chains import ChainTransaction
 from tables.payments import GatewayCall, Reference, Refund
 from tables.payouts import Payout
 
@@ -40,7 +42,8 @@ def resolve(event: Event[ResolveCall], view: View) -> Effects:
     named = data.outcome == "failed" or data.provider_reference
     demand(named, "provider_reference_missing", "a success has a reference", 422)
     known = view.row(Reference, event.tenant_id, call.gateway, "in", _reference(data, call))
-    is_free = call.operation in {"payout", "refund"} or known is None
+    is_out = call.operation in {"payout", "refund"}
+    is_free = is_out or (known is None and not _seen_on_chain(data, call, view))
     demand(is_free, "receipt_already_counted", "it was counted for a payment before")
     another = _asked_by(view, call) != data.actor
     demand(another, "same_person", "who asked for it does not say how it ended", 403)
@@ -55,9 +58,20 @@ def _asked_by(view: View, call: GatewayCall) -> str | None:
     return asked.requested_by if asked is not None else None
 
 
+def _seen_on_chain(data: ResolveCall, call: GatewayCall, view: View) -> bool:
+    """Whether money of the transaction that is named counts already, for whomever."""
+    if call.operation != "collect" or call.gateway not in CHAINS:
+        return False
+    tx_hash = _reference(data, call).partition(":")[0]
+    row = view.row(ChainTransaction, call.tenant_id, call.gateway, tx_hash)
+    return row is not None and any(each.counts for each in row.transfers)
+
+
 def _reference(data: ResolveCall, call: GatewayCall) -> str:
-    """As its provider writes it: M-Pesa's receipts are capitals."""
+    """As its provider writes it: M-Pesa's receipts are capitals, hashes of chains are not."""
     reference = data.provider_reference.strip()
+    if call.gateway in CHAINS:
+        return reference.lower()
     return reference.upper() if call.gateway == "mpesa" else reference
 
 

@@ -30,13 +30,22 @@ class Shop(Books):
         [found] = [row for row in self.rows(Invoice) if row.order_id == order]
         return found
 
-    def asked(self, order: str = "o", amount: str = "9.00", wallet: str = WALLET) -> str:
+    def asked(
+        self, order: str = "o", amount: str = "9.00", wallet: str = WALLET, currency: str = "USDC"
+    ) -> str:
         """A payment whose payer has been shown the wallet; its id."""
-        wish = {"currency": "USDC", "amount": amount, "quoted_amount": "1160.00"}
+        wish = {"currency": currency, "amount": amount, "quoted_amount": "1160.00"}
         payment_id = self.intent(order_id=order, **wish)
         self.done("payment.confirm", payment_id=payment_id, method="polygon")
         self.shown(payment_id, wallet)
         return payment_id
+
+    def resolved(self, payment_id: str, reference: str) -> None:
+        """Nobody knows what became of its call, until a person has looked at the chain."""
+        call_id = self.payment(payment_id).call_id
+        self.answer(call_id, "unknown", detail="not_configured")
+        said = {"call_id": call_id, "outcome": "succeeded", "provider_reference": reference}
+        self.done("call.resolve", **said)
 
     def shown(self, payment_id: str, wallet: str = WALLET) -> None:
         call_id = self.row(Payment, payment_id).call_id
@@ -200,6 +209,38 @@ class TestReceiving:
     def test_the_chains_own_currency_has_eighteen_decimals(self, shop):
         shop.chain("credited", "0.000000000000000001", currency="POL", log_index=-1)
         assert shop.money("POL")["crypto:polygon:POL"] == 1
+
+    @pytest.mark.parametrize(("currency", "log_index"), [("USDC", 5), ("POL", -1)])
+    def test_what_a_person_has_said_by_its_hash_is_counted_once(self, shop, currency, log_index):
+        payment_id = shop.asked(currency=currency)
+        shop.resolved(payment_id, f" {TX.upper().replace('X', 'x')} ")
+        assert shop.invoice().status == "paid"
+        before = shop.money(currency)
+        shop.chain("credited", currency=currency, log_index=log_index)
+        assert shop.money(currency) == before
+        assert [case.status for case in shop.rows(Case)] == ["closed"]
+        shop.chain("reversed", currency=currency, log_index=log_index)
+        assert shop.money(currency) == {}
+        assert shop.invoice().status == "open"
+        shop.chain("credited", currency=currency, log_index=log_index, block=2, turn=1)
+        assert shop.money(currency) == before
+
+    def test_another_transfer_of_the_same_transaction_is_more_money(self, shop):
+        shop.resolved(shop.asked(), TX)
+        shop.chain("credited", log_index=5)
+        shop.chain("credited", log_index=6)
+        shop.chain("credited", "1.00", log_index=7)
+        assert shop.money()[COINS] == 19_000_000
+
+    @pytest.mark.parametrize("named", [TX, f"{TX}:0"])
+    def test_nobody_says_of_a_call_what_was_seen_for_another(self, shop, named):
+        payment_id = shop.asked()
+        shop.chain("credited", wallet=OTHER)
+        shop.answer(shop.payment(payment_id).call_id, "unknown")
+        said = {"call_id": shop.payment(payment_id).call_id, "outcome": "succeeded"}
+        refused = shop.refused("call.resolve", **said, provider_reference=named)
+        assert refused == "receipt_already_counted"
+        assert shop.money()[COINS] == 9_000_000
 
     def test_money_of_nothing_is_refused(self, shop):
         data = {"gateway": "polygon", "tx_hash": TX, "log_index": 0, "block_hash": BLOCK[1]}
