@@ -45,7 +45,8 @@ class ChainTransaction(Row, frozen=True):
 class ExactAmount(Row, frozen=True):
     """Attempts whose payers were asked for just so much on a chain, oldest first.
 
-    `amount` is minor units as text.
+    `amount` is minor units as text. `turns` say which wallet each was shown, in the order of
+    `calls`. Before `forgotten_ms` (Unix, ms) more were open than are kept here.
     """
 
     KIND = "xa"
@@ -56,3 +57,5 @@ class ExactAmount(Row, frozen=True):
     asset: str
     amount: str
     calls: tuple[str, ...] = ()
+    turns: tuple[int, ...] = ()
+    forgotten_ms: int = 0

@@ -27,11 +27,8 @@ def attempt(
     code = code_for(view, event.tenant_id, call_id) if TOLD_BY_CODE & set(gateways) else ""
     if code:
         yield Put(PayCode(event.tenant_id, code, payment.invoice_id, call_id))
-    turn = 0
-    for chain in sorted(CHAINS & set(gateways)):
-        row, others = awaited(view, payment, chain, call_id)
-        turn = max(turn, others)
-        yield Put(row)
+    rows, turn = awaited(view, payment, sorted(CHAINS & set(gateways)), call_id)
+    yield from map(Put, rows)
     after = payment.replaced(
         status="processing",
         attempt=payment.attempt + 1,
@@ -56,8 +53,8 @@ def attempt(
 
 
 def _request(event: Event[Any], payment: Payment, code: str, turn: int) -> dict[str, Any]:
-    """What a connector is told; `payer_has_s` is how long its payer may take (seconds), `turn` how
-    many others are asked for the same amount on a chain.
+    """What a connector is told; `payer_has_s` is how long its payer may take (seconds), `turn` is
+    which of the tenant's wallets its payer is shown on a chain, counted round.
     """
     more = {"turn": str(turn)} if turn else {}
     return {

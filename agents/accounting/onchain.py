@@ -5,7 +5,8 @@ that its payer was shown, made while that attempt was open, and if no other atte
 for the same; else it is in suspense with its case, like all money that names nothing.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +24,9 @@ from tables.chains import ChainTransaction, ExactAmount, Transfer
 from tables.payments import Case, Credit, GatewayCall, Payment, Placement, Reference
 
 AWAITED_MAX = 64
-"""Attempts of one amount that are kept in mind; who is asked first is forgotten first."""
+"""Attempts of one amount that are kept in mind; who is asked first is forgotten first, and until
+then nobody's money is taken for another's.
+"""
 CLOCKS_MS = 60_000
 """A block's time may lie before that of the attempt that it pays by so much."""
 _REOPENED = frozenset({"paid", "partially_paid", "credited"})
@@ -51,13 +54,67 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 # -- asking ---------------------------------------------------------------------------------------
 
 
-def awaited(view: View, payment: Payment, provider: str, call_id: str) -> tuple[ExactAmount, int]:
-    """The row that has the attempt too, and how many others are open for the same amount."""
-    about = provider, payment.asset, str(payment.amount)
-    row = view.row(ExactAmount, payment.tenant_id, *about)
-    row = row or ExactAmount(payment.tenant_id, *about)
-    left = [each for each in row.calls if not _is_over(view, payment.tenant_id, each)]
-    return row.replaced(calls=(*left[1 - AWAITED_MAX :], call_id)), len(left)
+def awaited(
+    view: View, payment: Payment, providers: Iterable[str], call_id: str
+) -> tuple[list[ExactAmount], int]:
+    """The rows that have the attempt too, and its turn: the least that none has who may still pay.
+
+    So that nobody is shown the wallet of another as long as one is free.
+    """
+    tenant_id, found, taken = (
+        payment.tenant_id,
+        list[tuple[ExactAmount, list[_Asked]]](),
+        set[int](),
+    )
+    for provider in providers:
+        about = provider, payment.asset, str(payment.amount)
+        row = view.row(ExactAmount, tenant_id, *about) or ExactAmount(tenant_id, *about)
+        left = [each for each in _asked(row) if not _is_over(view, tenant_id, each.call_id)]
+        taken |= {each.turn for each in left if not _is_late(view, tenant_id, each.call_id)}
+        found.append((row, left))
+    turn = next(each for each in count() if each not in taken)
+    new = _Asked(call_id, turn)
+    return [_with_asked(view, row, [*left, new]) for row, left in found], turn
+
+
+class _Asked(NamedTuple):
+    """One attempt, and which wallet its payer was shown."""
+
+    call_id: str
+    turn: int
+
+
+def _asked(row: ExactAmount) -> list[_Asked]:
+    return [_Asked(*each) for each in zip(row.calls, row.turns or count(), strict=False)]
+
+
+def _with_asked(view: View, row: ExactAmount, asked: Sequence[_Asked]) -> ExactAmount:
+    """The row with these attempts, or as many as are kept: until the others are over, nobody can
+    tell whose such an amount is.
+    """
+    gone, kept = asked[:-AWAITED_MAX], asked[-AWAITED_MAX:]
+    ends = (_expires_ms(view, row.tenant_id, each.call_id) for each in gone)
+    return row.replaced(
+        calls=tuple(each.call_id for each in kept),
+        turns=tuple(each.turn for each in kept),
+        forgotten_ms=max(row.forgotten_ms, *ends) if gone else row.forgotten_ms,
+    )
+
+
+def _payment_of(view: View, tenant_id: str, call_id: str) -> Payment | None:
+    call = view.row(GatewayCall, tenant_id, call_id)
+    return view.row(Payment, tenant_id, call.subject_id) if call is not None else None
+
+
+def _expires_ms(view: View, tenant_id: str, call_id: str) -> int:
+    payment = _payment_of(view, tenant_id, call_id)
+    return payment.expires_ms if payment is not None else 0
+
+
+def _is_late(view: View, tenant_id: str, call_id: str) -> bool:
+    """Whether only what was paid before can be its: whoever is asked now is told apart by that."""
+    payment = _payment_of(view, tenant_id, call_id)
+    return payment is not None and payment.status == "expired"
 
 
 def _is_over(view: View, tenant_id: str, call_id: str) -> bool:
@@ -169,6 +226,8 @@ def _attempt_of(event: Event[Any], view: View, seen: Seen) -> GatewayCall | None
     # A sandbox's clock runs ahead of the chain's.
     made_ms = event.now_ms - max(0, event.log_ms - seen.block_ms)
     found = []
+    if row is not None and made_ms < row.forgotten_ms:
+        return None
     for call_id in row.calls if row is not None else ():
         call = view.row(GatewayCall, event.tenant_id, call_id)
         if call is not None and _was_open(view, call, seen, made_ms):
@@ -180,10 +239,12 @@ def _not_awaited(view: View, call: GatewayCall, seen: Seen) -> Iterator[Effect]:
     """The attempt has its money: nobody else's is to be told apart from it any more."""
     about = seen.provider, seen.asset, str(seen.amount)
     row = view.row(ExactAmount, call.tenant_id, *about)
-    left = tuple(each for each in row.calls if each != call.call_id) if row is not None else ()
-    if row is not None and left:
-        yield Put(row.replaced(calls=left))
-    elif row is not None:
+    if row is None:
+        return
+    left = [each for each in _asked(row) if each.call_id != call.call_id]
+    if left or row.forgotten_ms:
+        yield Put(_with_asked(view, row, left))
+    else:
         yield Delete(row.key)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from agents.accounting.invoicing import days_later
+from agents.accounting.onchain import AWAITED_MAX
 from tables.balances import Balance
 from tables.chains import ChainTransaction, ExactAmount
 from tables.invoices import Invoice
@@ -163,6 +164,41 @@ class TestReceiving:
         shop.chain("credited", wallet=WALLET)  # nobody's
         [row] = shop.rows(ExactAmount)
         assert len(row.calls) == 2
+
+    def test_who_is_asked_next_takes_the_wallet_that_is_free_again(self, shop):
+        shop.asked("o")
+        second = shop.asked("p", wallet=OTHER)
+        shop.chain("credited")
+        shop.applied("cafe.order.created", order_id="q", customer_id="c", total_amount=1160)
+        third = shop.asked("q")
+        assert b'"turn"' not in self.requests(shop)[-1]
+        shop.chain("credited", tx="0x" + "bb" * 32)
+        shop.chain("credited", wallet=OTHER, tx="0x" + "cc" * 32)
+        assert {shop.payment(each).status for each in (second, third)} == {"succeeded"}
+
+    def test_who_has_had_his_time_holds_no_wallet(self, shop):
+        payment_id = shop.asked("o")
+        shop.until("2026-03-03T06:00:10Z")
+        shop.answer(shop.payment(payment_id).call_id, "failed", failure="not_paid")
+        shop.asked("p")
+        assert b'"turn"' not in self.requests(shop)[-1]
+
+    def test_of_more_than_are_kept_in_mind_nobody_has_anothers_money(self, shop):
+        first, wallets = shop.asked("o"), [f"0x{n:040x}" for n in range(AWAITED_MAX)]
+        for number in range(AWAITED_MAX):
+            order = f"more-{number}"
+            shop.applied("cafe.order.created", order_id=order, customer_id="c", total_amount=1160)
+            last = shop.asked(order, wallet=[*wallets[1:], WALLET][number])
+        shop.chain("credited")
+        assert {shop.payment(each).status for each in (first, last)} == {"processing"}
+        assert len(shop.rows(Case)) == 1
+        shop.until("2026-03-03T06:00:10Z")
+        for payment in shop.rows(Payment):
+            if payment.status == "processing":
+                shop.answer(payment.call_id, "failed", failure="not_paid")
+        later = shop.asked("p")
+        shop.chain("credited", tx="0x" + "bb" * 32)
+        assert shop.payment(later).status == "succeeded"
 
     @staticmethod
     def requests(shop) -> list[bytes]:
