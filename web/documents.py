@@ -190,7 +190,10 @@ def receipt_page(
     buyer: str = "",
     fiscal: Fiscal | None = None,
 ) -> ReceiptPage:
-    """A payment that was received; `invoices` are those it paid, by id."""
+    """A payment that was received, without what a chain has undone of it.
+
+    `invoices` are those it paid, by id; one that is not among them is not named.
+    """
     back = payment.refunded + payment.disputed
     return ReceiptPage(
         _receipt_number(payment),
@@ -198,7 +201,7 @@ def receipt_page(
         buyer or payment.customer_id,
         _day(tenant, payment),
         way_of(payment),
-        text(payment.received, payment.asset),
+        text(payment.received - payment.taken_back, payment.asset),
         [*_uses(payment, invoices)],
         text(back, payment.asset) if back else "",
         fiscal,
@@ -294,8 +297,8 @@ def _uses(payment: Payment, invoices: Mapping[str, Invoice]) -> Iterator[Sum]:
         amount = text(placed.amount, payment.asset)
         if placed.kind in _OF_INVOICES:
             invoice = invoices.get(placed.subject)
-            name = number_of(invoice) if invoice is not None else placed.subject
-            yield Sum(f"Invoice {name}", amount)
+            named = f"Invoice {number_of(invoice)}" if invoice is not None else "Another invoice"
+            yield Sum(named, amount)
         elif placed.kind == "credit":
             yield Sum("Kept as your credit", amount)
         else:

@@ -100,12 +100,19 @@ def _is_over(due: Due, subject: Subject) -> bool:
     """Whether what the event said is no longer to be said."""
     invoice, payment = subject.invoice, subject.payment
     if due.template == "payment_failed":
-        return payment is not None and payment.status == "succeeded"
+        return payment is not None and payment.status == "succeeded" and not _is_undone(payment)
+    if due.template == "payment_receipt":
+        return payment is not None and _is_undone(payment)
     if due.template in ASKING:
         return invoice is None or invoice.disputed or not invoice.outstanding
     if due.template == "invoice_created":
         return invoice is None or invoice.status in _NOT_ASKED_FOR
     return False
+
+
+def _is_undone(payment: Payment) -> bool:
+    """Whether a chain has taken back all that had come; it stays `succeeded` all the same."""
+    return 0 < payment.received <= payment.taken_back
 
 
 def _about(subject: Subject, pages: str) -> dict[str, str]:
@@ -121,6 +128,6 @@ def _about(subject: Subject, pages: str) -> dict[str, str]:
     if invoice.link_token:
         link = f"{pages}/pay/{invoice.link_token}"
         about |= {"pay_url": link, "invoice_url": f"{link}/invoice"}
-        if payment is not None and payment.received:
+        if payment is not None and payment.received > payment.taken_back:
             about["receipt_url"] = f"{link}/receipts/{payment.payment_id}"
     return about

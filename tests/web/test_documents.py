@@ -142,6 +142,16 @@ class TestAReceiptsWords:
             "Kept as your credit": "KES 100.00",
         }
 
+    def test_name_no_invoice_that_the_link_does_not_show(self):
+        places = (Placement("invoice", "i-1", 40_000), Placement("quoted", "i-2", 10_000))
+        shared = PAYMENT.replaced(placements=places)
+        shown = receipt_page(TENANT, shared, {"i-1": INVOICE}, seller=SELLER)
+        assert said(shown.uses) == {"Invoice o-1": "KES 400.00", "Another invoice": "KES 100.00"}
+
+    def test_say_nothing_of_what_a_chain_has_undone(self):
+        again = PAYMENT.replaced(received=100_000, taken_back=50_000)
+        assert receipt_page(TENANT, again, {}, seller=SELLER).amount == "KES 500.00"
+
     def test_say_what_was_given_back_since(self):
         back = PAYMENT.replaced(refunded=2_500)
         assert receipt_page(TENANT, back, {}, seller=SELLER).given_back == "KES 25.00"

@@ -38,9 +38,9 @@ async def invoice_by_id(call: Call) -> web.StreamResponse:
 
 
 async def receipt_by_id(call: Call) -> web.StreamResponse:
-    """The page of a payment's receipt, for callers of the API; 404 while nothing was received."""
+    """The page of a payment's receipt, for callers of the API; 404 while nothing is received."""
     payment = await one(call, Payment, call.request.match_info["payment_id"])
-    if not payment.received:
+    if payment.received <= payment.taken_back:
         raise not_found()
     async with reading(call) as connection:
         return await _receipt(connection, call.tenant_id, payment)
@@ -65,7 +65,7 @@ async def receipt_of_link(call: Call) -> web.StreamResponse:
         if payment is None or not pays(payment, invoice.invoice_id):
             return _gone()
         token = call.request.match_info["token"]
-        return await _receipt(connection, tenant_id, payment, link=f"/pay/{token}")
+        return await _receipt(connection, tenant_id, payment, linked=invoice, link=f"/pay/{token}")
 
 
 @asynccontextmanager
@@ -106,11 +106,22 @@ async def _invoice(
 
 
 async def _receipt(
-    connection: asyncpg.Connection, tenant_id: str, payment: Payment, *, link: str = ""
+    connection: asyncpg.Connection,
+    tenant_id: str,
+    payment: Payment,
+    *,
+    linked: Invoice | None = None,
+    link: str = "",
 ) -> web.Response:
+    """By a link, of all invoices that it paid only the link's own is named: others may be other
+    people's.
+    """
     tenant = await _tenant(connection, tenant_id)
-    ids = [placed.subject for placed in payment.placements]
-    invoices = await invoices_of(connection, tenant_id, ids)
+    if linked is not None:
+        invoices = {linked.invoice_id: linked}
+    else:
+        ids = [placed.subject for placed in payment.placements]
+        invoices = await invoices_of(connection, tenant_id, ids)
     first = next(iter(invoices.values()), None)
     customer_id = payment.customer_id or (first.customer_id if first else "")
     shown = receipt_page(
