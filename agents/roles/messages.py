@@ -52,6 +52,7 @@ NEWS_FOR = timedelta(days=3)
 """Older things are not told any more: an event that was read late, a message that waited long."""
 REST_MAX = timedelta(days=1)
 AT_ONCE, AT_ONCE_A_LANE = 32, 4
+LOOKED_AT = 2 * AT_ONCE
 LOOK_EVERY_S = 1.0
 GATHER_S, MANY = 0.4, 32
 """Pause between readings, so that one look for contacts is for many records; not in a backlog."""
@@ -191,30 +192,37 @@ class Messages:
         """What may be sent now beside what is carried: none of it twice, few of one lane."""
         carried = list(carried)
         loads = Counter(due.lane for due in carried)
-        async with self._pool.acquire() as connection:
-            found = await rows.due_messages(
-                connection, partition, busy=self._busy(loads), now=self._now(), limit=2 * AT_ONCE
-            )
         under_way = {due.key for due in carried}
         chosen: list[Due] = []
-        for due in found:
-            if due.key in under_way:
-                continue
-            if len(under_way) >= AT_ONCE or loads[due.lane] >= AT_ONCE_A_LANE:
-                continue
-            if self._breaker(due).admit():
-                chosen.append(due)
-                under_way.add(due.key)
-                loads[due.lane] += 1
+        busy = self._busy(loads)
+        async with self._pool.acquire() as connection:
+            while len(under_way) < AT_ONCE:
+                found = await rows.due_messages(
+                    connection, partition, busy=busy, now=self._now(), limit=LOOKED_AT
+                )
+                full = set[Lane]()
+                for due in found:
+                    if due.key in under_way or len(under_way) >= AT_ONCE:
+                        continue
+                    if loads[due.lane] >= AT_ONCE_A_LANE or not self._breaker(due).admit():
+                        full.add(due.lane)
+                        continue
+                    chosen.append(due)
+                    under_way.add(due.key)
+                    loads[due.lane] += 1
+                # What waits in one lane, however much, must not be all that is looked at.
+                if len(found) < LOOKED_AT or not full:
+                    break
+                busy |= full
         return chosen
 
-    def _busy(self, loads: Counter[Lane]) -> list[Lane]:
+    def _busy(self, loads: Counter[Lane]) -> set[Lane]:
         """Lanes of which nothing more is taken now: full, resting, or behind an open breaker."""
         now = self._now()
         self._resting = {lane: until for lane, until in self._resting.items() if until > now}
-        busy = [lane for lane, load in loads.items() if load >= AT_ONCE_A_LANE]
-        busy += [lane for lane, breaker in self._breakers.items() if breaker.state == "open"]
-        return [*busy, *self._resting]
+        busy = {lane for lane, load in loads.items() if load >= AT_ONCE_A_LANE}
+        busy |= {lane for lane, breaker in self._breakers.items() if breaker.state == "open"}
+        return busy | self._resting.keys()
 
     async def _attempt(self, due: Due) -> None:
         breaker = self._breaker(due)
@@ -299,8 +307,14 @@ class Messages:
         pause = max(RETRY_AFTER[due.attempts], timedelta(seconds=attempt.retry_after_s))
         next_at = now + min(pause, REST_MAX)
         if attempt.is_answer:  # not this message is the trouble, but its tenant's channel
-            self._resting[due.lane] = next_at
+            self._resting[due.lane] = self._rests_until(attempt, now, next_at)
         return Noted("pending", next_at, attempt.failure or attempt.reason, doubtful_since=since)
+
+    def _rests_until(self, attempt: Attempt, now: datetime, next_at: datetime) -> datetime:
+        """Who is only busy says how long: however often this message was tried, others may go."""
+        if attempt.outcome != "busy":
+            return next_at
+        return min(next_at, now + max(RETRY_AFTER[0], timedelta(seconds=attempt.retry_after_s)))
 
     def _breaker(self, due: Due) -> Breaker:
         return self._breakers.setdefault(due.lane, Breaker())

@@ -21,7 +21,8 @@ _TAKEN = frozenset({200, 202})
 _NOT_BEGUN = frozenset({408, 425, 429})
 _FAILURES: Mapping[int, str] = {401: "not_configured", 403: "not_configured", 402: "no_credit"}
 _STATUSES: Mapping[str, bool] = {"queued": False, "duplicate": True}
-_TITLE_CHARS_MAX = 100
+_TITLE_CHARS_MAX, _ID_CHARS_MAX = 100, 200
+"""Of an id as many as a report is read of (delivery.py), and nothing that a row cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def _accepted(body: bytes) -> Accepted:
     status, request_id = said.get("status"), said.get("requestId")
     if not isinstance(status, str) or status not in _STATUSES:
         raise Ambiguous("unreadable answer")
-    return Accepted(request_id if isinstance(request_id, str) else "", _STATUSES[status])
+    if not isinstance(request_id, str) or not request_id.isprintable():
+        request_id = ""
+    return Accepted(request_id[:_ID_CHARS_MAX], _STATUSES[status])
 
 
 def _title_of(body: bytes) -> str:

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from connectors.base import Ambiguous, NotSent, Refused, TurnedAway
-from connectors.http import open_session
-from connectors.notifications.client import Client
+from connectors.http import Answer, open_session
+from connectors.notifications.client import Client, _heard
 from connectors.notifications.config import PATH, Config
 from connectors.notifications.delivery import delivery_of
 from connectors.notifications.fake import PUBLIC_PATH, FakeNotifications, Fault
@@ -293,3 +293,12 @@ class TestReports:
     async def test_are_made_of_messages_that_name_their_document_alone(self, fake):
         await TestTheServiceItself().post(fake)
         assert fake.report("req-000001") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("req-1", "req-1"), ("r" * 300, "r" * 200), ("req\\u0000", ""), ("", "")],
+)
+def test_a_name_that_no_row_can_hold_is_none(said, kept):
+    body = b'{"status":"queued","requestId":"%s"}' % said.encode()
+    assert _heard(Answer(202, body)).request_id == kept
