@@ -18,8 +18,9 @@ from streams.errors import Misconfigured, Unavailable
 async def verified(path: Path, *, node: str = "", signer: str = "") -> dict[str, Any]:
     """What the file proves: `holds`, and why not.
 
-    With a node, the transaction is also in the block that the file names, deep or not; with a
-    signer, it is that wallet's. Raises `Unavailable` when the node does not answer.
+    A root that nothing binds to a chain proves nothing: its transaction is in the file, or a node
+    is asked. With a node, the transaction is also in the block that the file names, deep or not;
+    with a signer, it is that wallet's. Raises `Unavailable` when the node does not answer.
     """
     with path.open("rb") as opened:
         file = opened.read(MAX_FILE_BYTES + 1)
@@ -30,6 +31,8 @@ async def verified(path: Path, *, node: str = "", signer: str = "") -> dict[str,
         if signer and checked.signer != _address(signer):
             who = checksummed(checked.signer) if checked.signer else "nobody that it names"
             raise BadProof(f"{who} signed it")
+        if not checked.signer and not checked.anchored:
+            raise BadProof("it has no transaction, and no node was asked: anybody can make a root")
     except BadProof as error:
         return {"holds": False, "why": str(error)}
     return _shown(checked)
