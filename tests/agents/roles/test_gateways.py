@@ -194,6 +194,9 @@ class TestAChain:
             if is_spoken_to:
                 members, session = await chains.node("alpha", "polygon")
                 assert (members["rpc_url"], session) == (url, outside)
+                # The installation's key signs nothing by the word of such a node.
+                assert (await chains.of("alpha", "polygon")).gateway.operations == set()
+                await put(database, "alpha", "polygon.private_key", self.KEY)
                 assert (await chains.of("alpha", "polygon")).gateway.operations == {"anchor"}
             else:
                 for asking in (chains.node, chains.of):
