@@ -1,10 +1,10 @@
 """Tax documents, as the tax authority is told of them, and the branches that number them.
 
 States of a document: waiting → submitted → declared | rejected (→ waiting, once it is mended);
-submitted → doubted → declared | rejected, by a person; waiting → cancelled. Guarantees: a branch's
-numbers have no gaps, and no number is two documents'; one document of a branch is on its way at a
-time, in their order. Constraints: amount, lines and original never change; what was declared has
-its number for ever, and is corrected by a credit note.
+submitted → doubted → declared | rejected, by a person; waiting | rejected → cancelled. Guarantees:
+a branch's numbers have no gaps, and no number is two documents'; one document of a branch is on its
+way at a time, in their order. Constraints: amount, lines and original never change; what was
+declared has its number for ever, and is corrected by a credit note.
 """
 
 import msgspec

@@ -143,9 +143,9 @@ def _pass_on(event: Event[Any], view: View, order: Order, invoice: Invoice) -> I
         return
     if document.document_id == invoice.tax_document_id:
         yield Put(document.replaced(invoice_id=invoice.invoice_id, version=document.version + 1))
-    elif document.status == "waiting":
+    elif document.status in {"waiting", "rejected"} and not document.credited:
         yield from tax_documents.cancel(document)
-    elif document.status != "rejected":
+    else:
         reason = "replaced by the invoice of its order"
         named, rest = document.document_id, document.total - document.credited
         yield from tax_documents.credit(event, view, named, rest, reason=reason)

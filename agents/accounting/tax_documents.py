@@ -137,7 +137,8 @@ def levies(given: Mapping[str, int]) -> Iterator[TaxLine]:
 
 
 def _lines_of(tenant: Tenant, invoice: Invoice) -> tuple[TaxLine, ...]:
-    label = invoice.metadata.get("name") or f"{invoice.source} {invoice.order_id}".strip()
+    named = invoice.metadata.get("name", "").strip()
+    label = named or f"{invoice.source} {invoice.order_id}".strip() or "invoice"
     if not invoice.lines:
         of_levies = list(levies(invoice.levies))
         rest = invoice.total - sum(each.total for each in of_levies)
@@ -482,7 +483,7 @@ def resolved(
 
 
 def cancel(document: TaxDocument) -> Iterator[Effect]:
-    """It waits, and nobody has to be told any more."""
+    """It waits, or was rejected, and nobody is to be told any more, by a person neither."""
     yield Put(document.replaced(status="cancelled", version=document.version + 1))
 
 

@@ -165,9 +165,9 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
     demand(untouched, f"invoice_{invoice.status}", "it needs a credit note")
     demand(invoice.source != "pos", "invoice_of_sale", "its sale stands: credit it")
     document = view.row(TaxDocument, event.tenant_id, invoice.tax_document_id)
-    if document is not None and document.status != "rejected":
-        waits = document.status == "waiting"
-        demand(waits, "invoice_has_tax_document", "the tax authority was told: credit it")
+    if document is not None:
+        untold = document.status in {"waiting", "rejected"}
+        demand(untold, "invoice_has_tax_document", "the tax authority was told: credit it")
         yield from tax_documents.cancel(document)
     yield from crediting.void(invoice)
     if invoice.order_id:

@@ -56,6 +56,20 @@ def documents(books: Books) -> list[tuple[str, str, int]]:
     return [(row.kind, row.status, row.number) for row in rows]
 
 
+def all_answered(books: Books) -> None:
+    """eTIMS records whatever is on its way, until nothing is."""
+    while flies := [row for row in books.rows(TaxDocument) if row.status == "submitted"]:
+        for row in flies:
+            answered(books, row)
+
+
+def declared(books: Books, order_id: str) -> int:
+    """What was declared of an order, credit notes taken off."""
+    signs = {"sale": 1, "credit_note": -1}
+    rows = (row for row in books.rows(TaxDocument) if row.order_id == order_id)
+    return sum(signs[row.kind] * row.total for row in rows if row.status == "declared")
+
+
 def exceptions(books: Books) -> list[str]:
     return [said["kind"] for said in books.emitted("reconciliation.exception")]
 
@@ -111,6 +125,11 @@ class TestEveryInvoice:
         ]
         assert document.lines[2].description  # eTIMS takes no line without one
         assert document.customer_pin == "A0"
+
+    @pytest.mark.parametrize("more", [{"source": ""}, {"metadata": {"name": " "}}])
+    def test_without_any_name_has_one_in_its_document(self, books, more):
+        [line] = of(books, invoice(books, **more)).lines
+        assert line.description == "invoice"
 
     def test_of_who_is_not_registered_is_outside_of_vat(self):
         books = Books(etims=BRANCHES, tax_registered=False)
@@ -280,6 +299,29 @@ class TestASaleAtATill:
             ("credit_note", 116_000, 3),
         }
 
+    def test_that_was_rejected_is_not_told_once_its_invoice_took_its_place(self, books):
+        row = self.sale(books)
+        answered(books, row, "failed", failure="rejected")
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1276)
+        found = books.refused("tax_document.declare", document_id=row.document_id)
+        assert found == "tax_document_cancelled"
+        [own] = [x for x in books.rows(TaxDocument) if x.status == "submitted"]
+        assert (own.total, own.number) == (127_600, 1)
+
+    def test_that_waits_and_was_credited_is_told_with_all_its_credit_notes(self, books):
+        first = invoice(books)
+        row = self.sale(books, tenders=[{"method": "mpesa", "amount": "1160"}])
+        [share] = [x for x in books.rows(Invoice) if x.source == "pos"]
+        books.done("invoice.credit", invoice_id=share.invoice_id, amount="160")
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        answered(books, of(books, first))
+        all_answered(books)
+        assert exceptions(books) == []
+        of_order = [x for x in books.rows(TaxDocument) if x.order_id == "o"]
+        assert {x.status for x in of_order} == {"declared"}
+        assert declared(books, "o") == 116_000
+        assert books.row(TaxDocument, row.document_id).credited == 116_000
+
 
 class TestCreditNotes:
     def test_name_the_number_of_what_they_credit(self, books):
@@ -328,6 +370,14 @@ class TestCreditNotes:
         assert books.row(TaxDocument, waiting.tax_document_id).status == "cancelled"
         answered(books, of(books, row))
         assert answered(books, of(books, invoice(books)))["number"] == 2
+
+    def test_are_not_needed_for_what_was_rejected_and_is_void(self, books):
+        row = invoice(books)
+        answered(books, of(books, row), "failed", failure="rejected")
+        books.done("invoice.void", invoice_id=row.invoice_id)
+        found = books.refused("tax_document.declare", document_id=row.tax_document_id)
+        assert found == "tax_document_cancelled"
+        assert documents(books) == [("sale", "cancelled", 0)]
 
     def test_of_a_refund_come_once_it_is_made_and_go_if_it_returns(self, books):
         books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
