@@ -29,8 +29,9 @@ class TaxLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class TaxDocument(Row, frozen=True):
     """A sale or a credit note; amounts in minor units of `asset`.
 
-    A credit note names its `original_id`, which remembers what was `credited` of it. `number` is 0
-    until it is submitted, and again once it was rejected. `doubted` is one of which an attempt may
+    A credit note names its `original_id`, which remembers what was `credited` of it, and in
+    `again_id` the sale that told once more what was credited in vain. `number` is 0 until it is
+    submitted, and again once it was rejected. `doubted` is one of which an attempt may
     have been recorded. `failure` and `detail` are the authority's last word; `receipt_number`,
     `signature`, `signed_at` (RFC 3339) and `qr` what it signed.
     """
@@ -70,6 +71,7 @@ class TaxDocument(Row, frozen=True):
     qr: str = ""
     created_ms: int = 0
     version: int = 1
+    again_id: str = ""
 
 
 @register

@@ -279,9 +279,9 @@ def complete(
 def _declare(event: Event[Any], view: View, refund: Refund, payment: Payment) -> Iterator[Effect]:
     """Credit notes of what the refund took from invoices; `payment` is as before it."""
     reason = refund.reason or "refunded"
-    for ordinal, (invoice, amount) in enumerate(_of_invoices(view, refund, payment.refunded)):
+    for invoice, amount in _of_invoices(view, refund, payment.refunded):
         named = invoice.tax_document_id
-        yield from tax_documents.credit(event, view, named, amount, reason=reason, ordinal=ordinal)
+        yield from tax_documents.credit(event, view, named, amount, reason=reason)
 
 
 def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[Invoice, int]]:

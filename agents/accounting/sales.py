@@ -147,8 +147,8 @@ def _pass_on(event: Event[Any], view: View, order: Order, invoice: Invoice) -> I
         yield from tax_documents.cancel(document)
     else:
         reason = "replaced by the invoice of its order"
-        named, rest = document.document_id, document.total - document.credited
-        yield from tax_documents.credit(event, view, named, rest, reason=reason)
+        named, whole = document.document_id, document.total
+        yield from tax_documents.credit(event, view, named, whole, reason=reason)
 
 
 def _open_share(event: Event[Any], tenant: Tenant, sale: Sale) -> Invoice:

@@ -166,47 +166,53 @@ def _treated(tenant: Tenant, treatment: str) -> str:
 
 
 def credit(
-    event: Event[Any],
-    view: View,
-    document_id: str,
-    amount: int,
-    *,
-    reason: str,
-    ordinal: int = 0,
+    event: Event[Any], view: View, document_id: str, amount: int, *, reason: str
 ) -> Iterator[Effect]:
-    """A credit note over so much of a document that was made; of none, nothing."""
-    original = view.row(TaxDocument, event.tenant_id, document_id) if document_id else None
-    if original is None:
-        return
-    amount = min(amount, original.total - original.credited)
-    if amount <= 0:
-        return
-    lines = _share(original, amount)
-    yield Put(original.replaced(credited=original.credited + amount, version=original.version + 1))
-    yield from begin(
-        event,
-        view,
-        view.tenant(event.tenant_id),
-        _about(event.derive("credit_note", ordinal), original, "credit_note", lines, reason),
-    )
+    """A credit note over so much of a document that was made; of none, nothing.
+
+    All credit notes of one number come to no more than it: what was told once more is credited
+    under the number of that.
+    """
+    for original in _told_of(view, event.tenant_id, document_id):
+        part = min(amount, original.total - original.credited)
+        if part <= 0 or original.status == "cancelled":
+            continue
+        amount -= part
+        credited = original.credited + part
+        yield Put(original.replaced(credited=credited, version=original.version + 1))
+        lines = _share(original, part)
+        named = event.derive(f"credit_note.{original.document_id}")
+        note = _about(named, original, "credit_note", lines, reason)
+        yield from begin(event, view, view.tenant(event.tenant_id), note)
 
 
 def uncredit(
     event: Event[Any], view: View, document_id: str, amount: int, *, reason: str
 ) -> Iterator[Effect]:
     """What was credited is owed or paid after all: the same sale is told once more."""
-    original = view.row(TaxDocument, event.tenant_id, document_id) if document_id else None
-    if original is None:
+    told = list(_told_of(view, event.tenant_id, document_id))
+    if not told:
         return
-    amount = min(amount, original.credited)
+    original, last = told[0], told[-1]
+    credited = original.total - sum(each.total - each.credited for each in told)
+    amount = min(amount, credited)
     if amount <= 0:
         return
-    before = original.replaced(credited=original.credited - amount, version=original.version + 1)
-    yield Put(before)
-    lines = _share(before, amount)
-    tenant = view.tenant(event.tenant_id)
-    after = _about(event.derive("tax_document"), before, "sale", lines, reason)
-    yield from begin(event, view, tenant, after)
+    named = event.derive(f"tax_document.{document_id}")
+    yield Put(last.replaced(again_id=named, version=last.version + 1))
+    lines = _share(original.replaced(credited=credited - amount), amount)
+    again = _about(named, original, "sale", lines, reason)
+    yield from begin(event, view, view.tenant(event.tenant_id), again)
+
+
+def _told_of(view: View, tenant_id: str, document_id: str) -> Iterator[TaxDocument]:
+    """A sale's document, and those that told once more what was credited of it, as they came."""
+    while document_id:
+        document = view.row(TaxDocument, tenant_id, document_id)
+        if document is None:
+            return
+        yield document
+        document_id = document.again_id
 
 
 def _about(
