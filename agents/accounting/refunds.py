@@ -13,7 +13,7 @@ from typing import Any
 from agents.accounting import chart, drawers, settlements, tax_documents
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
-from agents.accounting.invoicing import stated
+from agents.accounting.invoicing import overpaid, settle, stated
 from agents.accounting.receipts import sent
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
@@ -202,9 +202,13 @@ def _restore_quoted(
     there = sum(each.amount for each in placements if each.kind == "quoted")
     part = share_of(payment, there + back.amount) - share_of(payment, there)
     invoice = meant_invoice(view, event.tenant_id, back.subject)
-    before = _moved(invoice, part)
-    yield from _through_clearing(payment, invoice, note(before, part), -1)
-    yield Put(before)
+    if _gave_way(view, event.tenant_id, Placement("invoice", back.subject, part)):
+        money = Posting(chart.FX_CLEARING, invoice.asset, part, of_payment(payment))
+        yield from _pay_instead(event, view, invoice, money)
+    else:
+        before = _moved(invoice, part)
+        yield from _through_clearing(payment, invoice, note(before, part), -1)
+        yield Put(before)
     placements[:] = [each for each in placements if each.kind != "quoted"]
     placements.append(Placement("quoted", back.subject, there + back.amount))
 
@@ -285,15 +289,21 @@ def _declare(event: Event[Any], view: View, refund: Refund, payment: Payment) ->
 
 
 def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[Invoice, int]]:
-    """What a refund gives back of each invoice, in its currency; `refunded` was before it."""
+    """What a refund gives back of each invoice, in its currency; `refunded` was before it.
+
+    Of a till's share that gave way since, too: its document was credited as a whole then.
+    """
     payment = view.row(Payment, refund.tenant_id, refund.payment_id)
     assert payment is not None
     for part in _by_subject(refund):
-        if part.kind == "invoice":
-            yield meant_invoice(view, refund.tenant_id, part.subject), part.amount
-        elif part.kind == "quoted":
-            before, after = share_of(payment, refunded), share_of(payment, refunded + part.amount)
-            yield meant_invoice(view, refund.tenant_id, part.subject), after - before
+        if part.kind not in {"invoice", "quoted"}:
+            continue
+        invoice = view.row(Invoice, refund.tenant_id, part.subject)
+        assert invoice is not None
+        amount = part.amount
+        if part.kind == "quoted":
+            amount = share_of(payment, refunded + part.amount) - share_of(payment, refunded)
+        yield invoice, amount
 
 
 def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iterator[Effect]:
@@ -326,8 +336,9 @@ def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iter
     )
     left = payment.refunded - refund.amount
     for invoice, amount in _of_invoices(view, refund, left):
-        named = invoice.tax_document_id
-        yield from tax_documents.uncredit(event, view, named, amount, reason=reason)
+        if invoice.status != "void":  # else its order's own invoice has told the whole sale
+            named = invoice.tax_document_id
+            yield from tax_documents.uncredit(event, view, named, amount, reason=reason)
     yield from fail(event, view, refund, reason, kind="refund_returned")
 
 
@@ -347,15 +358,22 @@ def fail(
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
     where = of_payment(payment)
-    legs = [Posting(part.account, refund.asset, -part.amount, where) for part in refund.taken]
-    yield Post([Posting(chart.REFUND_PENDING, refund.asset, refund.amount, where), *legs])
+    back = [part for part in refund.taken if not _gave_way(view, event.tenant_id, part)]
+    legs = [Posting(part.account, refund.asset, -part.amount, where) for part in back]
+    amount = sum(part.amount for part in back)
+    if amount:
+        yield Post([Posting(chart.REFUND_PENDING, refund.asset, amount, where), *legs])
     placements = list(payment.placements)
     for placement in _by_subject(refund):
         if placement.kind == "quoted":
             yield from _restore_quoted(event, view, payment, placements, placement)
-            continue
-        yield from _restore(event, view, refund.asset, placement)
-        placements.append(placement)
+        elif _gave_way(view, event.tenant_id, placement):
+            own = meant_invoice(view, event.tenant_id, placement.subject)
+            money = Posting(chart.REFUND_PENDING, refund.asset, placement.amount, where)
+            placements += yield from _pay_instead(event, view, own, money)
+        else:
+            yield from _restore(event, view, refund.asset, placement)
+            placements.append(placement)
     yield Put(
         payment.replaced(
             refund_pending=payment.refund_pending - refund.amount,
@@ -378,6 +396,31 @@ def fail(
         "reason": failure,
     }
     yield Emit("treasury.reconciliation.exception", said)
+
+
+def _gave_way(view: View, tenant_id: str, part: Taken | Placement) -> bool:
+    """Whether it was taken from a till's share, and the order's own invoice took its place since.
+
+    That one stays open for what was taken then (sales.py): what is not given back pays it.
+    """
+    if part.kind != "invoice":
+        return False
+    invoice = view.row(Invoice, tenant_id, part.subject)
+    return invoice is not None and invoice.status == "void"
+
+
+def _pay_instead(
+    event: Event[Any], view: View, own: Invoice, money: Posting
+) -> Generator[Effect, None, list[Placement]]:
+    """Money of a share that gave way pays its order's own invoice; where it is then."""
+    own, effects, rest = settle(own, money.account, money.minor, money.dimensions)
+    yield from effects
+    placed = []
+    if money.minor > rest:
+        placed.append(Placement("invoice", own.invoice_id, money.minor - rest))
+    if rest:
+        placed.append((yield from overpaid(event, view, own, money.account, rest)))
+    return placed
 
 
 def _by_subject(refund: Refund) -> list[Placement]:

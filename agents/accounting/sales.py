@@ -11,6 +11,7 @@ import msgspec
 
 from agents.accounting import chart, drawers, tax_documents
 from agents.accounting.cases import dimensions
+from agents.accounting.crediting import note
 from agents.accounting.invoicing import Claim, apply_waiting, overpaid, settle, told
 from agents.accounting.tax import Parts
 from agents.effects import Effect, Emit, Post, Put
@@ -130,6 +131,9 @@ def declared_by_till(view: View, order: Order, claim: Claim) -> Claim:
     document = view.row(TaxDocument, order.tenant_id, order.tax_document_id)
     if document is None or document.credited or claim.parts is None:
         return claim
+    share = view.row(Invoice, order.tenant_id, order.invoice_id)
+    if share is not None and share.credited:
+        return claim  # a refund is on its way, which is the share's and not the invoice's
     if (document.total, document.tax) != (claim.total, claim.parts.vat):
         return claim
     named = order.tax_document_id
@@ -237,10 +241,11 @@ def sale_becomes_payment(
     yield from effects
     if rest:
         yield from overpaid(event, view, invoice, pos, rest)
+    taxes = _not_given_back(order, open_share)
+    untaxed = order.sold_net + order.sold_tax + levies - sum(taxes.values())
     legs = [
-        Posting(pos, invoice.asset, order.sold_net - took - gone, where),
-        Posting(chart.TAX_OUTPUT, invoice.asset, order.sold_tax, where),
-        *(Posting(name, invoice.asset, minor, where) for name, minor in order.sold_levies.items()),
+        Posting(pos, invoice.asset, untaxed - took - gone, where),
+        *(Posting(name, invoice.asset, minor, where) for name, minor in taxes.items()),
         Posting(chart.RECEIVABLE, invoice.asset, -owed, where),
     ]
     legs = [leg for leg in legs if leg.minor]
@@ -254,6 +259,16 @@ def sale_becomes_payment(
         sold_net=0, sold_tax=0, sold_asset="", sold_outlet="", sold_levies={}, tax_document_id=""
     )
     return cleared, invoice
+
+
+def _not_given_back(order: Order, share: Invoice | None) -> dict[str, int]:
+    """Tax and levies of a till's sale by account, but for those of the share's credit notes."""
+    taxes = {chart.TAX_OUTPUT: order.sold_tax, **order.sold_levies}
+    if share is not None and share.status != "void":
+        for account, minor in note(share.replaced(credited=0), share.credited):
+            if account in taxes:
+                taxes[account] -= minor
+    return taxes
 
 
 def _not_cash(share: Invoice | None) -> int:

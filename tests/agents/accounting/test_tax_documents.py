@@ -8,7 +8,7 @@ import pytest
 from agents.accounting.tax_documents import FIRST_PAUSE_MS
 from agents.effects import CALL_DEADLINE_MS
 from tables.invoices import Invoice
-from tables.payments import Case, GatewayCall, Refund
+from tables.payments import Case, GatewayCall, Payment, Refund
 from tables.tax_documents import TaxBranch, TaxDocument, TaxReturn
 from tests.agents.accounting.books import Books
 
@@ -321,6 +321,37 @@ class TestASaleAtATill:
         assert {x.status for x in of_order} == {"declared"}
         assert declared(books, "o") == 116_000
         assert books.row(TaxDocument, row.document_id).credited == 116_000
+
+    @pytest.mark.parametrize("total", [1160, 1276])
+    @pytest.mark.parametrize("ends", ["made", "fails", "returns", "was made", "was made, returns"])
+    def test_that_gives_way_while_its_refund_is_on_its_way(self, books, total, ends):
+        """The invoice is told once, as a whole, and is paid by what was not given back."""
+        self.sale(books, tenders=[{"method": "mpesa", "amount": "1160"}])
+        all_answered(books)
+        payment_id = books.pay(order_id="o")
+        answer = books.done("payment.refund", payment_id=payment_id, amount="160")
+        call_id = books.row(Refund, answer["refund_id"]).call_id
+        if ends.startswith("was made"):
+            books.gateway(call_id)
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=total)
+        if not ends.startswith("was made"):
+            books.gateway(call_id, "failed" if ends == "fails" else "succeeded")
+        if ends.endswith("returns"):
+            books.answer(call_id, "failed", failure="expired_card")
+        all_answered(books)
+        [own] = [x for x in books.rows(Invoice) if x.status != "void"]
+        kept = 1160 if ends.endswith(("fails", "returns")) else 1000
+        assert (own.paid, own.credited) == (kept * 100, 0)
+        assert declared(books, "o") == total * 100
+        assert "revenue:pos" not in books.balances
+        assert books.balances["tax:output"] == -of(books, own).tax
+        assert exceptions(books).count("tax_document_rejected") == 0
+        [payment] = books.rows(Payment)
+        if kept == 1160:  # and may be refunded from where it is now
+            answer = books.done("payment.refund", payment_id=payment.payment_id, amount="1160")
+            books.gateway(books.row(Refund, answer["refund_id"]).call_id)
+            all_answered(books)
+            assert declared(books, "o") == (total - 1160) * 100
 
 
 class TestCreditNotes:
