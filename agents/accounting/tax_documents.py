@@ -7,6 +7,7 @@ keeps no money waiting.
 """
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Final
 
 from agents.accounting import tax
@@ -243,7 +244,7 @@ def _about(
 def _share(original: TaxDocument, amount: int) -> tuple[TaxLine, ...]:
     """Lines of so much of a document, a line for each treatment.
 
-    Of what was credited before and after a share is rounded, so that all shares sum to the lines.
+    Shares grow with what is credited in all, none ever shrinks, and all come to the lines.
     """
     before, after = original.credited, original.credited + amount
     if (before, after) == (0, original.total):
@@ -251,14 +252,30 @@ def _share(original: TaxDocument, amount: int) -> tuple[TaxLine, ...]:
     sums: dict[str, int] = {}
     for each in original.lines:
         sums[each.treatment] = sums.get(each.treatment, 0) + each.total
-    total = original.total
-    parts = {
-        treatment: half_up(whole * after, total) - half_up(whole * before, total)
-        for treatment, whole in sums.items()
-    }
-    parts[max(sums, key=sums.__getitem__)] += amount - sum(parts.values())  # cents of rounding
+    given, parts = _apportioned(sums, before), _apportioned(sums, after)
     name = f"Part of {original.lines[0].description}"
-    return tuple(TaxLine(name, "1", part, 0, treatment) for treatment, part in parts.items())
+    return tuple(
+        TaxLine(name, "1", part - given[treatment], 0, treatment)
+        for treatment, part in parts.items()
+    )
+
+
+def _apportioned(sums: Mapping[str, int], amount: int) -> dict[str, int]:
+    """So much of all sums, in whole cents and near their proportions: Webster's method, by which a
+    greater amount gives none of them less.
+    """
+    total = sum(sums.values())
+    parts = {name: half_up(whole * amount, total) for name, whole in sums.items()}
+
+    def rank(name: str, cents: int) -> Fraction:
+        return Fraction(sums[name], 2 * cents + 1)
+
+    while sum(parts.values()) < amount:
+        parts[max(sums, key=lambda name: rank(name, parts[name]))] += 1
+    while sum(parts.values()) > amount:
+        given = [name for name in reversed(list(sums)) if parts[name]]
+        parts[min(given, key=lambda name: rank(name, parts[name] - 1))] -= 1
+    return parts
 
 
 # -- one at a time --------------------------------------------------------------------------------

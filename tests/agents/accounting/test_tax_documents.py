@@ -381,6 +381,22 @@ class TestCreditNotes:
             sums[line.treatment] = sums.get(line.treatment, 0) + line.total
         assert sums == {"standard": 33_333, "zero": 9_999}
 
+    def test_of_a_cent_each_have_no_line_below_zero(self, books):
+        """eTIMS takes none, and lines of a document never change."""
+        lines = [
+            {"description": "Coffee", "amount": "0.02"},
+            {"description": "Milk", "amount": "0.01", "tax": "zero"},
+            {"description": "Book", "amount": "0.02", "tax": "exempt"},
+        ]
+        answer = books.done("invoice.create", customer_id="c", lines=lines)
+        for _ in range(5):
+            books.done("invoice.credit", invoice_id=answer["invoice_id"], amount="0.01")
+        notes = [x for x in books.rows(TaxDocument) if x.kind == "credit_note"]
+        parts = sorted((line.treatment, line.total) for note in notes for line in note.lines)
+        assert parts == [
+            *[("exempt", 1), ("exempt", 1), ("standard", 1), ("standard", 1), ("zero", 1)]
+        ]
+
     def test_of_what_was_rejected_wait_for_its_mending(self, books):
         row = invoice(books)
         answered(books, of(books, row), "failed", failure="rejected")
