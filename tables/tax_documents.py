@@ -31,9 +31,9 @@ class TaxDocument(Row, frozen=True):
 
     A credit note names its `original_id`, which remembers what was `credited` of it, and in
     `again_id` the sale that told once more what was credited in vain. `number` is 0 until it is
-    submitted, and again once it was rejected. `doubted` is one of which an attempt may
-    have been recorded. `failure` and `detail` are the authority's last word; `receipt_number`,
-    `signature`, `signed_at` (RFC 3339) and `qr` what it signed.
+    submitted, and again once it was rejected; `numbered_ms` is when it got it. `doubted` is one of
+    which an attempt may have been recorded. `failure` and `detail` are the authority's last word;
+    `receipt_number`, `signature`, `signed_at` (RFC 3339) and `qr` what it signed.
     """
 
     KIND = "td"
@@ -72,13 +72,15 @@ class TaxDocument(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     again_id: str = ""
+    numbered_ms: int = 0
 
 
 @register
 class TaxBranch(Row, frozen=True):
     """A branch: `number` is the last that was recorded, `document_id` what is on its way.
 
-    `began` is the last number that was recorded before us, as a person said.
+    `began` is the last number that was recorded before us, as a person said; `ours` the last that
+    we had recorded ourselves when it was said.
 
     Documents wait at the places `first` up to `last`, the last one taken. After an attempt that
     came to nothing the next one is at `retry_ms` of log time; 0 while a call is under way.
@@ -97,6 +99,7 @@ class TaxBranch(Row, frozen=True):
     attempts: int = 0
     retry_ms: int = 0
     version: int = 1
+    ours: int = 0
 
     @property
     def waiting(self) -> int:

@@ -315,9 +315,14 @@ def _next(event: Event[Any], view: View, name: str) -> Iterator[Effect]:
             attempts=0,
             version=branch.version + 1,
         )
-        yield from tell(event, view, after, document.replaced(number=branch.number + 1))
+        yield from tell(event, view, after, numbered(event, branch, document))
         return
     yield Put(branch.replaced(first=first, document_id="", attempts=0, version=branch.version + 1))
+
+
+def numbered(event: Event[Any], branch: TaxBranch, document: TaxDocument) -> TaxDocument:
+    """The document under the branch's next number."""
+    return document.replaced(number=branch.number + 1, numbered_ms=event.now_ms)
 
 
 def tell(

@@ -144,13 +144,15 @@ def tax_document(before: TaxDocument | None, after: TaxDocument) -> str:
 
 
 def tax_branch(before: TaxBranch | None, after: TaxBranch) -> str:
-    """Numbers only go up, and places in its queue."""
+    """Places in its queue only go up, and numbers, unless a person says where they begin."""
     if after.waiting < 0:
         return f"{after.waiting} wait"
     if before is not None:
-        fell = after.number < before.number or after.first < before.first
-        if fell or after.last < before.last:
+        fell = after.number < before.number and after.began == before.began
+        if fell or after.number < after.ours or after.first < before.first:
             return "its numbers fell"
+        if after.last < before.last:
+            return "its places fell"
     return newer(before, after)
 
 

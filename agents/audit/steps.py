@@ -111,7 +111,7 @@ _NEXT: Mapping[type[Row], Mapping[str, str]] = {
         "waiting": "submitted rejected cancelled",
         "submitted": "declared rejected doubted",
         "doubted": "declared rejected",
-        "rejected": "waiting",  # mended
+        "rejected": "waiting cancelled",  # mended, or nobody is to be told any more
         "declared": "",
         "cancelled": "",
     },

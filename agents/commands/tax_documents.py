@@ -31,7 +31,10 @@ class Declare(Command, frozen=True):
 
 
 class Resolve(Command, frozen=True):
-    """Whether a document that may be recorded is, as the authority's portal shows it."""
+    """Whether a document that may be recorded is, as the authority's portal shows it.
+
+    One that is told in vain can be said not to be, so that its branch goes on without it.
+    """
 
     document_id: Id
     recorded: bool
@@ -85,8 +88,9 @@ def resolve(event: Event[Resolve], view: View) -> Effects:
     data = event.data
     document = found(view, TaxDocument, event.tenant_id, data.document_id, name="tax_document")
     pauses = _pausing(view, document) is not None
-    is_doubted = document.status == "doubted" or (document.doubted and pauses)
-    demand(is_doubted, f"tax_document_{document.status}", "nobody doubts it")
+    fits = document.doubted or not data.recorded
+    is_open = document.status == "doubted" or (fits and pauses)
+    demand(is_open, f"tax_document_{document.status}", "nobody doubts it")
     yield from tax_documents.resolved(
         event, view, document, recorded=data.recorded, signature=data.signature
     )
@@ -95,17 +99,30 @@ def resolve(event: Event[Resolve], view: View) -> Effects:
 
 @handles(NUMBER, SetNumber, ingress=COMMANDS)
 def set_number(event: Event[SetNumber], view: View) -> Effects:
-    """The next document is the one after it; numbers only go up."""
+    """The next document is the one after it; what we had recorded ourselves stays below it.
+
+    A document that is told in vain, and cannot be recorded, gets the new number at once.
+    """
     data, tenant = event.data, view.tenant(event.tenant_id)
     known = data.branch in tenant.settings.etims.values()
     demand(known, "branch_unknown", "settings name the branches", 404)
     branch = view.row(TaxBranch, event.tenant_id, data.branch)
     branch = branch or TaxBranch(event.tenant_id, data.branch, version=0)
-    demand(not branch.document_id, "branch_busy", f"{branch.document_id} is on its way")
-    demand(data.number > branch.number, "number_used", f"the last is {branch.number}")
-    after = branch.replaced(number=data.number, began=data.number, version=branch.version + 1)
-    yield Put(after)
-    yield from answered(after)
+    ours = branch.ours if branch.number == branch.began else branch.number
+    demand(data.number > ours, "number_used", f"the last of ours is {ours}")
+    after = branch.replaced(
+        number=data.number, began=data.number, ours=ours, version=branch.version + 1
+    )
+    if branch.document_id:
+        document = same(view, TaxDocument, event.tenant_id, branch.document_id)
+        waits = branch.retry_ms and document.status == "submitted" and not document.doubted
+        demand(waits, "branch_busy", f"{branch.document_id} is on its way")
+        yield from tax_documents.tell(
+            event, view, after, tax_documents.numbered(event, after, document)
+        )
+    else:
+        yield Put(after)
+    yield from answered(same(view, TaxBranch, event.tenant_id, data.branch))
 
 
 @when_due(tax_documents.MOMENT)

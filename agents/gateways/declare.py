@@ -11,8 +11,14 @@ from tables.tax_documents import TaxDocument
 
 
 def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
-    """It is recorded. Several calls may say so: they are about one document under one number."""
+    """It is recorded. Several calls may say so: they are about one document under one number.
+
+    What is heard of a number that it no longer has is refused: that one is another document's.
+    """
     document = _document(view, call)
+    if call.created_ms < document.numbered_ms:
+        yield Refuse("tax_document_renumbered")
+        return
     says = {"signature": event.data.provider_reference, **event.data.says}
     if document.status in {"submitted", "doubted"}:
         yield from tax_documents.declared(event, view, document, says)

@@ -498,6 +498,49 @@ class TestNumbers:
         invoice(books)
         assert books.refused("tax_branch.number", branch="00", number=99) == "branch_busy"
 
+    def test_that_a_person_got_wrong_are_put_right_while_they_are_refused(self, books):
+        answered(books, of(books, invoice(books)))
+        books.done("tax_branch.number", branch="00", number=51)
+        rows = [invoice(books), invoice(books)]
+        answered(books, of(books, rows[0]), "failed", failure="not_now", detail="922: order")
+        assert books.refused("tax_branch.number", branch="00", number=1) == "number_used"
+        books.done("tax_branch.number", branch="00", number=41)
+        assert books.refused("tax_branch.number", branch="00", number=43) == "branch_busy"
+        assert [answered(books, of(books, row))["number"] for row in rows] == [42, 43]
+        assert books.refused("tax_branch.number", branch="00", number=43) == "number_used"
+        books.done("tax_branch.number", branch="00", number=99)
+        books.done("tax_branch.number", branch="00", number=44)
+        assert answered(books, of(books, invoice(books)))["number"] == 45
+
+    def test_do_not_change_under_what_may_be_recorded(self, books):
+        row = invoice(books)
+        answered(books, of(books, row), "unknown")
+        assert books.refused("tax_branch.number", branch="00", number=9) == "branch_busy"
+
+    def test_of_what_is_never_taken_are_the_next_ones(self, books):
+        stuck, good = invoice(books), invoice(books)
+        found = {"document_id": stuck.tax_document_id}
+        assert books.refused("tax_document.resolve", **found, recorded=False)  # it is under way
+        answered(books, of(books, stuck), "failed", failure="refused", detail="status 413")
+        assert books.refused("tax_document.resolve", **found, recorded=True)
+        books.done("tax_document.resolve", **found, recorded=False)
+        assert of(books, stuck).status == "rejected"
+        assert answered(books, of(books, good))["number"] == 1
+
+    def test_that_are_another_documents_by_now_are_not_believed(self, books):
+        first, second = invoice(books), invoice(books)
+        lost = of(books, first).call_id
+        answered(books, of(books, first), "unknown")
+        books.core.tick(1)
+        found = {"document_id": first.tax_document_id}
+        books.done("tax_document.resolve", **found, recorded=False)
+        books.done("tax_document.declare", **found)
+        answered(books, of(books, second))
+        late = books.answer(lost, provider_reference="SIGN", says=SIGNED)
+        assert late.reason == "tax_document_renumbered"
+        assert of(books, first).status == "submitted"
+        assert answered(books, of(books, first))["number"] == 2
+
     def test_settings_name_a_branch_for_every_outlet(self, books):
         for etims in ({"westlands": "01"}, {"*": "1"}, {"*": "0a"}):
             reason = books.refused("settings.change", settings={"etims": etims})
