@@ -8,6 +8,7 @@ tells by itself is looked at, and where nothing is signed the provider is asked 
 import asyncio
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +42,7 @@ from tables.postgres.calls import (
 )
 
 CONCURRENT_CALLS = 64
+"""At one gateway, by one process."""
 LONGEST_GRANT_MS = 60_000
 FINAL_AFTER_S = 6 * 60.0
 """How long after the deadline "not found" may still turn into something."""
@@ -85,7 +87,8 @@ class Conductor:
     ) -> None:
         self._pool, self._saying = pool, saying
         self._gateways, self._told_at = gateways, told_at
-        self._slots = asyncio.Semaphore(concurrent)
+        # Each gateway has its own: money does not wait behind a tax authority that is silent.
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(concurrent))
         self._longest_grant_ms = longest_grant_ms
         self._final_after_s = final_after_s
         self._monotonic_s = monotonic_s
@@ -183,7 +186,7 @@ class Conductor:
         )
 
     async def _perform(self, row: CallRow, until_s: float) -> Result:
-        async with self._slots:
+        async with self._slots[row.gateway]:
             try:
                 async with asyncio.timeout(until_s - self._monotonic_s()):
                     found = await through_outages(
@@ -244,7 +247,7 @@ class Conductor:
 
     async def _look(self, row: CallRow, proof: Result | None, *, ends: bool) -> Result:
         """How it stands: as was told, if that is proof here, else as the provider answers now."""
-        async with self._slots:
+        async with self._slots[row.gateway]:
             gateway = await self._usable(row)
             if gateway is None:
                 return Result("unknown", detail="not_configured")
