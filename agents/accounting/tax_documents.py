@@ -421,6 +421,12 @@ def _of_its_month(event: Event[Any], view: View, document: TaxDocument) -> Put:
     return Put(after)
 
 
+def unsigned(document: TaxDocument) -> Emit:
+    """It is recorded, and nobody heard its signature: perhaps what is recorded is another's."""
+    detail = "recorded without a signature: see whether it is this document"
+    return _exception("tax_document_unsigned", document, "unsigned", detail)
+
+
 def signed_late(document: TaxDocument, says: Mapping[str, str]) -> Iterator[Effect]:
     """It was recorded before; an answer that was late has its signature."""
     if not document.signature and says.get("signature"):

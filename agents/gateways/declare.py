@@ -22,6 +22,8 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
     says = {"signature": event.data.provider_reference, **event.data.says}
     if document.status in {"submitted", "doubted"}:
         yield from tax_documents.declared(event, view, document, says)
+        if not says["signature"]:
+            yield tax_documents.unsigned(_document(view, call))
     elif document.status == "declared":
         yield from tax_documents.signed_late(document, says)
     else:

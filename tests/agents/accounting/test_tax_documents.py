@@ -210,8 +210,17 @@ class TestAnAnswer:
         books.core.tick(FIRST_PAUSE_MS)
         books.gateway(of(books, row).call_id, detail="recorded")
         assert (of(books, row).status, of(books, row).signature) == ("declared", "")
+        assert exceptions(books) == ["tax_document_unsigned"]
         books.answer(lost, provider_reference="SIGN", says=SIGNED)
         assert of(books, row).signature == "SIGN"
+
+    def test_that_knows_its_number_already_is_shown_to_people(self, books):
+        """Other software may have used it under the same PIN: no answer says whose it is."""
+        row = invoice(books)
+        books.gateway(of(books, row).call_id, detail="recorded")
+        assert of(books, row).status == "declared"
+        [seen] = books.emitted("reconciliation.exception")
+        assert (seen["kind"], seen["document_id"]) == ("tax_document_unsigned", row.tax_document_id)
 
     def test_that_rejects_what_may_be_recorded_waits_for_a_person(self, books):
         first, second = invoice(books), invoice(books)
