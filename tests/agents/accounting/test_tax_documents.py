@@ -362,6 +362,26 @@ class TestASaleAtATill:
             all_answered(books)
             assert declared(books, "o") == (total - 1160) * 100
 
+    @pytest.mark.parametrize("ends", ["made", "fails", "returns"])
+    def test_that_gives_way_so_and_was_paid_in_dollars(self, books, ends):
+        self.sale(books, tenders=[{"method": "mpesa", "amount": "1160"}])
+        quote = {"amount": "9.00", "currency": "USD", "quoted_amount": "1160.00"}
+        payment_id = books.intent(order_id="o", **quote)
+        books.done("payment.confirm", payment_id=payment_id, method="paypal")
+        heard = {"provider_reference": "3C1", "amount": "9.00", "currency": "USD"}
+        books.gateway(books.call_of(payment_id), **heard)
+        answer = books.done("payment.refund", payment_id=payment_id, amount="1.24")
+        call_id = books.row(Refund, answer["refund_id"]).call_id
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        outcome = "failed" if ends == "fails" else "succeeded"
+        books.gateway(call_id, outcome, provider_reference="1R")
+        if ends == "returns":
+            books.answer(call_id, "failed", failure="expired_card")
+        all_answered(books)
+        [own] = [x for x in books.rows(Invoice) if x.status != "void"]
+        assert (own.paid, own.credited) == (100_018 if ends == "made" else 116_000, 0)
+        assert declared(books, "o") == 116_000
+
 
 class TestCreditNotes:
     def test_name_the_number_of_what_they_credit(self, books):
