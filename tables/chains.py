@@ -1,6 +1,7 @@
 """What is known of money on chains: transactions that paid us, and which amounts are awaited.
 
-Guarantees: a transfer counts once, in whichever block it stands; one whose block was replaced is
+States of a transfer: it counts, or (its block was replaced) does not, and may again. Guarantees: a
+transfer counts once, in whichever block it stands; one whose block was replaced is
 remembered, so that it finds its payment again when another block has it. Constraints: a payment is
 told apart by its exact amount alone, so that several which await the same one at the same wallet
 are told apart by people.

@@ -89,6 +89,7 @@ _STATUSES: Mapping[str, str] = {
     "Payout": "submitted",
     "Refund": "submitted",
     "Settlement": "expected",
+    "SettlementProof": "requested",
     "Statement": "read",
     "StatementLine": "matched",
     "Subscription": "active",

@@ -87,7 +87,10 @@ class TestValues:
     async def test_are_kept_listed_and_forgotten(self, listed):
         written = await put(listed, "tax", TAX)
         assert written.status == 200
-        assert written.json["value"] == {**TAX, "registered_name": ""}
+        assert written.json["value"] == {
+            **TAX,
+            **dict.fromkeys(("registered_name", "item_code", "item_class"), ""),
+        }
         assert (await put(listed, "tax", TAX)).json["version"] == 2
         rows = (await listed.get("/api/v1/alpha/configuration")).json["data"]
         assert [row["name"] for row in rows] == sorted(VALUES)
