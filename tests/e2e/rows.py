@@ -3,8 +3,8 @@
 Both tables are by words of the route table, so that a new route without its row is noticed.
 """
 
+from itertools import count
 from typing import Any
-from zlib import crc32
 
 from compose.calling import Caller
 from tests.e2e.test_ledger import day
@@ -13,6 +13,7 @@ Ids = dict[str, str]
 NEVER_DECIDES, UNKNOWN_WITHIN_S = "+254712345699", 120.0
 NOT_REGISTERED, NEVER_ANSWERED = "P000000000Z", "P000000001Z"
 """Customers of whom KRA's fake does not want to know, or says nothing."""
+_numbers = count()
 OWN_BRANCHES = {"silent": "91", "quiet": "92"}
 """By outlet: where a document blocks the others of its branch, and where there are none."""
 BANK, GATEWAY = "bank:kcb", "gateway:instant:collection"
@@ -41,13 +42,15 @@ async def row_of_every_kind(caller: Caller, mark: str) -> Ids:
 
 
 async def _taxes(caller: Caller, mark: str, has: Ids) -> None:
-    """In a branch of the tenant's own: the sandbox is one taxpayer."""
-    has["branch"] = f"{crc32(caller.tenant_id.encode()) % 90:02d}"
+    """In a branch and a month of the tenant's own: the sandbox is one taxpayer."""
+    number = next(_numbers)
+    has["branch"] = f"{number % 90:02d}"
     await caller.done("settings", settings={"etims": {"*": has["branch"], **OWN_BRANCHES}})
     invoice = await caller.done("/invoices", customer_id=f"c-{mark}", amount="116")
     has["document_id"] = invoice["tax_document_id"]
-    document = await caller.become("tax-documents", has["document_id"], "declared")
-    has["return_id"] = f"vat-{document['day'][:7]}"
+    await caller.become("tax-documents", has["document_id"], "declared")
+    month = f"20{10 + number // 12 % 15:02d}-{number % 12 + 1:02d}"
+    has["return_id"] = (await caller.done("tax-returns", tax="nil", period=month))["return_id"]
     about = {"number": mark, "issued_day": "2026-03-02", "amount": "7"}
     noted = await caller.done("tax-certificates", kind="withheld_vat", **about)
     has["certificate_id"] = noted["certificate_id"]
@@ -379,7 +382,8 @@ async def _is_doubted(caller: Caller, document_id: str) -> bool:
 async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
     """By the operation, its path below the tenant: the id of a row that it can be done to."""
     rows, found = Rows(caller), dict[str, Ids]()
-    silent = await rows.silent_document()
+    rejected = await rows.rejected_document()
+    silent = await rows.silent_document()  # of KRA nothing is heard for a while after it
     payments = "/payments/intents/{payment_id}/"
     for path, make in (
         ("/settlements/{settlement_id}/proof", rows.settlement),
@@ -413,7 +417,6 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/conversions/{conversion_id}/cancel", rows.conversion),
         ("/holds/{hold_id}/capture", rows.hold),
         ("/holds/{hold_id}/release", rows.hold),
-        ("/tax-documents/{document_id}/declare", rows.rejected_document),
         ("/tax-returns/{return_id}/acknowledge", rows.filed_return),
         ("/api-keys/{key_id}/rotate", rows.api_key),
         *(
@@ -426,6 +429,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
     found["POST /invoices/{invoice_id}/issue"] = {"invoice_id": await rows.invoice(draft=True)}
     found["POST /tax-branches/{branch}/number"] = {"branch": OWN_BRANCHES["quiet"]}
     await caller.until(lambda: _is_doubted(caller, silent), within_s=UNKNOWN_WITHIN_S)
+    found["POST /tax-documents/{document_id}/declare"] = {"document_id": rejected}
     found["POST /tax-documents/{document_id}/resolve"] = {"document_id": silent}
     for verb in ("approve", "reject"):
         path = f"POST /journals/{{journal_id}}/{verb}"

@@ -173,65 +173,7 @@ GUARDED = [route for route in ROUTES if route.scope is not None and route.tier]
 OF_ROWS = [route for route in GUARDED if set(re.findall(r"\{([a-z_]+)\}", route.path)) - NO_ROWS]
 
 
-class TestAnIdOfAnotherTenant:
-    async def test_there_is_one_for_every_kind_that_a_path_can_name(self, two):
-        assert set(two.beta_has) == MEMBERS - NO_ROWS
-
-    async def test_is_beta_s_own_to_see(self, two):
-        for route in OF_ROWS:
-            if route.method == "GET":
-                path = _filled(route, two.beta.tenant_id, two.beta_has)
-                status, text = await two.ask("GET", path, two.beta.tenant_id)
-                assert status == 200, (route.name, text)
-
-    @pytest.mark.parametrize("worker", [0, 1])
-    async def test_answers_like_one_that_nobody_has(self, two, worker):
-        alpha = two.alpha.tenant_id
-        unknown = {member: f"unknown-{uuid4()}" for member in two.beta_has}
-        for route in OF_ROWS:
-            said = []
-            for ids in (two.beta_has, unknown):
-                path = _filled(route, alpha, ids)
-                status, text = await two.ask(route.method, path, alpha, _body(route), worker)
-                said.append((status, _without(text, *ids.values())))
-            assert said[0] == said[1], route.name
-            assert said[0][0] == 404, (route.name, said[0])
-            assert CANARY not in said[0][1], route.name
-
-    async def test_in_a_body_answers_like_one_that_nobody_has(self, two):
-        alpha, has = two.alpha.tenant_id, two.beta_has
-        for path, member, more in (
-            ("/api/v1/payments/confirm", "payment_id", {"method": "instant"}),
-            ("/api/v1/payments/intents", "invoice_id", {"amount": "5"}),
-            (f"/api/v1/{alpha}/subscriptions", "plan_id", {"customer_id": "c"}),
-        ):
-            said = []
-            for row_id in (has[member], f"unknown-{uuid4()}"):
-                body = {member: row_id, **more}
-                status, text = await two.ask("POST", path, alpha, body)
-                said.append((status, _without(text, row_id)))
-            assert said[0] == said[1], path
-            assert said[0][0] >= 400, path
-
-    async def test_was_not_moved_by_any_of_that(self, two):
-        before = await two.beta.balances()
-        await self.test_answers_like_one_that_nobody_has(two, 1)
-        assert await two.beta.balances() == before
-
-
-class TestAPathOfAnotherTenant:
-    async def test_answers_like_one_of_a_tenant_that_does_not_exist(self, two):
-        alpha = two.alpha.tenant_id
-        for route in GUARDED:
-            if "{tenant}" not in route.path:
-                continue
-            said = []
-            for tenant_id in (two.beta.tenant_id, f"tenant-{uuid4()}"):
-                path = _filled(route, tenant_id, two.beta_has)
-                status, text = await two.ask(route.method, path, alpha, _body(route))
-                said.append((status, _without(text)))
-            assert said[0] == said[1], route.name
-            assert said[0][0] == 403, route.name
+# Before one tenant asks with ids of the other, which stand in what it said from then on.
 
 
 class TestTheCanary:
@@ -302,6 +244,67 @@ class TestTheCanary:
         assert [secret for secret in secrets_of(two.running) if secret in dump] == []
         assert two.shown_once
         assert [secret for secret in two.shown_once if secret in dump + logs] == []
+
+
+class TestAnIdOfAnotherTenant:
+    async def test_there_is_one_for_every_kind_that_a_path_can_name(self, two):
+        assert set(two.beta_has) == MEMBERS - NO_ROWS
+
+    async def test_is_beta_s_own_to_see(self, two):
+        for route in OF_ROWS:
+            if route.method == "GET":
+                path = _filled(route, two.beta.tenant_id, two.beta_has)
+                status, text = await two.ask("GET", path, two.beta.tenant_id)
+                assert status == 200, (route.name, text)
+
+    @pytest.mark.parametrize("worker", [0, 1])
+    async def test_answers_like_one_that_nobody_has(self, two, worker):
+        alpha = two.alpha.tenant_id
+        unknown = {member: f"unknown-{uuid4()}" for member in two.beta_has}
+        for route in OF_ROWS:
+            said = []
+            for ids in (two.beta_has, unknown):
+                path = _filled(route, alpha, ids)
+                status, text = await two.ask(route.method, path, alpha, _body(route), worker)
+                said.append((status, _without(text, *ids.values())))
+            assert said[0] == said[1], route.name
+            assert said[0][0] == 404, (route.name, said[0])
+            assert CANARY not in said[0][1], route.name
+
+    async def test_in_a_body_answers_like_one_that_nobody_has(self, two):
+        alpha, has = two.alpha.tenant_id, two.beta_has
+        for path, member, more in (
+            ("/api/v1/payments/confirm", "payment_id", {"method": "instant"}),
+            ("/api/v1/payments/intents", "invoice_id", {"amount": "5"}),
+            (f"/api/v1/{alpha}/subscriptions", "plan_id", {"customer_id": "c"}),
+        ):
+            said = []
+            for row_id in (has[member], f"unknown-{uuid4()}"):
+                body = {member: row_id, **more}
+                status, text = await two.ask("POST", path, alpha, body)
+                said.append((status, _without(text, row_id)))
+            assert said[0] == said[1], path
+            assert said[0][0] >= 400, path
+
+    async def test_was_not_moved_by_any_of_that(self, two):
+        before = await two.beta.balances()
+        await self.test_answers_like_one_that_nobody_has(two, 1)
+        assert await two.beta.balances() == before
+
+
+class TestAPathOfAnotherTenant:
+    async def test_answers_like_one_of_a_tenant_that_does_not_exist(self, two):
+        alpha = two.alpha.tenant_id
+        for route in GUARDED:
+            if "{tenant}" not in route.path:
+                continue
+            said = []
+            for tenant_id in (two.beta.tenant_id, f"tenant-{uuid4()}"):
+                path = _filled(route, tenant_id, two.beta_has)
+                status, text = await two.ask(route.method, path, alpha, _body(route))
+                said.append((status, _without(text)))
+            assert said[0] == said[1], route.name
+            assert said[0][0] == 403, route.name
 
 
 class TestEqualRequests:
