@@ -9,7 +9,7 @@ from tests.model import compare
 
 
 class TestDemo:
-    @pytest.mark.timeout(240)
+    @pytest.mark.timeout(600)
     async def test_a_small_load_ends_as_the_model_says(self, capsys):
         seed = 17
         print(f"seed {seed}")

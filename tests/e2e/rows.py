@@ -128,11 +128,16 @@ async def _books(caller: Caller, mark: str, has: Ids) -> None:
 
 
 async def _settlement(caller: Caller) -> str:
-    """The newest whose day is over, once two more days are."""
+    """One whose day ends now, as two more days pass."""
+
+    async def ended() -> list[dict[str, Any]]:
+        return [row for row in await listed(caller, "settlements") if row["status"] == "expected"]
+
+    before = {row["settlement_id"] for row in await ended()}
     await caller.advance(day(await caller.now(), 2))
 
     async def over() -> list[dict[str, Any]]:
-        return [row for row in await listed(caller, "settlements") if row["status"] == "expected"]
+        return [row for row in await ended() if row["settlement_id"] not in before]
 
     return str((await caller.until(over))[0]["settlement_id"])
 
@@ -260,6 +265,10 @@ class Rows:
         await self.invoice(customer_id=customer_id)
         found = await self._caller.only("messages", customer_id=customer_id, state="failed")
         return str(found["message_id"])
+
+    async def untold_invoice(self) -> str:
+        """That the tax authority will not hear of, because of its currency."""
+        return await self.invoice(currency="USD")
 
     async def bill(self) -> str:
         """That is owed."""
@@ -396,7 +405,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/disputes/{dispute_id}/close", rows.dispute),
         ("/cases/{case_id}/resolve", rows.case),
         ("/calls/{call_id}/resolve", rows.unknown_call),
-        ("/invoices/{invoice_id}/void", rows.invoice),
+        ("/invoices/{invoice_id}/void", rows.untold_invoice),
         ("/invoices/{invoice_id}/credit", rows.invoice),
         ("/invoices/{invoice_id}/write-off", rows.invoice),
         ("/invoices/{invoice_id}/withhold", rows.invoice),

@@ -194,6 +194,21 @@ async def _successes(seeded: Seeded) -> Counter[str]:
     return Counter({f"{method} {route}": int(count) for method, route, count in counted})
 
 
+async def _asked(
+    seeded: Seeded, method: str, path: str, kind: str = "", body: str | None = None
+) -> None:
+    """A request that succeeds, with an answer as it is told."""
+    headers = {"Authorization": f"Bearer {seeded.token}"} | ({"Content-Type": kind} if kind else {})
+    url = seeded.running.urls[0] + path
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url, headers=headers, data=body) as answer,
+    ):
+        raw = await body_of(answer)
+    assert answer.status == 200, (method, path, raw)
+    assert answer_violations(method, path, answer.status, answer.content_type, raw) == []
+
+
 async def _by_hand(seeded: Seeded) -> None:
     """What schemathesis is not given, asked for once and held to what is told of it."""
     caller, running, tenant_id = seeded.caller, seeded.running, seeded.caller.tenant_id
@@ -210,23 +225,19 @@ async def _by_hand(seeded: Seeded) -> None:
         "data": {"order_id": "by-hand", "total_amount": "5"},
     }
     tenant, form = f"/api/v1/{tenant_id}", "application/x-www-form-urlencoded"
-    for method, path, kind, body in (
+    asked = (
         ("POST", f"{tenant}/events:batch", "application/x-ndjson", json.dumps(line)),
         ("GET", f"{tenant}/balances/live", "", None),
+        ("GET", f"{tenant}/statements", "", None),
         ("GET", page, "", None),
+        ("GET", f"{page}/invoice", "", None),
         ("POST", page, form, "phone=%2B254712345678"),
         ("GET", f"{back}/return", "", None),
-    ):
-        headers = {"Authorization": f"Bearer {seeded.token}"} | (
-            {"Content-Type": kind} if kind else {}
-        )
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, running.urls[0] + path, headers=headers, data=body) as answer,
-        ):
-            raw = await body_of(answer)
-        assert answer.status == 200, (method, path, raw)
-        assert answer_violations(method, path, answer.status, answer.content_type, raw) == []
+    )
+    for each in asked:
+        await _asked(seeded, *each)
+    paid = await caller.only("payments/intents", order_id="linked", status="succeeded")
+    await _asked(seeded, "GET", f"{page}/receipts/{paid['payment_id']}")
     by_hand = {"amount": "5", "reference": "by-hand", "phone": "254712000111"}
     said = {"tenant": tenant_id, **by_hand}
     await trigger(running.settings().sandbox_url, "mpesa.paybill", said)
@@ -237,7 +248,7 @@ def _is_fuzzed(route: Route) -> bool:
 
 
 class TestEveryOperation:
-    @pytest.mark.timeout(1_800)
+    @pytest.mark.timeout(3_000)
     async def test_answers_as_it_is_told_and_succeeds(self, seeded):
         await _by_hand(seeded)
         before = await _successes(seeded)
