@@ -209,12 +209,20 @@ async def _asked(
     assert answer_violations(method, path, answer.status, answer.content_type, raw) == []
 
 
+async def _page_of(caller: Caller, order_id: str) -> str:
+    """The public page of a new order's invoice."""
+    entry = await caller.event("cafe.order.created", order_id=order_id, total_amount=5)
+    emitted = (await caller.get(f"events/{entry['event_id']}"))["emitted"]
+    [path] = [each["body"]["data"]["path"] for each in emitted if "path" in each["body"]["data"]]
+    return str(path)
+
+
 async def _by_hand(seeded: Seeded) -> None:
     """What schemathesis is not given, asked for once and held to what is told of it."""
     caller, running, tenant_id = seeded.caller, seeded.running, seeded.caller.tenant_id
-    entry = await caller.event("cafe.order.created", order_id="linked", total_amount=5)
-    emitted = (await caller.get(f"events/{entry['event_id']}"))["emitted"]
-    [page] = [each["body"]["data"]["path"] for each in emitted if "path" in each["body"]["data"]]
+    page, paid_page = await _page_of(caller, "linked"), await _page_of(caller, "receipted")
+    payment_id = await caller.pay(order_id="receipted")
+    await caller.only("payments/intents", payment_id=payment_id, status="succeeded")
     addresses = Addresses("", ALIASES, running.settings().derived_keys("callbacks"))
     back = addresses.of("stripe", tenant_id, seeded.has["call_id"])
     line = {
@@ -236,8 +244,7 @@ async def _by_hand(seeded: Seeded) -> None:
     )
     for each in asked:
         await _asked(seeded, *each)
-    paid = await caller.only("payments/intents", order_id="linked", status="succeeded")
-    await _asked(seeded, "GET", f"{page}/receipts/{paid['payment_id']}")
+    await _asked(seeded, "GET", f"{paid_page}/receipts/{payment_id}")
     by_hand = {"amount": "5", "reference": "by-hand", "phone": "254712000111"}
     said = {"tenant": tenant_id, **by_hand}
     await trigger(running.settings().sandbox_url, "mpesa.paybill", said)
