@@ -13,7 +13,7 @@ from streams.inbound import Signer
 from streams.kafka import PartitionReader
 from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 CUT_RECORDS = 3
 BATCH_HEADER_BYTES = 12  # Kafka's record batch: base offset (8), length of what follows (4)

@@ -65,7 +65,7 @@ async def _outlives(home: Path, *, events: int, kills: int) -> None:
 
 
 class TestCrashStorm:
-    @pytest.mark.timeout(420)
+    @pytest.mark.timeout(900)
     async def test_loses_and_doubles_nothing(self, home):
         await _outlives(home, events=30_000, kills=5)
 

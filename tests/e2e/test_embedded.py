@@ -19,7 +19,7 @@ from tables.postgres.pool import open_pool
 from tests.e2e.cluster import PATIENCE_S, seed_of_run
 from tests.model.generator import generate
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(900)
 EVENTS = int(os.environ.get("TREASURY_EMBEDDED_EVENTS", "30000"))
 
 

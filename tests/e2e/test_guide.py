@@ -14,7 +14,7 @@ from streams.timestamps import format_ms
 from tests.guide.guide import SHOWN, message_of
 from tests.guide.walk import STEPS, TENANT, Step
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def restamped(event_type: str) -> bytes:

@@ -92,7 +92,7 @@ async def _come_to_nothing(home: Path, events: int) -> None:
 
 
 class TestHostileSenders:
-    @pytest.mark.timeout(420)
+    @pytest.mark.timeout(900)
     async def test_come_to_nothing(self, home):
         await _come_to_nothing(home, 3_000)
 

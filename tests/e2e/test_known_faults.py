@@ -19,7 +19,7 @@ from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
 from tests.e2e.group import committed_offsets, group_of
 from tests.model.generator import Message
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 STARTS = 50
 STALL_S = 6

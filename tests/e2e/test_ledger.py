@@ -26,7 +26,7 @@ from compose.up import Local, Running
 from tests.conftest import BROKER, apache_kafka_available
 from web.scopes import ALL
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 KES = "KES"
 
 

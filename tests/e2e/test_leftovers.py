@@ -13,7 +13,7 @@ from tables.postgres.pool import open_pool
 from tables.store import stored_value
 from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 
 async def _first_offset(cluster: Cluster, topic: str, partition: int) -> int:

@@ -22,7 +22,7 @@ def home():
         yield folder / "home"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(420)
 async def test_events_of_a_tenant_nobody_announced_are_decided(home: Path):
     tenant_id = f"tenant-{uuid4()}"
     async with FakeAuthService() as auth, aiohttp.ClientSession() as session:

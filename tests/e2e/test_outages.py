@@ -225,7 +225,7 @@ async def _no_offset_without_its_record(cluster: Cluster) -> None:
 
 
 class TestOutages:
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1_200)
     async def test_cost_time_only(self, home):
         plan = [("kafka", 1), ("postgres", 10), ("nats", 5), ("kafka", 10), ("postgres", 1)]
         await _outages(home, plan)
@@ -237,7 +237,7 @@ class TestOutages:
 
 
 class TestTheNetwork:
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1_200)
     async def test_costs_time_only(self, home):
         await _faults(home, (5, 4, 4, 2, 12), rounds=1)
 

@@ -43,7 +43,7 @@ class TestTheWalk:
             told = [line for line in text.splitlines() if line.startswith("    ") and word in line]
             assert walk().count(word) == len(told) > 2
 
-    @pytest.mark.timeout(300)
+    @pytest.mark.timeout(600)
     async def test_is_answered_line_by_line(self):
         with temporary_folder("treasury-readme-") as folder:
             local = Local(folder / "home", "embedded", port=0)

@@ -116,7 +116,7 @@ async def _moves(home: Path, rounds: int) -> None:
 
 
 class TestRebalances:
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1_200)
     async def test_lose_and_double_nothing(self, home):
         await _moves(home, 1)
 

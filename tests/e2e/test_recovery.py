@@ -12,7 +12,7 @@ from compose.topics import prepare_topics
 from tests.e2e.cluster import Cluster, seed_of_run
 from tests.e2e.flow import archived_seqs
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 
 async def _outbound_count(cluster: Cluster) -> int:

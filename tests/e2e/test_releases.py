@@ -13,7 +13,7 @@ from tables.postgres.pool import open_pool
 from tests.e2e.cluster import PATIENCE_S, Cluster, seed_of_run
 from tests.e2e.flow import archived_seqs
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 RAISED = "internal"
 EVENTS, TENANTS = 3_000, 40

@@ -22,7 +22,7 @@ from compose.up import Local, Running
 from web.scopes import ALL
 
 PHONE = "+254712345678"
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 
 @dataclass

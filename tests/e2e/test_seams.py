@@ -115,7 +115,7 @@ class TestSeams:
         elsewhere = {"S13", "S15", "S16"}
         assert set(SEAMS) == {*WITH_EVENTS, *WITH_PAYMENTS, *UNSENT} | elsewhere
 
-    @pytest.mark.timeout(900)
+    @pytest.mark.timeout(1_500)
     async def test_two_crashes_at_each_of_them_change_nothing(self, home):
         await _dies_everywhere(home, 2)
 

@@ -101,7 +101,7 @@ async def _swizzled(home: Path, minutes: float) -> None:
 
 
 class TestSleepers:
-    @pytest.mark.timeout(420)
+    @pytest.mark.timeout(900)
     async def test_cost_time_only(self, home):
         await _swizzled(home, 0.75)
 

@@ -38,7 +38,7 @@ from web.scopes import ALL
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
 ]
 OWN, CANARY = (f"canary{uuid4().hex}" for _ in range(2))
 """Alpha's and beta's."""

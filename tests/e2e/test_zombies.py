@@ -206,7 +206,7 @@ async def _sleeps(home: Path, plan: Sequence[tuple[str, int]], seed: int) -> Non
 
 
 class TestZombies:
-    @pytest.mark.timeout(600)
+    @pytest.mark.timeout(1_200)
     async def test_that_sleep_in_a_batch_or_a_checkpoint_by_turns_do_not_count(self, home):
         seed = seed_of_run()
         dice = random.Random(seed)
