@@ -13,7 +13,8 @@ from tables.row import Row, register
 
 
 class Line(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One line: `net` and `tax` in minor units; `treatment` is standard, zero or exempt.
+    """One line: `net` and `tax` in minor units; `treatment` is standard, zero, exempt
+    or, of who was not registered when it was priced, non_vat.
 
     `charge` is the service charge on it, which its tax is also of.
     """

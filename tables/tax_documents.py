@@ -125,8 +125,9 @@ class TaxReturn(Row, frozen=True):
     """What is told of one tax for one month: what was declared in it, and what was filed.
 
     States: open → filed → acknowledged. `gross` and `taxes` are sums of the declared documents by
-    treatment, minor units, credit notes taken off; what is declared later adds to them. `boxes` are
-    as they were filed.
+    treatment, minor units, credit notes taken off; what is declared later adds to them.
+    `undeclared` counts the month's documents that wait, are on their way or were rejected. `boxes`
+    are as they were filed.
     """
 
     KIND = "tr"
@@ -147,6 +148,7 @@ class TaxReturn(Row, frozen=True):
     filed_day: str = ""
     created_ms: int = 0
     version: int = 1
+    undeclared: int = 0
 
 
 @register

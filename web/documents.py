@@ -37,7 +37,11 @@ _WAYS: Mapping[str, str] = {
     "jenga": "Bank",
     "buni": "Bank",
 }
-_UNTAXED: Mapping[str, str] = {"zero": "zero-rated", "exempt": "exempt"}
+_UNTAXED: Mapping[str, str] = {
+    "zero": "zero-rated",
+    "exempt": "exempt",
+    "non_vat": "no VAT",
+}
 _OF_INVOICES = frozenset({"invoice", "quoted"})
 
 

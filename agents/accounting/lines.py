@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from agents.accounting.tax import Parts, Rates, of_gross, on_net
+from agents.accounting.tax import Parts, Rates, of_gross, on_net, treated
 from agents.effects import Unfit
 from agents.words import Text
 from streams.money import Amount, half_up, parse_minor
@@ -61,10 +61,9 @@ def itemise(given: list[LineGiven], asset: str, rates: Rates, *, inclusive: bool
         if quantity <= 0 or amount < 0:
             raise Unfit("amount_not_positive")
         parts = (of_gross if inclusive else on_net)(rates, amount, line.tax)
-        text = quantity_text(quantity)
-        lines.append(
-            Line(line.description, text, parts.net, parts.vat, line.tax, charge=parts.charge)
-        )
+        named = (line.description, quantity_text(quantity))
+        treatment = treated(line.tax, registered=rates.registered)
+        lines.append(Line(*named, parts.net, parts.vat, treatment, charge=parts.charge))
         net, vat = net + parts.net, vat + parts.vat
         for account, minor in parts.levies.items():
             levies[account] = levies.get(account, 0) + minor

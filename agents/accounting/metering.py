@@ -16,7 +16,7 @@ from typing import Any
 from agents.accounting import chart
 from agents.accounting.invoicing import Claim, raise_invoice
 from agents.accounting.lines import MILLIONTHS, quantity_text
-from agents.accounting.tax import Parts, of_gross, rates_of
+from agents.accounting.tax import Parts, of_gross, rates_of, treated
 from agents.effects import Effect, Effects, Post, Put, Schedule
 from agents.registry import Event, View, when_due
 from streams.journal import Posting
@@ -53,10 +53,10 @@ def begin_period(event: Event[Any], view: View, row: Subscription, plan: Plan) -
     if not plan.prepaid or not plan.price:
         yield Put(row)
         return
-    parts = _parts(event, view, plan.price)
+    line, parts = _line(event, view, plan.name, "1", plan.price)
     row = row.replaced(deferred=parts.net, deferred_total=parts.net)
     yield Put(row)
-    lines = [_line(plan.name, "1", parts)]
+    lines = [(line, parts)]
     yield from _invoice(event, view, row, plan, lines=lines, income=chart.DEFERRED_REVENUE)
     next_month = months_later(since, 1)
     if next_month < until:
@@ -94,7 +94,7 @@ def bill(
     lines: list[Priced] = []
     if plan.price and not plan.prepaid:
         price = half_up(plan.price * share.numerator, share.denominator)
-        lines.append(_line(plan.name, "1", _parts(event, view, price)))
+        lines.append(_line(event, view, plan.name, "1", price))
     for meter in plan.meters:
         usage = view.row(Usage, event.tenant_id, row.subscription_id, meter.name)
         if usage is None:
@@ -106,8 +106,8 @@ def bill(
             charged = max(quantity - included, 0)
             if charged:
                 amount = _metered(meter, charged, plan.asset)
-                parts = _parts(event, view, amount)
-                lines.append(_line(meter.name, quantity_text(charged), parts, late=late))
+                metered = (meter.name, quantity_text(charged), amount)
+                lines.append(_line(event, view, *metered, late=late))
         yield Put(usage.replaced(late=0, now=usage.next, next=0))
     if any(parts.net for _, parts in lines):
         yield from _invoice(event, view, row, plan, lines=lines)
@@ -119,14 +119,27 @@ def _metered(meter: Meter, millionths: int, asset: str) -> int:
     return half_up(exact.numerator, exact.denominator)
 
 
-def _parts(event: Event[Any], view: View, gross: int) -> Parts:
+def _line(
+    event: Event[Any],
+    view: View,
+    description: str,
+    quantity: str,
+    gross: int,
+    *,
+    late: bool = False,
+) -> Priced:
     tenant = view.tenant(event.tenant_id)
-    day = local_day(event.timestamp_ms, tenant.time_zone)
-    return of_gross(rates_of(tenant, day), gross)
-
-
-def _line(description: str, quantity: str, parts: Parts, *, late: bool = False) -> Priced:
-    line = Line(description, quantity, parts.net, parts.vat, prior_period=late, charge=parts.charge)
+    rates = rates_of(tenant, local_day(event.timestamp_ms, tenant.time_zone))
+    parts = of_gross(rates, gross)
+    line = Line(
+        description,
+        quantity,
+        parts.net,
+        parts.vat,
+        treated("standard", registered=rates.registered),
+        prior_period=late,
+        charge=parts.charge,
+    )
     return line, parts
 
 

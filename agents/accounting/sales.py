@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agents.accounting import chart, drawers, tax_documents
+from agents.accounting import chart, drawers, tax_documents, tax_queue
 from agents.accounting.cases import dimensions
 from agents.accounting.crediting import note
 from agents.accounting.invoicing import Claim, apply_waiting, overpaid, settle, told
@@ -103,7 +103,6 @@ def _declare(
     levies = list(tax_documents.levies(sale.parts.levies))
     rest = sale.total - sum(line.total for line in levies)
     name = f"order {sale.order_id}"
-    treatment = "standard" if sale.parts.vat else "exempt"
     document = TaxDocument(
         event.tenant_id,
         event.derive("tax_document"),
@@ -112,7 +111,7 @@ def _declare(
         sale.asset,
         sale.total,
         0,
-        (tax_documents.line(tenant, name, rest, treatment), *levies),
+        (tax_documents.line(tenant, name, rest, sale.parts.vat), *levies),
         sale.payment,
         invoice_id=event.derive("invoice") if sale.electronic else "",
         order_id=sale.order_id,
@@ -148,7 +147,7 @@ def _pass_on(event: Event[Any], view: View, order: Order, invoice: Invoice) -> I
     if document.document_id == invoice.tax_document_id:
         yield Put(document.replaced(invoice_id=invoice.invoice_id, version=document.version + 1))
     elif document.status in {"waiting", "rejected"} and not document.credited:
-        yield from tax_documents.cancel(document)
+        yield from tax_queue.cancel(event, view, document)
     else:
         reason = "replaced by the invoice of its order"
         named, whole = document.document_id, document.total

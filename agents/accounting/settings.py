@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from agents.accounting import methods, tax_documents
+from agents.accounting import methods, tax_documents, tax_months
 from agents.accounting.tax import LEVIES
 from agents.effects import Unfit
 from agents.words import Method, Text
@@ -138,8 +138,8 @@ def _branches(tenant: Tenant, given: dict[str, str]) -> dict[str, str]:
     """Branches by outlet. An outlet without one would sell without a document: all have one."""
     if not given:
         return {}
-    if tenant.country != tax_documents.COUNTRY:
-        raise Unfit("etims_unsupported", f"it is of {tax_documents.COUNTRY}")
+    if tenant.country != tax_months.COUNTRY:
+        raise Unfit("etims_unsupported", f"it is of {tax_months.COUNTRY}")
     named = all(outlet and outlet.isprintable() for outlet in given)
     if not named or len(given) > OUTLETS_MAX or not all(map(_branch, given.values())):
         raise Unfit("branch_unfit", "two digits; 00 is the head office")

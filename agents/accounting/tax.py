@@ -38,7 +38,8 @@ _WITHHOLDING: Final[dict[tuple[str, str], tuple[Fraction, int]]] = {
 TOURISM_LEVY, SERVICE_CHARGE = "tax:tourism_levy", "service_charge"
 LEVIES: Final = {"tourism_levy": TOURISM_LEVY}
 """Taxes besides VAT that a tenant may be liable for, and their accounts."""
-TREATMENTS: Final = ("standard", "zero", "exempt")
+TREATMENTS: Final = ("standard", "zero", "exempt", "non_vat")
+"""How VAT sees what is sold."""
 
 
 class Parts(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +61,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
     vat: Fraction
     levies: tuple[tuple[str, Fraction], ...]
     service_charge: Fraction
+    registered: bool
 
 
 def standard_rate(country: str, day: str) -> Fraction:
@@ -81,7 +83,12 @@ def _rates(
     vat = standard_rate(country, day) if registered else Fraction(0)
     levies = ((LEVIES[name], _on(_LEVIES.get((country, name), ()), day)) for name in taxes)
     charged = tuple((account, rate) for account, rate in levies if rate)
-    return Rates(vat, charged, Fraction(service_charge_bp, 10_000))
+    return Rates(vat, charged, Fraction(service_charge_bp, 10_000), registered)
+
+
+def treated(treatment: str, *, registered: bool) -> str:
+    """Who is not registered for VAT sells outside of it, whatever is sold."""
+    return treatment if registered else "non_vat"
 
 
 def of_total(tenant: Tenant, total: int, day: str) -> Parts:

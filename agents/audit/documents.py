@@ -162,4 +162,6 @@ def tax_return(before: TaxReturn | None, after: TaxReturn) -> str:
         return "its boxes changed after it was filed"
     if before is not None and after.documents < before.documents:
         return f"{after.documents} documents after {before.documents}"
+    if after.undeclared < 0:
+        return f"{after.undeclared} documents are not declared"
     return kept(before, after, "tax", "period", "asset") or newer(before, after)

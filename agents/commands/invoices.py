@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agents.accounting import crediting, tax_documents
+from agents.accounting import crediting, tax_documents, tax_queue
 from agents.accounting.invoicing import Claim, issue, raise_invoice
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
@@ -168,8 +168,8 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
     if document is not None:
         untold = document.status in {"waiting", "rejected"}
         demand(untold, "invoice_has_tax_document", "the tax authority was told: credit it")
-        yield from tax_documents.cancel(document)
-    yield from crediting.void(invoice)
+        yield from tax_queue.cancel(event, view, document)
+    yield from crediting.void(_invoice(event, view))
     if invoice.order_id:
         order = view.row(Order, event.tenant_id, invoice.order_id)
         if order is not None and order.invoice_id == invoice.invoice_id:

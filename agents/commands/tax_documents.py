@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from agents.accounting import tax_documents
+from agents.accounting import tax_months, tax_queue
 from agents.commands.base import Command, answered, demand, found, same
 from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles, when_due
@@ -59,14 +59,14 @@ def declare(event: Event[Declare], view: View) -> Effects:
             customer_pin=_or(data.customer_pin, document.customer_pin),
             version=document.version + 1,
         )
-        fits = document.asset == tax_documents.ASSET
+        fits = document.asset == tax_months.ASSET
         demand(fits, "currency_unsupported", "its currency stays what it is", 422)
-        yield from tax_documents.wait(event, view, mended)
+        yield from tax_queue.wait(event, view, mended)
     else:
         branch = _pausing(view, document)
         if branch is None:
             raise Unfit(f"tax_document_{document.status}", "it is not retried", 409)
-        yield from tax_documents.again(event, view, branch)
+        yield from tax_queue.again(event, view, branch)
     yield from answered(same(view, TaxDocument, event.tenant_id, data.document_id), 202)
 
 
@@ -91,7 +91,7 @@ def resolve(event: Event[Resolve], view: View) -> Effects:
     fits = document.doubted or not data.recorded
     is_open = document.status == "doubted" or (fits and pauses)
     demand(is_open, f"tax_document_{document.status}", "nobody doubts it")
-    yield from tax_documents.resolved(
+    yield from tax_queue.resolved(
         event, view, document, recorded=data.recorded, signature=data.signature
     )
     yield from answered(same(view, TaxDocument, event.tenant_id, data.document_id))
@@ -117,18 +117,16 @@ def set_number(event: Event[SetNumber], view: View) -> Effects:
         document = same(view, TaxDocument, event.tenant_id, branch.document_id)
         waits = branch.retry_ms and document.status == "submitted" and not document.doubted
         demand(waits, "branch_busy", f"{branch.document_id} is on its way")
-        yield from tax_documents.tell(
-            event, view, after, tax_documents.numbered(event, after, document)
-        )
+        yield from tax_queue.tell(event, view, after, tax_queue.numbered(event, after, document))
     else:
         yield Put(after)
     yield from answered(same(view, TaxBranch, event.tenant_id, data.branch))
 
 
-@when_due(tax_documents.MOMENT)
+@when_due(tax_queue.MOMENT)
 def retry_due(event: Event[Due], view: View) -> Effects:
     """The pause after an attempt that came to nothing is over, unless somebody was faster."""
     branch = view.row(TaxBranch, event.tenant_id, event.data.subject)
     if branch is None or not branch.document_id or branch.retry_ms != event.data.at_ms:
         return
-    yield from tax_documents.again(event, view, branch)
+    yield from tax_queue.again(event, view, branch)

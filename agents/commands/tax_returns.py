@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from agents.accounting import tax_months
 from agents.commands.base import Command, answered, demand, found, not_below_zero
 from agents.effects import Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
@@ -28,15 +29,17 @@ Box = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")]
 
 
 class FileReturn(Command, frozen=True):
-    """A return was filed with these boxes, in the tenant's currency.
+    """A return was filed with these boxes, in the currency of the country's returns.
 
     Of a VAT return `output_tax` is what was declared in the month: if more was declared since the
-    boxes were reckoned, they are to be reckoned again.
+    boxes were reckoned, they are to be reckoned again. `undeclared` is how many of the month's
+    documents are left out knowingly, as many as the return shows.
     """
 
     tax: Tax
     period: Period
     boxes: dict[Box, Amount] = {}
+    undeclared: Annotated[int, msgspec.Meta(ge=0)] = 0
     acknowledgement: OptionalId = ""
 
 
@@ -73,11 +76,13 @@ def file(event: Event[FileReturn], view: View) -> Effects:
         return_id,
         data.tax,
         data.period,
-        tenant.currency,
+        tax_months.asset_of(tenant),
         created_ms=event.now_ms,
         version=0,
     )
     demand(row.status == "open", f"tax_return_{row.status}", "it is filed once")
+    missing = f"{row.undeclared} documents of its month are not declared"
+    demand(data.undeclared == row.undeclared, "tax_documents_undeclared", missing)
     boxes = _boxes(row, data)
     after = row.replaced(
         status="acknowledged" if data.acknowledgement else "filed",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agents.accounting import tax_documents
+from agents.accounting import tax_queue
 from agents.effects import Effect, Refuse
 from agents.registry import Event, View
 from tables.payments import GatewayCall
@@ -21,11 +21,11 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
         return
     says = {"signature": event.data.provider_reference, **event.data.says}
     if document.status in {"submitted", "doubted"}:
-        yield from tax_documents.declared(event, view, document, says)
+        yield from tax_queue.declared(event, view, document, says)
         if not says["signature"]:
-            yield tax_documents.unsigned(_document(view, call))
+            yield tax_queue.unsigned(_document(view, call))
     elif document.status == "declared":
-        yield from tax_documents.signed_late(document, says)
+        yield from tax_queue.signed_late(document, says)
     else:
         yield Refuse(f"tax_document_{document.status}")
 
@@ -35,17 +35,17 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     document, detail = _document(view, call), getattr(event.data, "detail", "")
     if not _is_latest(document, call):
         return
-    if failure in tax_documents.LATER:
-        yield from tax_documents.later(event, view, document, failure, detail)
+    if failure in tax_queue.LATER:
+        yield from tax_queue.later(event, view, document, failure, detail)
     else:
-        yield from tax_documents.rejected(event, view, document, failure, detail)
+        yield from tax_queue.rejected(event, view, document, failure, detail)
 
 
 def unknown(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effect]:
     """It may be recorded: telling it again under its number is how to ask."""
     document, detail = _document(view, call), getattr(event.data, "detail", "")
     if _is_latest(document, call):
-        yield from tax_documents.later(event, view, document, "unknown", detail, doubted=True)
+        yield from tax_queue.later(event, view, document, "unknown", detail, doubted=True)
 
 
 def _is_latest(document: TaxDocument, call: GatewayCall) -> bool:

@@ -9,7 +9,7 @@ from datetime import date
 
 from aiohttp import web
 
-from agents.accounting import chart
+from agents.accounting import chart, tax, tax_months
 from agents.shown import shown
 from streams.money import exponent_of, format_minor
 from tables.postgres.lists import opening
@@ -71,9 +71,10 @@ async def get_vat_return(call: Call) -> web.StreamResponse:
     wanted, period = format_of(parameters(call)), call.request.match_info["period"]
     first, after = _month(period)
     async with call.context.desk.view(call.tenant_id) as view:
-        asset = tenant_of(view, call).currency
+        asset = tax_months.asset_of(tenant_of(view, call))
         row = view.row(TaxReturn, call.tenant_id, f"vat-{period}")
-    row = row or TaxReturn(call.tenant_id, f"vat-{period}", "vat", period, asset)
+    row = row or tax_months.vat_return(call.tenant_id, period, asset)
+    asset = row.asset
     async with reading(call) as connection:
         about = (connection, call.tenant_id)
         booked = {
@@ -108,7 +109,7 @@ def _boxes(
     row: TaxReturn, output: int, bought: int, undocumented: int, withheld: int
 ) -> dict[str, int]:
     """Minor units by name; `output` and `bought` are debits less credits of their accounts."""
-    net = {name: row.gross.get(name, 0) - row.taxes.get(name, 0) for name in _TREATMENTS}
+    net = {name: row.gross.get(name, 0) - row.taxes.get(name, 0) for name in tax.TREATMENTS}
     declared, deducted = sum(row.taxes.values()), bought - undocumented
     return {
         **{f"sales_{name}": minor for name, minor in net.items()},
@@ -120,6 +121,3 @@ def _boxes(
         "withheld_vat": withheld,
         "payable": declared - deducted - withheld,
     }
-
-
-_TREATMENTS = ("standard", "zero", "exempt", "non_vat")
