@@ -1,35 +1,30 @@
 """The messages role: what payers are told of invoices and payments, once by each channel.
 
-Two halves, of one partition each: the reader makes messages of archived events, for customers whom
-their tenant has told us of; the carrier hands what is due to the notifications service. It stands
-behind archive and read models and touches neither journal nor log: whatever happens here, money
-goes on. What is slow or refused in one lane (tenant and channel) holds up no other.
+Messages are made of archived events, for customers whom their tenant has told us of, once the read
+models have them; what is due is handed to the notifications service. A lane is a tenant's channel.
 Never logs an address, nor a message's data.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import asyncpg
 import structlog
 
 from agents.accounting.dunning import UNDUNNED
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.carrier import Carrier, Lane, moment
 from agents.roles.composing import Unsent, compose, contact_of
 from agents.roles.counters import MESSAGES
-from agents.roles.follow import Bookmark, follow_archive
-from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import through_outages, uninterrupted
+from agents.roles.lease import Owner
+from agents.roles.outages import through_outages
 from agents.roles.secret_store import now_utc
 from agents.roles.tail import Archived
 from connectors.base import CallError, NotSent, Refused, TurnedAway
-from connectors.breaker import Breaker
 from connectors.notifications.client import Accepted
 from connectors.notifications.translate import CHANNELS, TOLD, Letter, Message, letter_of
 from connectors.reading import Unreadable as NoLetter
@@ -38,9 +33,8 @@ from streams.journal import Batch, Emitted
 from tables.postgres import messages as rows
 from tables.postgres.contacts import ContactRow, contacts_of, tenants_with_contacts
 from tables.postgres.lookups import projected_seq
-from tables.postgres.messages import Due, Lane, NewMessage, Noted
+from tables.postgres.messages import Due, NewMessage, Noted
 
-ROLE = "messages"
 RETRY_AFTER: tuple[timedelta, ...] = tuple(
     timedelta(seconds=seconds)
     for seconds in (5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 36_000)
@@ -51,14 +45,8 @@ KEY_KNOWN_FOR = timedelta(hours=23)
 NEWS_FOR = timedelta(days=3)
 """Older things are not told any more: an event that was read late, a message that waited long."""
 REST_MAX = timedelta(days=1)
-AT_ONCE, AT_ONCE_A_LANE = 32, 4
-LOOKED_AT = 2 * AT_ONCE
-LOOK_EVERY_S = 1.0
-GATHER_S, MANY = 0.4, 32
-"""Pause between readings, so that one look for contacts is for many records; not in a backlog."""
 PROJECTED_POLL_S = 0.1
 KEPT_FOR = timedelta(days=90)
-FORGET_EVERY_S = 3_600.0
 MAY_HELP = frozenset({"no_credit", "not_configured"})
 """Refusals that somebody's doing may end: a balance that is topped up, a key that is set."""
 
@@ -88,12 +76,14 @@ class Attempt:
         return self.outcome in {"accepted", "busy", "refused"}
 
 
-class Messages:
+class Messages(Carrier[Due]):
     """Carries messages of partitions; `run` one of it per partition.
 
     `told` are the types of events that we write about: others are left to whoever hears them.
     `pages` is where payers reach us, without a trailing slash.
     """
+
+    role, at_once = "messages", 32
 
     def __init__(
         self,
@@ -106,41 +96,11 @@ class Messages:
         told: Iterable[str] = TOLD,
         now: Callable[[], datetime] = now_utc,
     ) -> None:
-        self._pool, self._archived, self._owner = pool, archived, owner
+        super().__init__(pool, archived, owner, now=now)
         self._sender, self._pages = sender, pages
-        self._told, self._now = frozenset(told) & TOLD, now
-        self._breakers: dict[Lane, Breaker] = {}
-        self._resting: dict[Lane, datetime] = {}
-
-    async def run(self, partition: int) -> NoReturn:
-        """Carry this partition's messages whenever its lease is ours."""
-        lease = Lease(self._pool, ROLE, partition, self._owner)
-        await run_leased(lease, partial(self._work, lease))
-
-    async def _work(self, lease: Lease, progress: Progress) -> None:
-        came = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(uninterrupted(self._read(lease, progress.seq, came)))
-                tasks.create_task(uninterrupted(self._carry(lease.partition, came)))
-                tasks.create_task(uninterrupted(self._forget(lease.partition)))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+        self._told = frozenset(told) & TOLD
 
     # -- archive to rows --------------------------------------------------------------------------
-
-    async def _read(self, lease: Lease, seq: int, came: asyncio.Event) -> None:
-        bookmark = Bookmark(self._pool, lease, seq)
-        async for records in follow_archive(self._pool, self._archived, lease.partition, seq):
-            if not records:
-                await bookmark.store()
-                continue
-            events = list(self._events(records))
-            if events and await self._put_on_their_way(lease.partition, records[-1].seq, events):
-                came.set()
-            await bookmark.move(records[-1].seq)
-            if len(records) < MANY:
-                await asyncio.sleep(GATHER_S)
 
     def _events(self, records: Sequence[Archived]) -> Iterator[Emitted]:
         """What is to be told, and is still news."""
@@ -150,16 +110,18 @@ class Messages:
                 for entry in record.entries:
                     yield from (each for each in entry.emitted if each.event_type in self._told)
 
-    async def _put_on_their_way(self, partition: int, seq: int, events: list[Emitted]) -> bool:
-        """Whether anything is."""
+    async def _make(self, partition: int, records: Sequence[Archived]) -> bool:
+        events = self._events(records)
         letters = [(event, letter) for event in events if (letter := _letter(event)) is not None]
+        if not letters:
+            return False
         async with self._pool.acquire() as connection:
             tenants = {letter.tenant_id for _, letter in letters}
             known = await tenants_with_contacts(connection, tenants)
         letters = [each for each in letters if each[1].tenant_id in known]
         if not letters:
             return False
-        while await projected_seq(self._pool, partition) < seq:  # noqa: ASYNC110  no signal
+        while await projected_seq(self._pool, partition) < records[-1].seq:  # noqa: ASYNC110  no signal
             await asyncio.sleep(PROJECTED_POLL_S)
         async with self._pool.acquire() as connection:
             found = await _messages(connection, partition, letters)
@@ -168,78 +130,14 @@ class Messages:
 
     # -- rows to the service ----------------------------------------------------------------------
 
-    async def _carry(self, partition: int, came: asyncio.Event) -> NoReturn:
-        carrying: dict[asyncio.Task[None], Due] = {}
-        try:
-            while True:
-                for due in await self._due(partition, carrying.values()):
-                    task = asyncio.create_task(self._attempt(due))
-                    task.add_done_callback(lambda _task: came.set())
-                    carrying[task] = due
-                with suppress(TimeoutError):  # then it looks again, as it does when woken
-                    async with asyncio.timeout(LOOK_EVERY_S):
-                        await came.wait()
-                came.clear()
-                for task in [task for task in carrying if task.done()]:
-                    del carrying[task]
-                    task.result()
-        finally:
-            for task in carrying:
-                task.cancel()
-            await asyncio.gather(*carrying, return_exceptions=True)
+    async def _some_due(
+        self, connection: asyncpg.Connection, partition: int, busy: set[Lane], limit: int
+    ) -> list[Due]:
+        return await rows.due_messages(
+            connection, partition, busy=busy, now=self._now(), limit=limit
+        )
 
-    async def _due(self, partition: int, carried: Iterable[Due]) -> list[Due]:
-        """What may be sent now beside what is carried: none of it twice, few of one lane."""
-        carried = list(carried)
-        loads = Counter(due.lane for due in carried)
-        under_way = {due.key for due in carried}
-        chosen: list[Due] = []
-        busy = self._busy(loads)
-        async with self._pool.acquire() as connection:
-            while len(under_way) < AT_ONCE:
-                found = await rows.due_messages(
-                    connection, partition, busy=busy, now=self._now(), limit=LOOKED_AT
-                )
-                full = set[Lane]()
-                for due in found:
-                    if due.key in under_way or len(under_way) >= AT_ONCE:
-                        continue
-                    if loads[due.lane] >= AT_ONCE_A_LANE or not self._breaker(due).admit():
-                        full.add(due.lane)
-                        continue
-                    chosen.append(due)
-                    under_way.add(due.key)
-                    loads[due.lane] += 1
-                # What waits in one lane, however much, must not be all that is looked at.
-                if len(found) < LOOKED_AT or not full:
-                    break
-                busy |= full
-        return chosen
-
-    def _busy(self, loads: Counter[Lane]) -> set[Lane]:
-        """Lanes of which nothing more is taken now: full, resting, or behind an open breaker."""
-        now = self._now()
-        self._resting = {lane: until for lane, until in self._resting.items() if until > now}
-        busy = {lane for lane, load in loads.items() if load >= AT_ONCE_A_LANE}
-        busy |= {lane for lane, breaker in self._breakers.items() if breaker.state == "open"}
-        return busy | self._resting.keys()
-
-    async def _attempt(self, due: Due) -> None:
-        breaker = self._breaker(due)
-        try:
-            attempt = await self._sent(due)
-        except BaseException:
-            breaker.abandoned()
-            raise
-        if attempt is None:
-            breaker.abandoned()
-        elif attempt.is_answer:
-            breaker.succeeded()
-        else:
-            breaker.failed()
-
-    async def _sent(self, due: Due) -> Attempt | None:
-        """One attempt, written down; None if there was nothing to try."""
+    async def _try(self, due: Due) -> bool | None:
         now = self._now()
         prepared = await through_outages(partial(self._prepared, due, now))
         if isinstance(prepared, Unsent):
@@ -248,7 +146,7 @@ class Messages:
         message, doubtful_since = prepared
         attempt = await through_outages(partial(self._tried, message))
         await through_outages(partial(self._note, due, attempt, doubtful_since))
-        return attempt
+        return attempt.is_answer
 
     async def _prepared(self, due: Due, now: datetime) -> tuple[Message, datetime] | Unsent:
         """The message, of which is noted that it may be sent; and since when it may have been."""
@@ -284,7 +182,7 @@ class Messages:
     async def _note(self, due: Due, attempt: Attempt, doubtful_since: datetime) -> None:
         noted = self._noted(due, attempt, doubtful_since)
         said = {
-            "at": _text(self._now()),
+            "at": moment(self._now()),
             "outcome": attempt.outcome,
             "reason": attempt.reason,
             "request_id": attempt.request_id,
@@ -307,7 +205,7 @@ class Messages:
         pause = max(RETRY_AFTER[due.attempts], timedelta(seconds=attempt.retry_after_s))
         next_at = now + min(pause, REST_MAX)
         if attempt.is_answer:  # not this message is the trouble, but its tenant's channel
-            self._resting[due.lane] = self._rests_until(attempt, now, next_at)
+            self._rest(due.lane, self._rests_until(attempt, now, next_at))
         return Noted("pending", next_at, attempt.failure or attempt.reason, doubtful_since=since)
 
     def _rests_until(self, attempt: Attempt, now: datetime, next_at: datetime) -> datetime:
@@ -316,14 +214,8 @@ class Messages:
             return next_at
         return min(next_at, now + max(RETRY_AFTER[0], timedelta(seconds=attempt.retry_after_s)))
 
-    def _breaker(self, due: Due) -> Breaker:
-        return self._breakers.setdefault(due.lane, Breaker())
-
-    async def _forget(self, partition: int) -> NoReturn:
-        while True:
-            async with self._pool.acquire() as connection:
-                await rows.forget_messages(connection, partition, self._now() - KEPT_FOR)
-            await asyncio.sleep(FORGET_EVERY_S)
+    async def _forget(self, connection: asyncpg.Connection, partition: int) -> None:
+        await rows.forget_messages(connection, partition, self._now() - KEPT_FOR)
 
 
 def _letter(event: Emitted) -> Letter | None:
@@ -396,7 +288,3 @@ def _failed(error: CallError) -> Attempt:
         return Attempt("busy", error.reason, retry_after_s=error.retry_after_s)
     outcome = "not_sent" if isinstance(error, NotSent) else "unclear"
     return Attempt(outcome, error.reason, retry_after_s=error.retry_after_s)
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,8 +22,6 @@ _SHOWN = (
     " reason, attempts, history::text AS history, request_id, reported_at, created_at, next_at"
 )
 Rows = Sequence[asyncpg.Record]
-Lane = tuple[str, str]
-"""(tenant, channel): what is slow or refused in one of them holds up no other."""
 
 
 class NewMessage(NamedTuple):
@@ -64,8 +62,8 @@ class Due:
         return self.tenant_id, self.event_id, self.channel
 
     @property
-    def lane(self) -> Lane:
-        """Where it queues."""
+    def lane(self) -> tuple[str, str]:
+        """Where it queues: its tenant's channel."""
         return self.tenant_id, self.channel
 
 
@@ -148,7 +146,7 @@ async def due_messages(
     connection: asyncpg.Connection,
     partition: int,
     *,
-    busy: Iterable[Lane],
+    busy: Iterable[tuple[str, str]],
     now: datetime,
     limit: int,
 ) -> list[Due]:

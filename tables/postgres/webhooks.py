@@ -61,8 +61,13 @@ class Due:
     body: bytes = field(repr=False)
 
     @property
-    def endpoint(self) -> tuple[str, str]:
-        """The endpoint, of all tenants' endpoints."""
+    def key(self) -> tuple[str, str, str]:
+        """The delivery, of all tenants' deliveries."""
+        return self.tenant_id, self.endpoint_id, self.event_id
+
+    @property
+    def lane(self) -> tuple[str, str]:
+        """Where it queues: its endpoint, of all tenants' endpoints."""
         return self.tenant_id, self.endpoint_id
 
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agents.roles import messages as role
+from agents.roles.carrier import AT_ONCE_A_LANE
 from agents.roles.lease import Owner
-from agents.roles.messages import AT_ONCE_A_LANE, RETRY_AFTER, Attempt, Messages
+from agents.roles.messages import RETRY_AFTER, Attempt, Messages
 from tables.postgres.messages import Due
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -57,7 +58,7 @@ async def test_a_lane_that_is_tried_again_with_one_message_is_not_all_that_is_se
 ):
     waiting += [due("many", number) for number in range(1_000)]
     waiting += [due("few", 0)]
-    monkeypatch.setattr(carrier._breaker(waiting[0]), "admit", lambda: False)
+    monkeypatch.setattr(carrier._breaker(waiting[0].lane), "admit", lambda: False)
     assert [each.tenant_id for each in await carrier._due(0, [])] == ["few"]
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from agents.roles import messages as role
+from agents.roles import carrier
 from agents.roles.messages import KEY_KNOWN_FOR, NEWS_FOR, RETRY_AFTER
 from connectors.notifications.fake import Fault
 from tables.postgres.contacts import remove_contact
@@ -20,8 +20,8 @@ from tests.agents.roles.test_secret_store import put
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(role, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(role, "GATHER_S", 0.05)
+    monkeypatch.setattr(carrier, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(carrier, "GATHER_S", 0.05)
 
 
 class TestAnInvoice:

@@ -12,8 +12,10 @@ import standardwebhooks
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from agents.roles import carrier
 from agents.roles import webhooks as role
 from agents.roles.archive_progress import ArchiveProgress
+from agents.roles.carrier import AT_ONCE_A_LANE
 from agents.roles.lease import Owner
 from agents.roles.secret_store import SecretStore
 from agents.roles.webhooks import RETRY_AFTER, Webhooks, secret_name
@@ -90,7 +92,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(role, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(carrier, "LOOK_EVERY_S", 0.05)
 
 
 @pytest_asyncio.fixture
@@ -287,7 +289,7 @@ class TestAnEndpointThatFails:
         await say(shelf, *range(300, 350), tenant_id="beta")
         async with carrying(database, clock) as task:
             await until(lambda: _delivered(database, 50), task)
-            assert len(slow.got) == role.AT_ONCE_AN_ENDPOINT
+            assert len(slow.got) == AT_ONCE_A_LANE
             slow.hangs.set()
             await until(lambda: all_in(database, "delivered"), task)
         assert Counter(Counter(slow.ids).values()) == {1: 299}
@@ -299,7 +301,7 @@ class TestAnEndpointThatFails:
         async with carrying(database, clock) as task:
             await until(lambda: _attempted(database, 5), task)
             await asyncio.sleep(0.5)
-        assert 5 <= len(one.got) <= 5 + role.AT_ONCE_AN_ENDPOINT
+        assert 5 <= len(one.got) <= 5 + AT_ONCE_A_LANE
 
 
 async def _attempted(database, count) -> bool:
@@ -357,7 +359,7 @@ class TestOldDeliveries:
     async def test_are_forgotten_also_what_waits_for_its_endpoint(
         self, database, shelf, one, clock, monkeypatch
     ):
-        monkeypatch.setattr(role, "FORGET_EVERY_S", 0.05)
+        monkeypatch.setattr(carrier, "FORGET_EVERY_S", 0.05)
         await register(database, one.url)
         one.says = [200, 410]
         await say(shelf, 1)
