@@ -7,7 +7,7 @@ it is refused before that. Where a new token ends the one before it, all process
 import asyncio
 import base64
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from connectors.base import Ambiguous, NotSent, Refused
@@ -50,6 +50,27 @@ class Tokens:
         self._token, self._count, self._good_until_s = "", 0, 0.0
         self._fetching = asyncio.Lock()
 
+    async def carry(
+        self,
+        send: Callable[[Mapping[str, str]], Awaitable[Answer]],
+        *,
+        is_refused: Callable[[Answer], bool] = lambda answer: answer.status == 401,
+    ) -> Answer:
+        """The answer to a request that `send` makes with the header it is given.
+
+        One whose token is refused was not begun, and is sent once more with another. Raises
+        `NotSent` while no token is to be had, `Refused` when our credentials are not taken, or
+        their token is not, and whatever `send` raises.
+        """
+        token, count = await self.bearer()
+        answer = await send(bearing(token))
+        if is_refused(answer):
+            token, _ = await self.bearer(after=count)
+            answer = await send(bearing(token))
+        if is_refused(answer):
+            raise Refused("our token is refused here", failure="not_configured")
+        return answer
+
     async def bearer(self, *, after: int = 0) -> tuple[str, int]:
         """A token and its number, which is beyond `after`: the one that was refused.
 
@@ -79,7 +100,7 @@ class Tokens:
         if answer.status == 429:
             raise NotSent("no token: throttled", retry_after_s=answer.retry_after_s)
         if answer.status != 200:
-            raise Refused(f"no token: status {answer.status}")
+            raise Refused(f"no token: status {answer.status}", failure="not_configured")
         return _read(answer.body)
 
 

@@ -12,13 +12,14 @@ taken by one request each, by what is asked for; `served` counts answers of the 
 import asyncio
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aiohttp import web
 
 from connectors.auth.fake_keys import Algorithm, SigningKey
+from connectors.fake_server import FakeServer
 
 PUBLISHED = 2
 """Keys that are shown: the current one and the one before."""
@@ -37,8 +38,8 @@ class Fault:
     delay_s: float = 0.0
 
 
-class FakeAuthService:
-    """Start with `async with`. `away` answers 503 to everybody; `asked` counts by tenant.
+class FakeAuthService(FakeServer):
+    """`away` answers 503 to everybody; `asked` counts by tenant.
 
     `issuer_said` is what its discovery document and its tokens call it, if that is not its
     address; `keys_address` is where it says that its keys are, if they are elsewhere.
@@ -65,8 +66,6 @@ class FakeAuthService:
         self.hidden: set[str] = set()
         """Ids of keys that its key set leaves out for the time being."""
         self.issuer_said, self.keys_address = "", ""
-        self.base_url = ""
-        self._runner: web.AppRunner | None = None
 
     # -- what it knows ------------------------------------------------------------------------
 
@@ -138,35 +137,19 @@ class FakeAuthService:
         given = {name: value for name, value in said.items() if value is not None}
         return (key or self.key).sign(given)
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        routes: dict[str, tuple[Kind, Callable[[web.Request], web.Response]]] = {
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Documents of RFC 8414 and 7517, and the service's own resources."""
+        served: dict[str, tuple[Kind, Callable[[web.Request], web.Response]]] = {
             "/.well-known/openid-configuration": ("discovery", self._discovered),
             "/api/v1/.well-known/jwks.json": ("keys", self._key_set),
             "/api/v1/tenants/{id}": ("tenants", self._tenant),
             "/api/v1/tenants/{id}/outlets": ("outlets", self._outlets),
             "/api/v1/users/{id}": ("users", self._user),
         }
-        for path, (kind, answer) in routes.items():
-            app.router.add_get(path, self._serving(kind, answer))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    # -- requests -----------------------------------------------------------------------------
+        for path, (kind, answer) in served.items():
+            yield web.get(path, self._serving(kind, answer))
 
     def _serving(self, kind: Kind, answer: Callable[[web.Request], web.Response]) -> Any:
         async def serve(request: web.Request) -> web.Response:

@@ -6,15 +6,16 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from connectors.base import Refused, TurnedAway
+from connectors.base import TurnedAway
 from connectors.buni.config import Config
 from connectors.http import Answer, exchange
-from connectors.tokens import Shelf, Tokens, basic, bearing
+from connectors.tokens import Shelf, Tokens, basic
 
 TRANSFER = "/fundstransfer/1.0.0/api/v1/transfer"
 _TOKEN = "/token?grant_type=client_credentials"  # noqa: S105  an address
@@ -39,27 +40,22 @@ class Client:
     async def post(self, path: str, body: Mapping[str, Any]) -> Answer:
         """POST as JSON; an answer below 500.
 
-        Raises `NotSent`, `Ambiguous` or `TurnedAway`, and `Refused` when no token is to be had. A
-        token that is refused once is renewed: such a request was not begun.
+        Raises `NotSent`, `Ambiguous` or `TurnedAway`, and `Refused` when no token is to be had.
         """
-        token, count = await self._tokens.bearer()
-        answer = await self._exchange(path, body, token)
-        if answer.status == 401:
-            token, _ = await self._tokens.bearer(after=count)
-            answer = await self._exchange(path, body, token)
-        if answer.status == 401:
-            raise Refused("the app's token is refused here", failure="not_configured")
+        answer = await self._tokens.carry(partial(self._exchange, path, body))
         if answer.status == 429:
             raise TurnedAway("status 429", retry_after_s=answer.retry_after_s)
         return answer
 
-    async def _exchange(self, path: str, body: Mapping[str, Any], token: str) -> Answer:
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], bearer: Mapping[str, str]
+    ) -> Answer:
         return await exchange(
             self._session,
             "POST",
             f"{self._config.base_url}{path}",
             body=msgspec.json.encode(body),
-            headers={**bearing(token), "Content-Type": "application/json"},
+            headers={**bearer, "Content-Type": "application/json"},
         )
 
     async def _fetch(self) -> Answer:

@@ -13,17 +13,18 @@ import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from connectors.fake_server import FakeServer
 
 FAILS, OVER_LIMIT, NEVER_ENDS, UNHEARD_OF = "01", "02", "99", "98"
 WAYS = frozenset({"IF", "RT", "PL", "EF"})
@@ -66,8 +67,8 @@ class Transfer:
     told: bytes = b""
 
 
-class FakeBuni:
-    """Start with `async with`. `transfers` is its book, by our reference; `balance` is in cents."""
+class FakeBuni(FakeServer):
+    """`transfers` is its book, by our reference; `balance` is in cents."""
 
     def __init__(
         self,
@@ -91,10 +92,8 @@ class FakeBuni:
         self.replies: list[tuple[int, bytes]] = []
         self.tokens = 0
         self.telling: Telling = "once"
-        self.callback_url = self.base_url = ""
+        self.callback_url = ""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -114,29 +113,17 @@ class FakeBuni:
 
     # -- life ---------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/token", self._authorize)
-        app.router.add_post("/fundstransfer/1.0.0/api/v1/transfer", self._transfer)
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Tokens and transfers."""
+        yield web.post("/token", self._authorize)
+        yield web.post("/fundstransfer/1.0.0/api/v1/transfer", self._transfer)
 
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """As all fakes do; what was to be told later is not told."""
         await self.stop()
         for task in self._tasks:
             task.cancel()
-        if self._session is not None:
-            await self._session.close()
+        await super().close()
 
     async def told(self) -> None:
         """Wait until everything was told that is to be told."""
@@ -317,10 +304,9 @@ class FakeBuni:
                 await self._post("ipn", body, signed)
 
     async def _post(self, kind: str, body: bytes, headers: dict[str, str]) -> None:
-        assert self._session is not None
         headers = {"Content-Type": "application/json", **headers}
         url = f"{self.callback_url}/{kind}"
-        async with self._session.post(url, data=body, headers=headers) as answer:
+        async with self.session.post(url, data=body, headers=headers) as answer:
             self.replies.append((answer.status, await answer.read()))
 
 

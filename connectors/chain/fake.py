@@ -15,14 +15,15 @@ import asyncio
 import json
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from connectors.chain.fake_chain import Block, Done, FakeChain, Refusal
+from connectors.fake_server import FakeServer
 
 USDC = "0x" + "a0b8" * 10
 EXTRA_DATA = b"\x11" * 200
@@ -41,8 +42,8 @@ class Fault:
     headers: Mapping[str, str] | None = None
 
 
-class FakeNode:
-    """Start with `async with`."""
+class FakeNode(FakeServer):
+    """A node of `chain`."""
 
     def __init__(
         self,
@@ -63,8 +64,6 @@ class FakeNode:
         self.log_results_max: int | None = None
         self.log_error = -32005
         self.tip_fee = 10**9
-        self.base_url = ""
-        self._runner: web.AppRunner | None = None
         self._methods: Mapping[str, Callable[..., Any]] = {
             "eth_chainId": lambda: hex(self.chain.chain_id),
             "eth_blockNumber": lambda: hex(self._head("eth_blockNumber")),
@@ -112,23 +111,11 @@ class FakeNode:
         """The parameters of every call of a method."""
         return [params for name, params in self.requests if name == method]
 
-    # -- life ---------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v2/key-1", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
     # -- requests -----------------------------------------------------------------------------
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """JSON-RPC, under an address that only its customer knows."""
+        yield web.post("/v2/key-1", self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read(), parse_float=str)

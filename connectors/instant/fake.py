@@ -17,11 +17,12 @@ with another body is answered 409. Nothing is kept beyond the process.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from aiohttp import web
+
+from connectors.fake_server import FakeServer
 
 HANG_S = 30.0
 DECLINED, HANGS, BREAKS = 13, 27, 31
@@ -39,8 +40,10 @@ def reference_of(key: str) -> str:
     return "IN" + hashlib.sha256(key.encode()).hexdigest()[:14].upper()
 
 
-class FakeGateway:
-    """Start with `async with`; `effects` counts what was really done, by key."""
+class FakeGateway(FakeServer):
+    """`effects` counts what was really done, by key."""
+
+    max_body_bytes = 16 * 1024
 
     def __init__(
         self, *, api_key: str = "local", more_keys: Sequence[str] = (), hang_s: float = HANG_S
@@ -52,7 +55,6 @@ class FakeGateway:
         self._done: dict[str, tuple[bytes, dict[str, object]]] = {}
         self.held: dict[str, int] = {}
         """What is held for the callers, minor units by reference of the authorization."""
-        self._runner: web.AppRunner | None = None
         self._stopping = asyncio.Event()
         self.tells = asyncio.Event()
         """While it is clear, nobody learns how an operation ended: asking again is not answered."""
@@ -61,38 +63,21 @@ class FakeGateway:
         """Every request in order: (method, key)."""
         self.effects: Counter[str] = Counter()
         """How often each key moved money; more than once is a fault of the gateway."""
-        self.base_url = ""
 
     @property
     def configuration(self) -> dict[str, str]:
         """What a connector needs to call this gateway."""
         return {"base_url": self.base_url, "api_key": self._api_key}
 
-    async def start(self, port: int = 0) -> str:
-        """Listen on loopback; returns the base URL."""
-        application = web.Application(client_max_size=16 * 1024)
-        application.router.add_post("/operations", self._post)
-        application.router.add_get("/operations/{key}", self._get)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        host, bound = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{bound}"
-        return self.base_url
+    def routes(self) -> Iterator[web.RouteDef]:
+        """One operation under each key."""
+        yield web.post("/operations", self._post)
+        yield web.get("/operations/{key}", self._get)
 
     async def stop(self) -> None:
         """Stop listening; requests that hang are answered first."""
         self._stopping.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        await super().stop()
 
     async def _post(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")

@@ -6,18 +6,19 @@ documentation, "Authentication", "Generate signature").
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import aiohttp
 import msgspec
 
-from connectors.base import Refused, TurnedAway
+from connectors.base import TurnedAway
 from connectors.http import Answer, exchange
 from connectors.jenga.config import Config
 from connectors.jenga.signature import signed
 from connectors.jenga.translate import Question, token_of
 from connectors.reading import Unreadable
-from connectors.tokens import Shelf, Tokens, bearing
+from connectors.tokens import Shelf, Tokens
 from streams.money import ENCODER
 
 _TOKEN = "/authentication/api/v3/authenticate/merchant"  # noqa: S105  an address
@@ -44,19 +45,13 @@ class Client:
 
         Raises `NotSent`, `Ambiguous` or `TurnedAway`, and `Refused` when no token is to be had.
         """
-        token, count = await self._tokens.bearer()
-        answer = await self._exchange(question, token)
-        if answer.status == 401:
-            token, _ = await self._tokens.bearer(after=count)
-            answer = await self._exchange(question, token)
-        if answer.status == 401:
-            raise Refused("the merchant's token is refused here", failure="not_configured")
+        answer = await self._tokens.carry(partial(self._exchange, question))
         if answer.status == 429:
             raise TurnedAway("status 429", retry_after_s=answer.retry_after_s)
         return answer
 
-    async def _exchange(self, question: Question, token: str) -> Answer:
-        headers = {**bearing(token), "signature": signed(self._config.key, question.signed)}
+    async def _exchange(self, question: Question, bearer: Mapping[str, str]) -> Answer:
+        headers = {**bearer, "signature": signed(self._config.key, question.signed)}
         url = f"{self._config.base_url}{question.path}"
         if question.body is None:
             return await exchange(self._session, "GET", url, headers=headers)

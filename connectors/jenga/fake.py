@@ -13,18 +13,19 @@ import asyncio
 import base64
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import aiohttp
 import msgspec
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from connectors.fake_server import FakeServer
 
 UNKNOWN, NOT_OURS, NOTHING_FREE, IN_TEXT = "404", "403", "000", "999"
 NAIROBI = timedelta(hours=3)
@@ -64,8 +65,8 @@ class Account:
         return self.opening + sum(moved)
 
 
-class FakeJenga:
-    """Start with `async with`. `accounts` is its book, by number.
+class FakeJenga(FakeServer):
+    """`accounts` is its book, by number.
 
     `newest_first`, `inclusive` (a page begins with the row that it goes on after), `cap` (fewer
     rows to a page than are asked for) and `deaf` (every page is the first) are how statements
@@ -96,9 +97,7 @@ class FakeJenga:
         self.newest_first = self.inclusive = self.deaf = False
         self.cap = 1_000
         self.telling: Telling = "once"
-        self.alert_url = self.base_url = ""
-        self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self.alert_url = ""
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -119,33 +118,14 @@ class FakeJenga:
             "alert_password": self.alert_password,
         }
 
-    # -- life ---------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/authentication/api/v3/authenticate/merchant", self._authenticate)
-        accounts = "/v3-apis/account-api/v3.0/accounts"
-        app.router.add_get(f"{accounts}/balances/{{country}}/{{account}}", self._balances)
-        app.router.add_post(f"{accounts}/fullStatement", self._statement)
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        if self._session is not None:
-            await self._session.close()
-
     # -- requests -----------------------------------------------------------------------------
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Tokens, balances and statements."""
+        yield web.post("/authentication/api/v3/authenticate/merchant", self._authenticate)
+        accounts = "/v3-apis/account-api/v3.0/accounts"
+        yield web.get(f"{accounts}/balances/{{country}}/{{account}}", self._balances)
+        yield web.post(f"{accounts}/fullStatement", self._statement)
 
     async def _authenticate(self, request: web.Request) -> web.Response:
         self.requests.append((request.method, request.path))
@@ -308,9 +288,8 @@ class FakeJenga:
         return [await self._post(body)]
 
     async def _post(self, body: bytes) -> int:
-        assert self._session is not None
         headers = {} if self.telling == "unsigned" else self.alert_headers
-        async with self._session.post(self.alert_url, data=body, headers=headers) as answer:
+        async with self.session.post(self.alert_url, data=body, headers=headers) as answer:
             return answer.status
 
 

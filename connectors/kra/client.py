@@ -8,6 +8,7 @@ its portal (GavaConnect documentation, "Authorization").
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,7 @@ import msgspec
 from connectors.base import Refused, TurnedAway
 from connectors.http import Answer, exchange
 from connectors.kra.config import App, Config
-from connectors.tokens import Fetch, Shelf, Tokens, basic, bearing
+from connectors.tokens import Fetch, Shelf, Tokens, basic
 
 INIT, SALES, NOTICES = "/selectInitOsdcInfo", "/saveTrnsSalesOsdc", "/selectNoticeList"
 _JSON = {"Content-Type": "application/json"}
@@ -72,24 +73,22 @@ class Gava:
         """
         tokens = self._tokens[self._config.apps[product]]
         try:
-            token, count = await tokens.bearer()
-            answer = await self._exchange(path, body, token)
-            if answer.status == 401:
-                token, _ = await tokens.bearer(after=count)
-                answer = await self._exchange(path, body, token)
+            answer = await tokens.carry(partial(self._exchange, path, body))
         except Refused as error:
             raise Refused(f"{product}: {error.reason}", failure="not_configured") from None
-        if answer.status in {401, 403}:
+        if answer.status == 403:
             raise Refused(f"{product}: status {answer.status}", failure="not_configured")
         return _heard(answer)
 
-    async def _exchange(self, path: str, body: Mapping[str, Any], token: str) -> Answer:
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], bearer: Mapping[str, str]
+    ) -> Answer:
         return await exchange(
             self._session,
             "POST",
             f"{self._config.gava_url}{path}",
             body=msgspec.json.encode(body),
-            headers={**bearing(token), **_JSON},
+            headers={**bearer, **_JSON},
         )
 
     def _fetch_for(self, app: App) -> Fetch:

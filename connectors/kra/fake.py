@@ -15,14 +15,15 @@ import asyncio
 import base64
 import json
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
+from connectors.fake_server import FakeServer
 from connectors.kra import fake_gava
 from connectors.kra.fake_etims import NEVER_ANSWERED, Declared, cents, signatures, wrong_with
 from connectors.kra.fake_gava import GavaBook
@@ -64,8 +65,8 @@ class Fault:
         return bool(self.status or self.result or self.drop)
 
 
-class FakeKra:
-    """Start with `async with`. `documents` is eTIMS's book, by branch; `gava` is GavaConnect's."""
+class FakeKra(FakeServer):
+    """`documents` is eTIMS's book, by branch; `gava` is GavaConnect's."""
 
     def __init__(
         self,
@@ -99,52 +100,34 @@ class FakeKra:
         self.token_lives = token_lives
         self.faults: deque[Fault] = deque()
         self.requests: list[tuple[str, Object]] = []
-        self.url = ""
-        self._runner: web.AppRunner | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
         """What a connector needs to call this server."""
         return {
-            "base_url": f"{self.url}/etims-api",
+            "base_url": f"{self.base_url}/etims-api",
             "tin": self.tin,
             "cmc_key": json.dumps(self.keys) if self.keys else "",
             "device_serial": json.dumps(self.serials),
             "item_code": "KE3NTU0000001",
             "item_class": "5059690800",
             "qr_url": "https://etims-sbx.kra.go.ke",
-            "gava_url": self.url,
+            "gava_url": self.base_url,
             "consumer_key": "key",
             "consumer_secret": "secret",
             "nil_return_consumer_key": "nil-key",
             "nil_return_consumer_secret": "nil-secret",
         }
 
-    # -- life ---------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        for path in ("/v1/token/generate", "/oauth/v1/generate"):
-            app.router.add_get(path, self._token)
-        app.router.add_post("/etims-api/{name}", self._served(self._etims))
-        for path in fake_gava.PATHS:
-            app.router.add_post(path, self._served(self._checked))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
     # -- requests -----------------------------------------------------------------------------
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Tokens of GavaConnect, eTIMS, and GavaConnect's products."""
+        for path in ("/v1/token/generate", "/oauth/v1/generate"):
+            yield web.get(path, self._token)
+        yield web.post("/etims-api/{name}", self._served(self._etims))
+        for path in fake_gava.PATHS:
+            yield web.post(path, self._served(self._checked))
 
     def _served(self, work: Callable[[web.Request, Object], tuple[int, Object]]) -> Any:
         async def serve(request: web.Request) -> web.Response:

@@ -7,17 +7,17 @@ documentation, "Authorization").
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from connectors.base import Refused
 from connectors.http import Answer, exchange
 from connectors.mpesa.codes import refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.translate import error_of
-from connectors.tokens import Shelf, Tokens, basic, bearing
+from connectors.tokens import Shelf, Tokens, basic
 
 STK_PUSH, STK_QUERY = "/mpesa/stkpush/v1/processrequest", "/mpesa/stkpushquery/v1/query"
 B2C = {version: f"/mpesa/b2c/{version}/paymentrequest" for version in ("v3", "v1")}
@@ -50,17 +50,13 @@ class Client:
         Raises `NotSent` when nothing can have been done, `Ambiguous` when it may have been, and
         `Refused` when no token is to be had.
         """
-        token, count = await self._tokens.bearer()
-        answer = await self._exchange(path, body, token)
-        if self._is_stale(answer):
-            token, _ = await self._tokens.bearer(after=count)
-            answer = await self._exchange(path, body, token)
-            if self._is_stale(answer):
-                raise Refused("the app's token is refused here")
-        return answer
+        send = partial(self._exchange, path, body)
+        return await self._tokens.carry(send, is_refused=_refuses_token)
 
-    async def _exchange(self, path: str, body: Mapping[str, Any], token: str) -> Answer:
-        headers = {**bearing(token), "Content-Type": "application/json"}
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], bearer: Mapping[str, str]
+    ) -> Answer:
+        headers = {**bearer, "Content-Type": "application/json"}
         return await exchange(
             self._session,
             "POST",
@@ -70,15 +66,15 @@ class Client:
             speaks=_speaks,
         )
 
-    @staticmethod
-    def _is_stale(answer: Answer) -> bool:
-        return refusal_of(answer.status, *error_of(answer.body)) == "token"
-
     async def _fetch(self) -> Answer:
         """The answer to a request for a token."""
         config = self._config
         headers = basic(config.consumer_key, config.consumer_secret)
         return await exchange(self._session, "GET", f"{config.base_url}{_TOKEN}", headers=headers)
+
+
+def _refuses_token(answer: Answer) -> bool:
+    return refusal_of(answer.status, *error_of(answer.body)) == "token"
 
 
 def _speaks(answer: Answer) -> bool:

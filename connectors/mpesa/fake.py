@@ -22,14 +22,15 @@ import base64
 import hashlib
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from connectors.fake_server import FakeServer
 from connectors.mpesa import fake_bodies as bodies
 from connectors.mpesa.fake_book import (
     RESULTS,
@@ -49,8 +50,8 @@ _Handler = Callable[[dict[str, Any]], Awaitable[web.Response]]
 Told = Literal["once", "never", "twice", "before", "late"]
 
 
-class FakeDaraja:
-    """Start with `async with`."""
+class FakeDaraja(FakeServer):
+    """Daraja, and the telephones that it rings."""
 
     def __init__(
         self,
@@ -85,11 +86,8 @@ class FakeDaraja:
         self.may_pull = False
         self.untold: list[str] = []
         """Addresses that did not take what they were told."""
-        self.base_url = ""
         self._numbers = 0
         self._telling: set[asyncio.Task[None]] = set()
-        self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -107,9 +105,9 @@ class FakeDaraja:
 
     # -- life ---------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/oauth/v1/generate", self._generate)
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Tokens and every request of Daraja that we make."""
+        yield web.get("/oauth/v1/generate", self._generate)
         for path, handler in (
             ("/mpesa/stkpush/v1/processrequest", self._push),
             ("/mpesa/stkpushquery/v1/query", self._query),
@@ -124,25 +122,12 @@ class FakeDaraja:
             ("/pulltransactions/v1/register", self._allow_pull),
             ("/pulltransactions/v1/query", self._pull),
         ):
-            app.router.add_post(path, self._guarded(path, handler))
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
+            yield web.post(path, self._guarded(path, handler))
 
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
+        """As all fakes do, once everything is told."""
         await self.told()
-        await self.stop()
-        if self._session is not None:
-            await self._session.close()
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super().close()
 
     async def told(self) -> None:
         """Return when everything that is to be told was told."""
@@ -497,12 +482,11 @@ class FakeDaraja:
         return task
 
     async def _post(self, url: str, said: dict[str, Any], how: Told) -> None:
-        assert self._session is not None
         if how == "late":
             await asyncio.sleep(self.late_s)
         for _ in range({"never": 0, "twice": 2}.get(how, 1)):
             try:
-                async with self._session.post(url, json=said) as answer:
+                async with self.session.post(url, json=said) as answer:
                     if answer.status != 200:
                         self.untold.append(url)
             except (aiohttp.ClientError, TimeoutError):

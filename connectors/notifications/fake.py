@@ -14,13 +14,15 @@ process.
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from aiohttp import web
+
+from connectors.fake_server import FakeServer
 
 CHANNELS = frozenset({"email", "sms", "push", "whatsapp"})
 TEMPLATES = frozenset(
@@ -62,8 +64,8 @@ class Taken:
     metadata: Object
 
 
-class FakeNotifications:
-    """Start with `async with`. `messages` is its book, by request id, in the order they came."""
+class FakeNotifications(FakeServer):
+    """`messages` is its book, by request id, in the order they came."""
 
     def __init__(
         self,
@@ -80,10 +82,8 @@ class FakeNotifications:
         self.faults: deque[Fault] = deque()
         self.requests: list[tuple[str, str]] = []
         """Every request in order: (path, idempotency key)."""
-        self.base_url = ""
         self._by_key: dict[str, str] = {}
         self._used: Counter[tuple[str, str]] = Counter()
-        self._runner: web.AppRunner | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -98,28 +98,12 @@ class FakeNotifications:
         """Limits count anew."""
         self._used.clear()
 
-    # -- life ---------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=256 * 1024)
-        app.router.add_post(SEED_PATH, self._serve)
-        app.router.add_post(PUBLIC_PATH, self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
     # -- requests -----------------------------------------------------------------------------
+
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Both paths under which the service takes messages."""
+        yield web.post(SEED_PATH, self._serve)
+        yield web.post(PUBLIC_PATH, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         self.requests.append((request.path, request.headers.get("Idempotency-Key", "")))

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from connectors.base import Refused, TurnedAway
+from connectors.base import TurnedAway
 from connectors.http import Answer, exchange
 from connectors.paypal.config import Config
-from connectors.tokens import Tokens, basic, bearing
+from connectors.tokens import Tokens, basic
 
 ORDERS, CAPTURES = "/v2/checkout/orders", "/v2/payments/captures"
 REFUNDS = "/v2/payments/refunds"
@@ -52,13 +52,9 @@ class Client:
     async def _asked(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
-        token, count = await self._tokens.bearer()
-        answer = await self._exchange(method, path, {**headers, **bearing(token)}, body)
-        if answer.status == 401:
-            token, _ = await self._tokens.bearer(after=count)
-            answer = await self._exchange(method, path, {**headers, **bearing(token)}, body)
-        if answer.status == 401:
-            raise Refused("the app's token is refused here")
+        answer = await self._tokens.carry(
+            lambda bearer: self._exchange(method, path, {**headers, **bearer}, body)
+        )
         if answer.status == 429:
             raise TurnedAway("status 429", retry_after_s=answer.retry_after_s)
         return answer

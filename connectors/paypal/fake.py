@@ -14,16 +14,18 @@ import base64
 import json
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from connectors.fake_server import FakeServer
 
 NAME = "messageverificationcerts.paypal.com"
 CERTIFICATE = "/v1/notifications/certs/CERT-1"
@@ -40,8 +42,8 @@ class Fault:
     drop: bool = False
 
 
-class FakePayPal:
-    """Start with `async with`. `orders` and `items` are its book, by id."""
+class FakePayPal(FakeServer):
+    """`orders` and `items` are its book, by id."""
 
     def __init__(
         self,
@@ -62,12 +64,10 @@ class FakePayPal:
         self.faults: deque[Fault] = deque()
         self.tokens = 0
         self.certificates_given = 0
-        self.base_url = ""
         self._answers: dict[str, tuple[int, Object]] = {}
         self._numbers = 0
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.root, self.certificate = _certificates(self._key, self._now())
-        self._runner: web.AppRunner | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -92,12 +92,12 @@ class FakePayPal:
 
     # -- life ---------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v1/oauth2/token", self._give_token)
-        app.router.add_get(CERTIFICATE, self._give_certificate)
-        app.router.add_get("/pay", self._show_order)
-        app.router.add_post("/pay", self._decide_order)
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Tokens, the certificate of webhooks, the payer's page, and all objects."""
+        yield web.post("/v1/oauth2/token", self._give_token)
+        yield web.get(CERTIFICATE, self._give_certificate)
+        yield web.get("/pay", self._show_order)
+        yield web.post("/pay", self._decide_order)
         for path in (
             "/v2/checkout/{kind:orders}",
             "/v2/payments/{kind:captures}",
@@ -106,21 +106,7 @@ class FakePayPal:
             "/v1/payments/{kind:payouts-item}",
         ):
             for rest in ("", "/{id}", "/{id}/{verb}"):
-                app.router.add_route("*", path + rest, self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+                yield web.route("*", path + rest, self._serve)
 
     # -- the payer's page ---------------------------------------------------------------------
 

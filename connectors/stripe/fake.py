@@ -17,13 +17,14 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl
 
-import aiohttp
 from aiohttp import web
+
+from connectors.fake_server import FakeServer
 
 PAYS, DECLINED = "pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds"
 HUNDREDTHS = frozenset(["isk", "ugx"])
@@ -42,8 +43,8 @@ class Fault:
     drop: bool = False
 
 
-class FakeStripe:
-    """Start with `async with`. `objects` is its book, by id."""
+class FakeStripe(FakeServer):
+    """`objects` is its book, by id."""
 
     def __init__(
         self,
@@ -59,11 +60,8 @@ class FakeStripe:
         self.faults: deque[Fault] = deque()
         self.requests: list[tuple[str, str]] = []
         self.webhook_url = ""
-        self.base_url = ""
         self._answers: dict[str, tuple[str, bytes, int, bytes]] = {}
         self._numbers = 0
-        self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
 
     @property
     def configuration(self) -> dict[str, str]:
@@ -82,28 +80,10 @@ class FakeStripe:
 
     # -- life ---------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/v1/{kind}", self._serve)
-        app.router.add_route("*", "/v1/{kind}/{id}", self._serve)
-        app.router.add_route("*", "/v1/{kind}/{id}/{verb}", self._serve)
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-        return self
-
-    async def stop(self) -> None:
-        """Hear nobody any more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-        if self._session is not None:
-            await self._session.close()
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Every object of the API, and what is done to it."""
+        for path in ("/v1/{kind}", "/v1/{kind}/{id}", "/v1/{kind}/{id}/{verb}"):
+            yield web.route("*", path, self._serve)
 
     # -- requests -----------------------------------------------------------------------------
 
@@ -355,9 +335,8 @@ class FakeStripe:
 
     async def tell(self, event_type: str, about: Object) -> int:
         """Post an event to the webhook's address; the status of the answer."""
-        assert self._session is not None
         body, headers = self.event(event_type, about)
-        async with self._session.post(self.webhook_url, data=body, headers=headers) as answer:
+        async with self.session.post(self.webhook_url, data=body, headers=headers) as answer:
             return answer.status
 
 

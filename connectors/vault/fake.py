@@ -5,41 +5,30 @@ codes"), not from our client.
 """
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
+from connectors.fake_server import FakeServer
+
 MOUNT = "secret"
 NEVER = ""
 
 
-class FakeVault:
+class FakeVault(FakeServer):
     """Serves once started. `token` is the one it takes, and may be changed, as `sealed` may."""
 
     def __init__(self, token: str) -> None:
         self.token = token
         self.sealed = False
         self.asked = 0
-        self.base_url = ""
         self._versions: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
-        self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listen on a free port of 127.0.0.1."""
-        app = web.Application()
-        app.router.add_get(f"/v1/{MOUNT}/data/{{path:.+}}", self._read)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.base_url = f"http://{host}:{port}"
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+    def routes(self) -> Iterator[web.RouteDef]:
+        """Reading, which is all that we do."""
+        yield web.get(f"/v1/{MOUNT}/data/{{path:.+}}", self._read)
 
     def put(self, path: str, **members: Any) -> None:
         """Write the next version of a secret."""

@@ -22,7 +22,7 @@ async def vault() -> AsyncIterator[FakeVault]:
     vault = FakeVault("hvs.canary")
     await vault.start()
     yield vault
-    await vault.stop()
+    await vault.close()
 
 
 def _settings(vault: FakeVault, **others) -> Settings:

@@ -19,7 +19,7 @@ async def fake() -> AsyncIterator[FakeVault]:
     await fake.start()
     fake.put("treasury/prod", app_password="one", number=7)
     yield fake
-    await fake.stop()
+    await fake.close()
 
 
 @pytest_asyncio.fixture
