@@ -15,19 +15,22 @@ from connectors.http import open_session
 from streams.errors import Misconfigured, Unavailable
 
 
-async def verified(path: Path, *, node: str = "", signer: str = "") -> dict[str, Any]:
+async def verified(
+    path: Path, *, node: str = "", confirmations: int | None = None, signer: str = ""
+) -> dict[str, Any]:
     """What the file proves: `holds`, and why not.
 
     A root that nothing binds to a chain proves nothing: its transaction is in the file, or a node
-    is asked. With a node, the transaction is also in the block that the file names, deep or not;
-    with a signer, it is that wallet's. Raises `Unavailable` when the node does not answer.
+    is asked. With a node, the transaction is also in the block that the file names, which has so
+    many confirmations (None: as many as the chain needs for money to count) or is final; with a
+    signer, it is that wallet's. Raises `Unavailable` when the node does not answer.
     """
     with path.open("rb") as opened:
         file = opened.read(MAX_FILE_BYTES + 1)
     try:
         checked = check(file)
         if node:
-            checked = await _at(node, file, checked)
+            checked = await _at(node, file, checked, confirmations)
         if signer and checked.signer != _address(signer):
             who = checksummed(checked.signer) if checked.signer else "nobody that it names"
             raise BadProof(f"{who} signed it")
@@ -38,19 +41,26 @@ async def verified(path: Path, *, node: str = "", signer: str = "") -> dict[str,
     return _shown(checked)
 
 
-async def _at(node: str, file: bytes, checked: Checked) -> Checked:
+async def _at(node: str, file: bytes, checked: Checked, confirmations: int | None) -> Checked:
+    told = {"confirmations": str(confirmations)} if confirmations else {}
     try:
-        config = Config.read({"rpc_url": node, "chain_id": str(checked.chain_id)})
+        config = Config.read({"rpc_url": node, "chain_id": str(checked.chain_id), **told})
     except ValueError as error:
         raise Misconfigured(str(error)) from None
     async with open_session() as session:
         try:
-            anchor = await Client(session, config).anchor_of(checked.tx_hash)
+            client = Client(session, config)
+            anchor = await client.anchor_of(checked.tx_hash)
+            view = await client.view(anchor.block_number if anchor is not None else None)
         except CallError as error:
             raise Unavailable(f"the node: {error.reason}") from None
     if anchor is None:
         raise BadProof("the transaction is in no block that the node knows")
-    return check(file, anchor)
+    found = check(file, anchor)
+    if not view.counts(anchor.block_number, anchor.block_hash, config.confirmations):
+        depth = view.depth(anchor.block_number)
+        raise BadProof(f"its block has {depth} of {config.confirmations} confirmations")
+    return found
 
 
 def _address(signer: str) -> str:

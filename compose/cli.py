@@ -351,13 +351,16 @@ def verify_file(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     *,
     node: Annotated[str, typer.Option(help="Address of a node that is asked, too.")] = "",
+    confirmations: Annotated[
+        int | None, typer.Option(min=1, help="For the node; the chain's own number if not given.")
+    ] = None,
     signer: Annotated[str, typer.Option(help="The wallet that must have signed it.")] = "",
     as_json: Json = False,
 ) -> None:
     """Check the proof of one line, by itself; exits 1 if it does not hold."""
     from compose.chain_proof import verified
 
-    found = _run(verified(file, node=node, signer=signer))
+    found = _run(verified(file, node=node, confirmations=confirmations, signer=signer))
     _show(found, as_json=as_json)
     if not found["holds"]:
         raise typer.Exit(1)

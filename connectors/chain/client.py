@@ -52,6 +52,17 @@ class View:
     at: Block | None
     finalized: Block | None
 
+    def depth(self, block_number: int) -> int:
+        """How many blocks there are from this one on, itself among them."""
+        return max(0, self.head - block_number + 1)
+
+    def counts(self, block_number: int, block_hash: str, confirmations: int) -> bool:
+        """Whether the block that was asked for is this one, and deep enough or final."""
+        if self.at is None or self.at.hash != block_hash:
+            return False
+        final = self.finalized is not None and block_number <= self.finalized.number
+        return final or self.depth(block_number) >= confirmations
+
 
 class Client:
     """Speaks to one node, of the chain that is configured. Every verb raises a `CallError`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from connectors.base import NOT_FOUND, Ambiguous, CallError, Refused, Result, TurnedAway
-from connectors.chain.client import Client, View
+from connectors.chain.client import Client
 from connectors.chain.config import Config
 from connectors.chain.nonces import Kept, Nonces
 from connectors.chain.rpc import Call, Said
@@ -177,7 +177,8 @@ class Sender:
     async def _in_block(self, kept: Kept, sent: Signed, receipt: Receipt) -> Standing:
         view = await self._client.view(receipt.block_number)
         result = Result("pending", handle=sent.tx_hash)
-        if _counts(view, receipt, self._config.confirmations):
+        place = receipt.block_number, receipt.block_hash
+        if view.counts(*place, self._config.confirmations):
             result = self._result(opened(sent.raw), receipt)
         if result.outcome in {"succeeded", "failed"}:
             about = self._config.chain_id, self.address, kept.nonce
@@ -338,14 +339,6 @@ def _meaning(said: Said) -> Meaning:
         return "taken"
     text = said.message.lower()
     return next((meaning for words, meaning in _MEANINGS if words in text), "refused")
-
-
-def _counts(view: View, receipt: Receipt, confirmations: int) -> bool:
-    """Whether a receipt's block is the chain's, and deep enough or final."""
-    if view.at is None or view.at.hash != receipt.block_hash:
-        return False
-    final = view.finalized is not None and receipt.block_number <= view.finalized.number
-    return final or view.head - receipt.block_number + 1 >= confirmations
 
 
 def _estimated(said: Said) -> int:

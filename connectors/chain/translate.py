@@ -75,6 +75,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
     chain_id: int
     tx_hash: str
+    block_number: int
     block_hash: str
     sender: str
     data: bytes
@@ -198,6 +199,7 @@ def anchor_of(said: object, receipt: Receipt) -> Anchor:
         return Anchor(
             number(members.get("chainId")),
             hash_text(members.get("hash")),
+            receipt.block_number,
             receipt.block_hash,
             address(members.get("from")),
             octets(members.get("input")),

@@ -151,11 +151,14 @@ class TestAProof:
         assert (found["holds"], found["seen_by_node"]) == (True, False)
         assert found["line"]["amount"] in {"100.00", "200.00"}
         node = shop.node.configuration["rpc_url"]
+        assert (await verified(file, node=node, confirmations=3))["seen_by_node"] is True
+        assert "of 256 confirmations" in (await verified(file, node=node))["why"]
+        shop.node.mine(256)
         assert (await verified(file, node=node))["seen_by_node"] is True
         assert "signed it" in (await verified(file, signer="0x" + "22" * 20))["why"]
         file.write_bytes(file.read_bytes().replace(b"00.00", b"01.00"))
         assert (await verified(file))["holds"] is False
-        shop.node.reorg(3, without=[found["transaction"]])
+        shop.node.reorg(259, without=[found["transaction"]])
         file.write_bytes((await shop.get(f"{shop.path}/{shop.payments[0]}")).raw)
         assert "no block" in (await verified(file, node=node))["why"]
 
