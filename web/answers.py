@@ -44,6 +44,7 @@ ACCOUNT = record(
     }
 )
 POSITION = record({"partition": INTEGER, "seq": INTEGER})
+_DAY: Schema = {"type": "string", "format": "date"}
 _DAY_OR_NULL: Schema = {"type": ["string", "null"], "format": "date"}
 _WITH_POSITION = {"has_more": BOOLEAN, "position": POSITION}
 BALANCES = listed(ref("BalanceShown"), **_WITH_POSITION, at=MOMENT)
@@ -139,8 +140,20 @@ SUGGESTION = record(
         "party": STRING,
         "amount": ref("Amount"),
         "currency": STRING,
-        "day": {"type": "string", "format": "date"},
+        "day": _DAY,
         "because": {"type": "array", "items": STRING},
+    }
+)
+STATEMENT_GAP = record(
+    {
+        "currency": STRING,
+        "before_id": STRING,
+        "to_day": _DAY,
+        "closing": ref("Amount"),
+        "after_id": STRING,
+        "from_day": _DAY,
+        "opening": ref("Amount"),
+        "amount": ref("Amount"),
     }
 )
 VAT_RETURN: Schema = {
@@ -185,8 +198,8 @@ STATEMENT = record(
             "type": "array",
             "items": record(
                 {
-                    "booked_on": {"type": "string", "format": "date"},
-                    "effective_on": {"type": "string", "format": "date"},
+                    "booked_on": _DAY,
+                    "effective_on": _DAY,
                     "event_type": STRING,
                     "event_id": STRING,
                     "debit": ref("Amount"),
@@ -203,7 +216,7 @@ PARTY_LINE = record({"party_id": STRING, "currency": STRING, **_PARTY_AMOUNTS})
 PARTY = record(
     {
         "party_id": STRING,
-        "as_of": {"type": "string", "format": "date"},
+        "as_of": _DAY,
         "data": {"type": "array", "items": PARTY_LINE},
     }
 )

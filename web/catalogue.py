@@ -194,6 +194,8 @@ OF_DECISIONS: Mapping[str, str] = {
     "subscription_ended": "The subscription has ended.",
     "subscription_exists": "There is a subscription of this id.",
     "supplier_differs_from_order": "The order is another supplier's.",
+    "tax_documents_undeclared": "Documents of the month are not declared: mend them, or say how"
+    " many are left out (`undeclared`).",
     "tax_exceeds_amount": "The tax is more than the amount.",
     "tax_return_changed": "More was declared since its boxes were reckoned: reckon them again.",
     "tenant_exists": "The tenant is known already.",

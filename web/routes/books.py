@@ -8,7 +8,7 @@ from tables.statements import BankItem, Statement, StatementLine
 from tables.subscriptions import Plan, Subscription
 from tables.tenants import Threshold
 from web import answers, scopes
-from web.api import books, parties, proofs, statements
+from web.api import books, parties, proofs, statement_gaps, statements
 from web.api.resources import getting
 from web.bodies import body_of
 from web.call import Route
@@ -43,6 +43,15 @@ BOOKS: tuple[Route, ...] = (
         scopes.SETTLEMENTS_READ,
         summary="The proof of one line: a payment's, refund's or payout's, or the settlement's.",
         shows=answers.ANY,
+    ),
+    Route(
+        "GET",
+        f"{TENANT}/statement-gaps",
+        statement_gaps.list_gaps,
+        scopes.SETTLEMENTS_READ,
+        summary="Where the statements of an account do not go on from each other.",
+        filters=("account",),
+        shows=listed(answers.STATEMENT_GAP),
     ),
     *resource("/statements", Statement, "statement_id", scopes.SETTLEMENTS_READ, "account"),
     Route(
