@@ -4,6 +4,10 @@ The tenant is what the token says, a string; a path that names another one is re
 anything is looked up, so that existing and unknown tenants answer alike.
 """
 
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jwt
@@ -17,6 +21,8 @@ from web.problems import Problem, unavailable
 
 MAX_TOKEN_CHARS = 8_192
 NAME_CHARS_MAX = 256
+REMEMBERED_MAX = 4_096
+"""Tokens that are remembered as good: checking signatures is much of what a read costs."""
 ALGORITHM = "RS256"
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _REQUIRED = ["exp", "iss", "aud", "sub", "tenant_id"]
@@ -32,35 +38,69 @@ class Keys(Protocol):
         """The key that has replaced `than` under this id, if one has."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a token was found to say: under this key, for so long (Unix seconds)."""
+
+    kid: str
+    key: RSAPublicKey
+    until_s: int
+    claims: Claims
+
+
 class Verifier:
     """Turns tokens into claims."""
 
-    def __init__(self, keys: Keys, *, issuer: str, audience: str, leeway_s: float = 30) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        issuer: str,
+        audience: str,
+        leeway_s: float = 30,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._leeway_s = leeway_s
+        self._now_s = now_s
+        self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Claims:
         """The claims of a good token. Raises `Problem`: 401, or 503 without any keys."""
-        kid = _kid_of(token)
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        known = self._verified.get(digest)
+        kid = known.kid if known is not None else _kid_of(token)
         try:
             key = await self._keys.find(kid)
             if key is None:
                 raise _refused("The token's key is not known.")
+            if known is not None and known.key is key and self._now_s() < known.until_s:
+                return known.claims
             try:
-                return _claims(self._decode(token, key))
+                return self._remembered(digest, kid, key, self._decode(token, key))
             except jwt.InvalidSignatureError:
                 newer = await self._keys.find_newer(kid, key)
                 if newer is None:
                     raise
-                return _claims(self._decode(token, newer))
+                return self._remembered(digest, kid, newer, self._decode(token, newer))
         except Unavailable as error:
             raise unavailable("keys-unavailable", "Tokens cannot be verified now.") from error
         except jwt.ExpiredSignatureError as error:
             raise _refused("The token has expired.") from error
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise _refused("The token is not valid here.") from error
+
+    def _remembered(
+        self, digest: bytes, kid: str, key: RSAPublicKey, payload: dict[str, Any]
+    ) -> Claims:
+        """The claims; the same token is not verified again while its key stays and it lives."""
+        claims = _claims(payload)
+        while len(self._verified) >= REMEMBERED_MAX:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = _Verified(kid, key, int(payload["exp"]), claims)
+        return claims
 
     def _decode(self, token: str, key: RSAPublicKey) -> dict[str, Any]:
         return jwt.decode(

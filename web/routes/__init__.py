@@ -14,15 +14,16 @@ from web.routes.spending import PAYOUTS, SPENDING
 from web.routes.taxes import TAXES
 
 ROUTES = (
+    *LEDGER,
     *PAYMENTS,
     *INVOICES,
     *SPENDING,
     *PAYOUTS,
     *BOOKS,
     *TAXES,
-    *LEDGER,
     *ACCESS,
     *MESSAGES,
     *GATEWAYS,
     *OPEN,
 )
+"""They are tried in this order: what is asked most comes first."""
