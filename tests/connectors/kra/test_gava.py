@@ -295,7 +295,10 @@ class TestTokens:
         other = {"nil_return_consumer_key": "key", "nil_return_consumer_secret": "secret"}
         kra = build(session, fake.configuration | other)
         refused = await refusal(kra, "nil_return", VALUES["nil_return"])
-        assert (refused.failure, refused.reason) == ("not_configured", "nil_return: our token is refused here")
+        assert (refused.failure, refused.reason) == (
+            "not_configured",
+            "nil_return: our token is refused here",
+        )
         assert fake.tokens == {"key": 2}
         assert fake.gava.filed == []
 
