@@ -146,6 +146,7 @@ SUGGESTION = record(
 )
 STATEMENT_GAP = record(
     {
+        "account": STRING,
         "currency": STRING,
         "before_id": STRING,
         "to_day": _DAY,

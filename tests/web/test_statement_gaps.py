@@ -63,6 +63,11 @@ class TestOverHttp:
         other = await listed.get("/api/v1/alpha/statement-gaps?account=bank:equity")
         assert other.json["data"] == []
 
-    async def test_are_of_an_account_that_is_named(self, listed):
-        answer = await listed.get("/api/v1/alpha/statement-gaps")
-        assert (answer.status, answer.json["code"]) == (400, "bad-parameter")
+    async def test_are_of_all_accounts_if_none_is_named(self, listed, desk, database):
+        for account in ("bank:kcb", "bank:equity"):
+            for day, amount, balance in (("01", "10.00", "10.00"), ("03", "5.00", "17.00")):
+                body = CSV.format(day=day, amount=amount, balance=balance)
+                await send(listed, body, f"account={account}&{COLUMNS}")
+        await project(desk, database)
+        found = (await listed.get("/api/v1/alpha/statement-gaps")).json["data"]
+        assert [gap["account"] for gap in found] == ["bank:equity", "bank:kcb"]

@@ -10,7 +10,7 @@ from aiohttp import web
 from streams.money import exponent_of, format_minor
 from tables.postgres.statements import balances_told
 from web.call import Call
-from web.lists import bad_parameter, json_response, parameters, reading
+from web.lists import json_response, parameters, reading
 
 
 class Told(NamedTuple):
@@ -39,17 +39,22 @@ class Gap(NamedTuple):
 
 
 async def list_gaps(call: Call) -> web.StreamResponse:
-    """The gaps of one account, oldest first."""
-    account = parameters(call).get("account", "")
-    if not account:
-        raise bad_parameter("account", "an account of the ledger, like bank:kcb")
+    """The gaps of one account or of all, of each the oldest first."""
+    wanted = parameters(call).get("account", "")
     async with reading(call) as connection:
-        rows = await balances_told(connection, call.tenant_id, account)
-    by_asset: dict[str, list[Told]] = {}
+        rows = await balances_told(connection, call.tenant_id, wanted)
+    by_account: dict[tuple[str, str], list[Told]] = {}
     for row in rows:
-        by_asset.setdefault(row["asset"], []).append(_told(row))
-    found = [gap for told in by_asset.values() for gap in gaps(told)]
-    return json_response({"data": [_shown(gap) for gap in found]})
+        by_account.setdefault((row["account"], row["asset"]), []).append(_told(row))
+    return json_response(
+        {
+            "data": [
+                _shown(account, gap)
+                for (account, _), told in sorted(by_account.items())
+                for gap in gaps(told)
+            ]
+        }
+    )
 
 
 def gaps(told: Sequence[Told]) -> Iterator[Gap]:
@@ -91,11 +96,12 @@ def _told(row: asyncpg.Record) -> Told:
     return Told(row["id"], row["asset"], row["from_day"], row["to_day"], *minor)
 
 
-def _shown(gap: Gap) -> dict[str, str]:
+def _shown(account: str, gap: Gap) -> dict[str, str]:
     before, after, exponent = gap.before, gap.after, exponent_of(gap.after.asset)
     assert before.closing is not None
     assert after.opening is not None
     return {
+        "account": account,
         "currency": after.asset,
         "before_id": before.statement_id,
         "to_day": before.to_day,

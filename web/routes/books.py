@@ -49,7 +49,7 @@ BOOKS: tuple[Route, ...] = (
         f"{TENANT}/statement-gaps",
         statement_gaps.list_gaps,
         scopes.SETTLEMENTS_READ,
-        summary="Where the statements of an account do not go on from each other.",
+        summary="Where statements of an account do not go on from each other.",
         filters=("account",),
         shows=listed(answers.STATEMENT_GAP),
     ),
