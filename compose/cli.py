@@ -245,7 +245,7 @@ def trace(
     tenant: Annotated[str, typer.Option(help="The event's tenant.")],
     as_json: Json = False,
 ) -> None:
-    """One event's life: received, decided, posted, called, emitted."""
+    """One event's life: decided, posted, emitted, delivered; its calls are in GET …/events/ID."""
     from compose.inspect import life_of
 
     found = _run(life_of(_settings(), tenant, event_id))

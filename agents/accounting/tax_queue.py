@@ -26,6 +26,8 @@ from tables.tax_documents import TaxBranch, TaxDocument, TaxWaiting
 from tables.tenants import Tenant
 
 GATEWAY, DECLARE, MOMENT = "kra", "declare", "declare"
+DECLARATION: Final = "declaration"
+"""What an event names the call by that it makes for a branch."""
 LATER: Final = frozenset(
     {
         *("gateway_unavailable", "not_sent", "not_configured", "branch_not_configured"),
@@ -87,7 +89,7 @@ def tell(
     event: Event[Any], view: View, branch: TaxBranch, document: TaxDocument
 ) -> Iterator[Effect]:
     """A call that declares the document under its number, the first or once more."""
-    call_id = event.derive("declaration", int(branch.branch))
+    call_id = event.derive(DECLARATION, int(branch.branch))
     yield Put(branch.replaced(retry_ms=0))
     after = document.replaced(status="submitted", call_id=call_id, version=document.version + 1)
     yield Put(after)

@@ -35,8 +35,18 @@ log = structlog.get_logger(__name__)
 
 
 def secret_name(endpoint_id: str) -> str:
-    """Where an endpoint's signing secret is kept; the one before it under `.previous`."""
+    """Where an endpoint's signing secret is kept."""
     return f"webhook.{endpoint_id}"
+
+
+def previous_name(endpoint_id: str) -> str:
+    """Where the secret before it is kept, which signs for a while beside it."""
+    return f"{secret_name(endpoint_id)}.previous"
+
+
+def secret_names(endpoint_id: str) -> tuple[str, str]:
+    """Where all secrets of an endpoint are kept."""
+    return secret_name(endpoint_id), previous_name(endpoint_id)
 
 
 class Webhooks(Carrier[Due]):
@@ -112,8 +122,7 @@ class Webhooks(Carrier[Due]):
         except Unreadable:
             log.critical("secret does not open", tenant_id=due.tenant_id, name="webhook")
             return Attempt(0, "not signed: its secret cannot be read", 0)
-        current = found.get(secret_name(due.endpoint_id))
-        previous = found.get(f"{secret_name(due.endpoint_id)}.previous")
+        current, previous = map(found.get, secret_names(due.endpoint_id))
         if current is None:
             return Attempt(0, "not signed: it has no secret", 0)
         secrets = [current.value.get_secret_value()]

@@ -388,11 +388,6 @@ async def forget_deliveries(
     )
 
 
-async def partitions_of_cluster(connection: asyncpg.Connection) -> int:
-    """The number of partitions, fixed at creation."""
-    return int(await connection.fetchval("SELECT partitions FROM cluster"))
-
-
 def _columns(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
     listed = list(pairs)
     return [each[0] for each in listed], [each[1] for each in listed]

@@ -18,9 +18,9 @@ PATH = "/api/v1/alpha/webhook-endpoints"
 
 
 @pytest.fixture
-async def hooked(listed, database):
+async def hooked(listed, desk):
     """A cluster of eight partitions, where endpoints can be registered."""
-    await database.owner.execute("INSERT INTO cluster (partitions) VALUES (8)")
+    desk.partitions = 8
     return listed
 
 
@@ -105,6 +105,12 @@ class TestAnEndpoint:
             name: rotated.json["secret"],
             f"{name}.previous": made["secret"],
         }
+
+    async def test_that_is_deleted_leaves_no_secret(self, hooked, database):
+        kept, gone = [(await register(hooked)).json["endpoint_id"] for _ in range(2)]
+        await act(hooked, gone, "rotate")
+        await hooked.request("DELETE", f"{PATH}/{gone}")
+        assert list(await secrets_of(database)) == [f"webhook.{kept}"]
 
     async def test_of_another_tenant_is_not_found(self, hooked):
         made = (await register(hooked, tenant="beta")).json

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
+from agents.accounting import tax_queue
 from agents.registry import COMMANDS, HANDLED
 from agents.roles.desk import Elsewhere, NotServing
 from streams import strict_json
@@ -20,6 +21,7 @@ from streams.money import plain
 from tables.payments import GatewayCall
 from tables.postgres import lists
 from tables.postgres.webhooks import deliveries_of
+from tables.tenants import Tenant
 from web import bodies, shapes
 from web.api.entries import key_of, of_event
 from web.call import Call
@@ -87,14 +89,16 @@ def _told_delivered(row: asyncpg.Record) -> dict[str, Any]:
 
 
 async def _called(call: Call, event_id: str) -> list[dict[str, Any]]:
-    """The gateway call that the event made, under the id that agents.commands derives for it."""
-    call_id = derive(call.tenant_id, event_id, "call", 0)
+    """The gateway calls that the event made: they are found by the ids that it gives them."""
+    about = call.tenant_id, event_id
     async with call.context.desk.view(call.tenant_id) as view:
-        row = view.row(GatewayCall, call.tenant_id, call_id)
-    if row is None:
-        return []
-    told = {name: getattr(row, name) for name in ("call_id", "gateway", "operation", "status")}
-    return [{**told, "subject_id": row.subject_id, "outcome": row.outcome}]
+        tenant = view.row(Tenant, call.tenant_id)
+        branches = sorted(set(tenant.settings.etims.values())) if tenant is not None else []
+        ids = [derive(*about, "call", 0)]
+        ids += [derive(*about, tax_queue.DECLARATION, int(branch)) for branch in branches]
+        found = [view.row(GatewayCall, call.tenant_id, call_id) for call_id in ids]
+    names = ("call_id", "gateway", "operation", "status", "subject_id", "outcome")
+    return [{name: getattr(row, name) for name in names} for row in found if row is not None]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from aiohttp import web
 from pydantic import Field
 
 from agents.outbound import OUTBOUND
-from agents.roles.secret_store import opened, put_secret
-from agents.roles.webhooks import secret_name
+from agents.roles.secret_store import opened, put_secret, remove_secret
+from agents.roles.webhooks import previous_name, secret_name, secret_names
 from connectors.webhooks.addresses import URL_CHARS_MAX, AddressRefused, check_url
 from connectors.webhooks.signing import new_secret
 from streams.partitioner import partition_of
@@ -88,13 +88,18 @@ async def disable(call: Call) -> web.StreamResponse:
 
 
 async def delete(call: Call) -> web.StreamResponse:
-    """Forget an endpoint."""
+    """Forget an endpoint, and the secrets that signed for it."""
     return await _set(call, "deleted")
 
 
 async def _set(call: Call, status: str) -> web.StreamResponse:
     endpoint_id = call.request.match_info["endpoint_id"]
     async with configuring(call) as change:
+        if status == "deleted":
+            for name in secret_names(endpoint_id):
+                await remove_secret(
+                    change.connection, call.tenant_id, name, by=change.actor, now=change.now
+                )
         row = await rows.set_status(
             change.connection, call.tenant_id, endpoint_id, status, now=change.now
         )
@@ -114,7 +119,7 @@ async def rotate(call: Call) -> web.StreamResponse:
         before = await read_secret(change.connection, call.tenant_id, name, lock=True)
         if before is not None:
             value = opened(call.context.keyring, before).get_secret_value()
-            await _put(call, change, f"{name}.previous", value)
+            await _put(call, change, previous_name(endpoint_id), value)
         secret = await _new_secret(call, change, endpoint_id)
         until = change.now + timedelta(seconds=call.model.overlap_s)
         row = await rows.set_overlap(
@@ -154,13 +159,12 @@ async def test(call: Call) -> web.StreamResponse:
             "timestamp": format_ms(call.context.clock_ms()),
             "data": {"endpoint_id": row["endpoint_id"]},
         }
-        partitions = await rows.partitions_of_cluster(change.connection)
         delivery = NewDelivery(
             call.tenant_id,
             row["endpoint_id"],
             event_id,
             TEST_EVENT,
-            partition_of(call.tenant_id, partitions),
+            partition_of(call.tenant_id, call.context.desk.partitions),
             msgspec.json.encode(body),
         )
         await rows.insert_deliveries(change.connection, [delivery], change.now)
