@@ -188,12 +188,6 @@ class Chain:
         chain._advance(record, record_hash)
         return chain
 
-    def after_claim_of(self, data: bytes) -> "Chain":
-        """The chain under the claim this record names: in an archive, which keeps no claims."""
-        record = CODEC.decode(data)
-        self.claim_id = record.claim_id
-        return self
-
     def accept(self, data: bytes) -> Record | None:
         """The record if it counts (claims always do), else None; updates this state."""
         record = CODEC.decode(data)

@@ -173,16 +173,6 @@ def half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def half_even(numerator: int, denominator: int) -> int:
-    """Round the ratio, ties to the even neighbour. The denominator is positive."""
-    quotient, rest = divmod(numerator, denominator)
-    twice = 2 * rest
-    return quotient + (twice > denominator or (twice == denominator and quotient % 2 == 1))
-
-
-ROUNDING: Final[dict[str, RoundingRule]] = {"half_up": half_up, "half_even": half_even}
-
-
 def split(total_minor: int, weights: Sequence[int | Fraction]) -> list[int]:
     """Parts of the total in proportion to the weights, which sum to the total exactly.
 
@@ -206,20 +196,14 @@ def split(total_minor: int, weights: Sequence[int | Fraction]) -> list[int]:
     return parts
 
 
-def tax_inclusive(gross_minor: int, rate: Rate, rule: RoundingRule = half_up) -> tuple[int, int]:
+def tax_inclusive(gross_minor: int, rate: Rate) -> tuple[int, int]:
     """(net, tax) in minor units of a price that contains the tax; rounded once, in the tax.
 
     The rate is a ratio: 16 % is (16, 100). Raises ValueError for a negative rate.
     """
     numerator, denominator = _ratio(rate)
-    tax = rule(gross_minor * numerator, denominator + numerator)
+    tax = half_up(gross_minor * numerator, denominator + numerator)
     return gross_minor - tax, tax
-
-
-def tax_exclusive(net_minor: int, rate: Rate, rule: RoundingRule = half_up) -> int:
-    """Tax in minor units on a price without it. Raises ValueError for a negative rate."""
-    numerator, denominator = _ratio(rate)
-    return rule(net_minor * numerator, denominator)
 
 
 def _ratio(rate: Rate) -> tuple[int, int]:

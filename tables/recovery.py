@@ -40,7 +40,6 @@ class Recovered:
     working: WorkingSet
     seen: Seen
     chain: Chain
-    journal_end: int
     record_offset: int
     images: dict[bytes, tuple[int, bytes | None]] = field(default_factory=dict)
 
@@ -83,7 +82,7 @@ async def redo(store: PartitionStore, reader: PartitionReader, claim_offset: int
     if checkpoint is not None and checkpoint.journal_offset > claim_offset:
         raise Fenced("a newer owner has written a checkpoint beyond our claim")
     working = WorkingSet(store, digest=await _digest(store))
-    recovered = Recovered(working, Seen(working.get), chain, claim_offset + 1, start - 1)
+    recovered = Recovered(working, Seen(working.get), chain, start - 1)
     async for records in reader.read_range(start, claim_offset + 1):
         for record in records:
             accepted = chain.accept(record.value)

@@ -21,7 +21,6 @@ from streams.signals import crash_here
 RECORD_EVERY_S, MANY = 0.05, 200
 WAIT_S = 5.0
 REPLACED_WITHIN_S = 60.0
-LARGEST_ENVELOPE_BYTES = MAX_RECORD_BYTES - 2  # the brackets of an array
 _BRIDGED = Stamp("nats")
 
 

@@ -79,7 +79,7 @@ class Writing:
         chain.accept(CODEC.encode(Claim(self.journal.claim_id, "me", 1)))
         working = WorkingSet(DictStore())
         self.writer = PartitionWriter(
-            Recovered(working, Seen(working.get), chain, 2, 0),
+            Recovered(working, Seen(working.get), chain, 0),
             self.journal,  # type: ignore[arg-type]
             partition=0,
             partitions=1,
