@@ -43,6 +43,10 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
 
 
 CALL_DEADLINE_MS = 60 * 1000
+GRANT_MAX_MS = 60 * 1000
+"""For so long, at most, may a call be sent."""
+CALL_FINAL_AFTER_MS = 6 * 60 * 1000
+"""How long after its deadline a call that is "not found" may still turn into something."""
 """How long after its wish a call may be granted; then it is over and was not sent."""
 
 

@@ -5,6 +5,5 @@ gateways say by themselves, `onchain` what chains show.
 """
 
 from agents.gateways import calls, clock, onchain, told
-from agents.gateways.calls import CASE_AFTER_MS
 
-__all__ = ["CASE_AFTER_MS", "calls", "clock", "onchain", "told"]
+__all__ = ["calls", "clock", "onchain", "told"]

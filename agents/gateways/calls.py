@@ -12,7 +12,16 @@ from typing import Any, Literal
 import msgspec
 
 from agents.accounting import cases, receipts
-from agents.effects import Effect, Effects, Put, Refuse, Schedule, Unschedule
+from agents.effects import (
+    CALL_FINAL_AFTER_MS,
+    GRANT_MAX_MS,
+    Effect,
+    Effects,
+    Put,
+    Refuse,
+    Schedule,
+    Unschedule,
+)
 from agents.gateways import (
     anchor,
     authorize,
@@ -28,10 +37,6 @@ from agents.registry import INTERNAL, Event, View, handles, when_due
 from streams.money import Amount
 from tables.memory import Due
 from tables.payments import GatewayCall, Payment
-
-MAX_GRANT_MS = 60 * 1000
-CASE_AFTER_MS = 6 * 60 * 1000
-"""How long after a grant's deadline "not found" may still turn into something."""
 
 OPERATIONS: Mapping[str, ModuleType] = {
     "collect": collect,
@@ -109,7 +114,7 @@ def granted(event: Event[Granted], view: View) -> Effects:
     gateway = data.gateway or call.gateway
     if gateway != call.gateway and gateway not in call.gateways:
         return [Refuse("gateway_not_allowed")]
-    deadline_ms = event.log_ms + min(max(data.valid_for_ms, 0), MAX_GRANT_MS)
+    deadline_ms = event.log_ms + min(max(data.valid_for_ms, 0), GRANT_MAX_MS)
     after = call.replaced(
         status="granted",
         nonce=data.nonce,
@@ -121,7 +126,7 @@ def granted(event: Event[Granted], view: View) -> Effects:
         Unschedule(call.deadline_ms, "call", call.call_id, log_time=True),
         Put(after),
         *_routed(view, after),
-        Schedule(deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+        Schedule(deadline_ms + CALL_FINAL_AFTER_MS, "call", call.call_id, log_time=True),
     ]
 
 
@@ -147,9 +152,9 @@ def begun(event: Event[Begun], view: View) -> Effects:
         return [Refuse(f"call_{call.status}")]
     deadline_ms = max(call.deadline_ms, event.log_ms + max(data.payer_has_s, 0) * 1000)
     effects: list[Effect] = [
-        Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+        Unschedule(call.deadline_ms + CALL_FINAL_AFTER_MS, "call", call.call_id, log_time=True),
         Put(call.replaced(handle=data.handle, deadline_ms=deadline_ms)),
-        Schedule(deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True),
+        Schedule(deadline_ms + CALL_FINAL_AFTER_MS, "call", call.call_id, log_time=True),
     ]
     payment = view.row(Payment, call.tenant_id, call.subject_id)
     if payment is not None and payment.call_id == call.call_id and payment.status == "processing":
@@ -169,7 +174,7 @@ def completed(event: Event[Completed], view: View) -> Effects:
     if call.status == "done" and call.outcome != "failed":
         yield from _after_success(event, view, call)
         return
-    yield Unschedule(call.deadline_ms + CASE_AFTER_MS, "call", call.call_id, log_time=True)
+    yield Unschedule(call.deadline_ms + CALL_FINAL_AFTER_MS, "call", call.call_id, log_time=True)
     if data.outcome == "unknown":
         if call.status == "granted":  # what is known of it stays known
             yield from _unknown(event, view, call)

@@ -20,7 +20,7 @@ from nats.errors import Error as NatsError
 from agents.roles.counters import BRIDGED
 from agents.roles.inlet import Inlet
 from agents.roles.lanes import Carried, Lane, Progress
-from agents.roles.outages import is_outage, uninterrupted
+from agents.roles.outages import is_outage, together, uninterrupted
 from agents.roles.pulling import Puller
 from streams.envelope import Refusal, read
 from streams.partitioner import partition_of
@@ -118,14 +118,12 @@ class Bridge:
         """Carry messages for ever; on cancellation, what is not safe goes back to NATS."""
         await self._puller.start()
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with together() as tasks:
                 for lane in self._lanes:
                     tasks.create_task(uninterrupted(lane.append_for_ever()))
                     tasks.create_task(uninterrupted(lane.settle_for_ever()))
                 tasks.create_task(uninterrupted(self._keep_alive()))
                 tasks.create_task(uninterrupted(self._carry()))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
         finally:
             await self._puller.stop()
             await self._settle(list(self._in_flight.values()), safe=False)

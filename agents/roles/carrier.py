@@ -20,7 +20,7 @@ import asyncpg
 from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import uninterrupted
+from agents.roles.outages import together, uninterrupted
 from agents.roles.secret_store import now_utc
 from agents.roles.tail import Archived
 from connectors.breaker import Breaker
@@ -102,13 +102,10 @@ class Carrier(ABC, Generic[D]):
 
     async def _work(self, lease: Lease, progress: Progress) -> None:
         came = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(uninterrupted(self._read(lease, progress.seq, came)))
-                tasks.create_task(uninterrupted(self._carry(lease.partition, came)))
-                tasks.create_task(uninterrupted(self._keep_forgetting(lease.partition)))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+        async with together() as tasks:
+            tasks.create_task(uninterrupted(self._read(lease, progress.seq, came)))
+            tasks.create_task(uninterrupted(self._carry(lease.partition, came)))
+            tasks.create_task(uninterrupted(self._keep_forgetting(lease.partition)))
 
     async def _read(self, lease: Lease, seq: int, came: asyncio.Event) -> None:
         bookmark = Bookmark(self._pool, lease, seq)

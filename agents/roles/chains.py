@@ -20,7 +20,7 @@ from agents.gateways.onchain import CREDITED, REVERSED
 from agents.roles.counters import FOLLOWED
 from agents.roles.inlet import Inlet
 from agents.roles.lease import Lease, Owner, Progress, run_leased
-from agents.roles.outages import is_outage, uninterrupted
+from agents.roles.outages import is_outage, together, uninterrupted
 from agents.roles.process import place_of
 from connectors.base import CallError
 from connectors.chain.client import Client
@@ -99,12 +99,8 @@ class Chains:
         await run_leased(lease, partial(self._work, partition))
 
     async def _work(self, partition: int, _progress: Progress) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._rounds(partition, tasks)
-        except BaseExceptionGroup as group:
-            # Outages and a lost lease must be seen as what they are.
-            raise group.exceptions[0] from group
+        async with together() as tasks:
+            await self._rounds(partition, tasks)
 
     async def _rounds(self, partition: int, tasks: asyncio.TaskGroup) -> NoReturn:
         """One round of each batch after another, beside those of all others: a node that does not

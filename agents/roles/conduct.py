@@ -18,6 +18,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from agents.effects import CALL_FINAL_AFTER_MS, GRANT_MAX_MS
 from agents.roles.counters import CALLED
 from agents.roles.gateways import Credentialed, Gateway
 from agents.roles.outages import through_outages
@@ -43,9 +44,7 @@ from tables.postgres.calls import (
 
 CONCURRENT_CALLS = 64
 """At one gateway, by one process."""
-LONGEST_GRANT_MS = 60_000
-FINAL_AFTER_S = 6 * 60.0
-"""How long after the deadline "not found" may still turn into something."""
+FINAL_AFTER_S = CALL_FINAL_AFTER_MS / 1_000
 FIRST_QUERY_S, LONGEST_QUERY_S = 1.0, 30.0
 PAYER_QUERY_S = 300.0
 """The longest pause while a payer is waited for: who pays is told by a callback as a rule."""
@@ -81,7 +80,7 @@ class Conductor:
         *,
         told_at: Address = lambda _gateway, _tenant_id, _call_id: "",
         concurrent: int = CONCURRENT_CALLS,
-        longest_grant_ms: int = LONGEST_GRANT_MS,
+        longest_grant_ms: int = GRANT_MAX_MS,
         final_after_s: float = FINAL_AFTER_S,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -21,7 +21,7 @@ from agents.roles.conduct import Conductor, reopened
 from agents.roles.follow import Bookmark, follow_archive
 from agents.roles.lease import Lease, Owner, Progress, run_leased
 from agents.roles.lookups import Lookups, is_lookup, request_of
-from agents.roles.outages import Backoff, is_outage, uninterrupted
+from agents.roles.outages import Backoff, is_outage, together, uninterrupted
 from agents.roles.reports import counted_calls
 from agents.roles.saying import Saying
 from agents.roles.tail import Archived
@@ -66,14 +66,10 @@ class Dispatch:
         await run_leased(lease, partial(self._work, lease))
 
     async def _work(self, lease: Lease, progress: Progress) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for kept in await unfinished_calls(self._pool, lease.partition):
-                    tasks.create_task(uninterrupted(self._resumed(kept)))
-                await self._follow(lease, progress.seq, tasks)
-        except BaseExceptionGroup as group:
-            # Outages and a lost lease must be seen as what they are.
-            raise group.exceptions[0] from group
+        async with together() as tasks:
+            for kept in await unfinished_calls(self._pool, lease.partition):
+                tasks.create_task(uninterrupted(self._resumed(kept)))
+            await self._follow(lease, progress.seq, tasks)
 
     async def _follow(self, lease: Lease, seq: int, tasks: asyncio.TaskGroup) -> NoReturn:
         """Read on from `seq`; an outage pauses the reading and leaves the calls alone."""

@@ -5,7 +5,8 @@ Anything else is a fault of ours and is not caught here.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
@@ -54,6 +55,19 @@ async def uninterrupted(work: Awaitable[Result]) -> Result:
         if task.cancelling():
             raise
         raise Unavailable("a library has cancelled what we waited for") from error
+
+
+@asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first error is raised by itself, and ends all others.
+
+    So that an outage and a lost lease are seen as what they are.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group
 
 
 class Backoff:

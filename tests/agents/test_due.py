@@ -9,8 +9,7 @@ from agents.commands.payments import (
     CREATE_INTENT,
     INTENT_LIFETIME_MS,
 )
-from agents.effects import CALL_DEADLINE_MS
-from agents.gateways import CASE_AFTER_MS
+from agents.effects import CALL_DEADLINE_MS, CALL_FINAL_AFTER_MS
 from agents.steps import STEPS_PER_EVENT
 from tables.balances import Balance, Hold
 from tables.memory import Due
@@ -147,7 +146,7 @@ class TestPaymentsAndTheClock:
     def test_a_granted_call_without_an_answer_is_unknown_and_a_late_success_counts(self, core):
         call_id = self.confirmed(core)
         self.grant(core, call_id)
-        entries = core.tick(5_000 + CASE_AFTER_MS)
+        entries = core.tick(5_000 + CALL_FINAL_AFTER_MS)
         assert core.rows(GatewayCall)[0].status == "unknown"
         assert core.rows(Payment)[0].status == "processing"
         assert entries[1].emitted[0].event_type == "treasury.reconciliation.exception"
