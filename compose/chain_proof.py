@@ -10,8 +10,12 @@ from connectors.base import CallError
 from connectors.chain.client import Client
 from connectors.chain.config import Config
 from connectors.chain.proof import MAX_FILE_BYTES, BadProof, Checked, check
-from connectors.chain.words import Unfit, address, checksummed
+from connectors.chain.words import (
+    address,
+    checksummed,
+)
 from connectors.http import open_session
+from connectors.reading import Unfit
 from streams.errors import Misconfigured, Unavailable
 
 

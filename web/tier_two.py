@@ -9,7 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from connectors.chain.words import NOBODY, Unfit, address
+from connectors.chain.words import (
+    NOBODY,
+    address,
+)
+from connectors.reading import Unfit
 from web.bodies import Body, NoControls
 
 ACCOUNTS_MAX, METHODS_MAX, WALLETS_MAX = 20, 20, 20

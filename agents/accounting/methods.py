@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from agents.accounting import chart
 from agents.effects import Unfit
+from connectors import reading
 from connectors.buni import words as buni
 from connectors.chain.assets import TAKEN
 from connectors.mpesa import words as mpesa
@@ -88,7 +89,7 @@ def require_payable(method: str, asset: str, minor: int, phone: str) -> None:
     try:
         mpesa.shillings(minor)
         mpesa.phone_of(phone)
-    except mpesa.Unfit as error:
+    except reading.Unfit as error:
         raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
 
 
@@ -109,7 +110,7 @@ def require_payable_to(gateway: str, asset: str, minor: int, destination: str) -
         mpesa.shillings(minor)
         if mpesa.business_of(destination) is None:
             mpesa.phone_of(destination)
-    except mpesa.Unfit as error:
+    except reading.Unfit as error:
         raise Unfit(error.reason, _WORDS.get(error.reason, "")) from None
 
 

@@ -11,7 +11,7 @@ from agents.effects import CALL_DEADLINE_MS, CallGateway, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Account, Code, Id, OptionalId
 from connectors.chain.words import NOBODY, address
-from connectors.chain.words import Unfit as NoAddress
+from connectors.reading import Unfit as NoAddress
 from streams.money import Amount, exponent_of, format_minor
 from tables.balances import Balance
 from tables.journals import Conversion

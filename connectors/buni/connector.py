@@ -14,11 +14,13 @@ from connectors.buni import translate
 from connectors.buni.client import TRANSFER, Client
 from connectors.buni.config import Config
 from connectors.buni.hearing import heard
-from connectors.buni.translate import Unfit, Wish
+from connectors.buni.translate import (
+    Wish,
+)
 from connectors.buni.words import CURRENCY
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from connectors.tokens import Shelf
 
 TAKEN, NOT_TAKEN = "0", "1"

@@ -14,7 +14,7 @@ import msgspec
 from connectors.base import Result
 from connectors.buni.config import Config, Way
 from connectors.buni.words import CURRENCY, KCB_CODE, account_of
-from connectors.reading import Unreadable, object_of
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.ids import valid_id
 from streams.money import Amount, BadAmount, exponent_of, json_number, parse_minor
 
@@ -23,14 +23,6 @@ TEXT_MAX = 200
 EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, without daylight saving; never the machine's own zone."""
 _MOMENTS = ("%Y%m%d%H%M%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%a %b %d %H:%M:%S EAT %Y")
-
-
-class Unfit(ValueError):
-    """What KCB cannot take; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -29,9 +29,14 @@ from connectors.chain.translate import (
     tokens_of,
     transfer_filter,
 )
-from connectors.chain.words import WORD_BYTES, Unfit, number, octets, word_of_address
+from connectors.chain.words import (
+    WORD_BYTES,
+    number,
+    octets,
+    word_of_address,
+)
 from connectors.http import TOO_LARGE, Answer, exchange
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 
 T = TypeVar("T")
 

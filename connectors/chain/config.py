@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from connectors.chain.words import Unfit, address
+from connectors.chain.words import (
+    address,
+)
+from connectors.reading import Unfit
 from streams.money import UnknownAsset, exponent_of, format_minor, parse_minor
 
 SECRETS = ("rpc_url", "private_key")

@@ -21,7 +21,12 @@ from connectors.chain.config import Asset, Config
 from connectors.chain.nonces import Nonces
 from connectors.chain.proof import anchor_data
 from connectors.chain.sending import Payment, Sender, native, token
-from connectors.chain.words import Unfit, checksummed, octets, payment_request
+from connectors.chain.words import (
+    checksummed,
+    octets,
+    payment_request,
+)
+from connectors.reading import Unfit
 from connectors.tokens import Shelf
 from streams import merkle
 

@@ -20,8 +20,12 @@ import msgspec
 
 from connectors.chain.signing import opened
 from connectors.chain.translate import Anchor
-from connectors.chain.words import Unfit, data_of, hash_text, octets
-from connectors.reading import Unreadable, object_of
+from connectors.chain.words import (
+    data_of,
+    hash_text,
+    octets,
+)
+from connectors.reading import Unfit, Unreadable, object_of
 from streams import merkle
 
 MAGIC, VERSION = b"TRSY", 1

@@ -20,8 +20,13 @@ from connectors.chain.nonces import Kept, Nonces
 from connectors.chain.rpc import Call, Said
 from connectors.chain.signing import Opened, Signed, Transaction, address_of, opened, signed
 from connectors.chain.translate import TRANSFER_CALL, Moved, Receipt, base_fee_of, transfer_call
-from connectors.chain.words import NOBODY, Unfit, address, data_of, number
-from connectors.reading import Unreadable
+from connectors.chain.words import (
+    NOBODY,
+    address,
+    data_of,
+    number,
+)
+from connectors.reading import Unfit, Unreadable
 
 BUMPS = 5
 """How often fees are raised at once when a node asks for more."""

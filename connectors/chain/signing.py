@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from connectors.chain.library import library
-from connectors.chain.words import Unfit, address, checksummed, data_of, hash_of
+from connectors.chain.words import (
+    address,
+    checksummed,
+    data_of,
+    hash_of,
+)
+from connectors.reading import Unfit
 
 TYPE = 2
 

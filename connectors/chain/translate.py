@@ -13,7 +13,6 @@ import msgspec
 from connectors.chain.words import (
     HASH_BYTES,
     WORD_BYTES,
-    Unfit,
     address,
     address_of_word,
     count,
@@ -22,7 +21,7 @@ from connectors.chain.words import (
     octets,
     word_of_address,
 )
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """Topic of an ERC-20 transfer: keccak256 of `Transfer(address,address,uint256)`."""

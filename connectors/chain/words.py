@@ -9,6 +9,8 @@ import re
 
 from eth_hash.auto import keccak
 
+from connectors.reading import Unfit
+
 ADDRESS_BYTES, HASH_BYTES, WORD_BYTES = 20, 32, 32
 COUNT_BITS = 43
 NOBODY = "0x" + "00" * ADDRESS_BYTES
@@ -16,14 +18,6 @@ NOBODY = "0x" + "00" * ADDRESS_BYTES
 _address = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
 _quantity = re.compile(r"0x(?:0|[1-9a-fA-F][0-9a-fA-F]{0,63})").fullmatch
 _data = re.compile(r"0x(?:[0-9a-fA-F]{2})*").fullmatch
-
-
-class Unfit(ValueError):
-    """Text that is not what it should be; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def hash_of(data: bytes) -> str:

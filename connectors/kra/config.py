@@ -10,7 +10,12 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from connectors.kra.words import HEAD_OFFICE, Unfit, branch_of, pin_of
+from connectors.kra.words import (
+    HEAD_OFFICE,
+    branch_of,
+    pin_of,
+)
+from connectors.reading import Unfit
 
 ETIMS, ETIMS_SANDBOX = (
     "https://etims-api.kra.go.ke/etims-api",

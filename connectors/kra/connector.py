@@ -14,7 +14,12 @@ from connectors.callbacks import Callback, Heard
 from connectors.kra import desk, translate
 from connectors.kra.client import INIT, NOTICES, SALES, Etims, Gava
 from connectors.kra.config import Config
-from connectors.kra.words import CURRENCY, Unfit, branch_of, day_of
+from connectors.kra.words import (
+    CURRENCY,
+    branch_of,
+    day_of,
+)
+from connectors.reading import Unfit
 from connectors.tokens import Shelf
 
 KEY_LIFETIME_S = 365 * 24 * 3600.0

@@ -13,8 +13,13 @@ import msgspec
 from connectors.base import Ambiguous, Refused, TurnedAway
 from connectors.http import Answer
 from connectors.kra.translate import text_of, texts_of
-from connectors.kra.words import CURRENCY, DECIMALS, Unfit, day_of, pin_of
-from connectors.reading import Unreadable, object_of
+from connectors.kra.words import (
+    CURRENCY,
+    DECIMALS,
+    day_of,
+    pin_of,
+)
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.money import Amount, BadAmount, decoder, format_minor, parse_minor
 
 LINES_MAX, TEXT_CHARS = 1_000, 200

@@ -21,13 +21,12 @@ from connectors.kra.words import (
     LETTERS,
     PAYMENTS,
     RATES,
-    Unfit,
     branch_of,
     instant_of,
     pin_of,
     timestamp,
 )
-from connectors.reading import Unreadable, object_of
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.money import Amount, BadAmount, format_minor, json_number, parse_minor, tax_inclusive
 
 DOCUMENT_ID_CHARS, NAME_CHARS, TRADER_CHARS, ITEM_CHARS, REMARK_CHARS = 50, 60, 20, 200, 400

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from connectors.reading import Unfit
+
 EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, without daylight saving; never the machine's own zone."""
 CURRENCY, DECIMALS = "KES", 2
@@ -28,14 +30,6 @@ _pin = re.compile(r"[AP][0-9]{9}[A-Z]").fullmatch
 _branch = re.compile(r"[0-9]{2}").fullmatch
 _day = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _moment = re.compile(r"[0-9]{14}").fullmatch
-
-
-class Unfit(ValueError):
-    """What KRA cannot take; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def pin_of(text: str) -> str:

@@ -35,8 +35,11 @@ from connectors.mpesa.config import Config
 from connectors.mpesa.credential import security_credential
 from connectors.mpesa.hearing import heard
 from connectors.mpesa.translate import ToldAt, Wish
-from connectors.mpesa.words import CURRENCY, Unfit, business_of
-from connectors.reading import Unreadable, object_of
+from connectors.mpesa.words import (
+    CURRENCY,
+    business_of,
+)
+from connectors.reading import Unfit, Unreadable, object_of
 from connectors.tokens import Shelf
 
 T = TypeVar("T")

@@ -11,8 +11,13 @@ from typing import Any
 from connectors.callbacks import Deposit, Funds
 from connectors.mpesa.config import SANDBOX, Config
 from connectors.mpesa.translate import ToldAt
-from connectors.mpesa.words import CURRENCY, EAT, Unfit, phone_of, shillings
-from connectors.reading import Unreadable, object_of
+from connectors.mpesa.words import (
+    CURRENCY,
+    EAT,
+    phone_of,
+    shillings,
+)
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.money import Amount, BadAmount, parse_minor
 
 PULL_ROWS_MAX = 10_000

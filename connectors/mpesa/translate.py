@@ -23,7 +23,6 @@ from connectors.mpesa.codes import (
 from connectors.mpesa.config import Config
 from connectors.mpesa.words import (
     CURRENCY,
-    Unfit,
     business_of,
     moment_of,
     password,
@@ -31,7 +30,7 @@ from connectors.mpesa.words import (
     shillings,
     timestamp,
 )
-from connectors.reading import Unreadable, object_of
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.money import Amount, BadAmount, parse_minor
 
 REFERENCE_CHARS, DESCRIPTION_CHARS, REMARKS_CHARS = 12, 13, 100

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
+from connectors.reading import Unfit
+
 EAT = timezone(timedelta(hours=3), "EAT")
 """East Africa Time, without daylight saving; never the machine's own zone."""
 CURRENCY = "KES"
@@ -19,14 +21,6 @@ _phone = re.compile(r"254[17][0-9]{8}").fullmatch
 _separators = re.compile(r"[\s()-]")
 _business = re.compile(r"till:([0-9]{5,12})|paybill:([0-9]{5,7})/([A-Za-z0-9 ._-]{1,13})").fullmatch
 _moment = re.compile(r"[0-9]{14}").fullmatch
-
-
-class Unfit(ValueError):
-    """What M-Pesa cannot take; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def timestamp(at: datetime) -> str:

@@ -4,6 +4,7 @@ Pure. Source: PayPal documentation, "Currency codes". The Kenyan shilling is non
 of shillings needs a quote first.
 """
 
+from connectors.reading import Unfit
 from streams.money import BadAmount, exponent_of, format_minor, parse_minor
 
 WHOLE = frozenset({"HUF", "JPY", "TWD"})
@@ -12,14 +13,6 @@ SUPPORTED = WHOLE | frozenset({
     "AUD", "BRL", "CAD", "CNY", "CZK", "DKK", "EUR", "HKD", "ILS", "MYR", "MXN", "NZD", "NOK",
     "PHP", "PLN", "GBP", "SGD", "SEK", "CHF", "THB", "USD",
 })  # fmt: skip
-
-
-class Unfit(ValueError):
-    """An amount that PayPal cannot move; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def value_of(minor: int, asset: str) -> str:

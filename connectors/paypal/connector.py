@@ -15,12 +15,14 @@ from connectors.base import NOT_APPROVED, Acted, Ambiguous, Asked, Connector, Re
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
 from connectors.paypal import translate
-from connectors.paypal.amounts import SUPPORTED, Unfit
+from connectors.paypal.amounts import (
+    SUPPORTED,
+)
 from connectors.paypal.client import CAPTURES, ORDERS, PAYOUTS, REFUNDS, Client, action
 from connectors.paypal.config import Config
 from connectors.paypal.hearing import Hearing
 from connectors.paypal.translate import Wish
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from connectors.tokens import Shelf
 
 ORDER_KEY_LIFETIME_S = 6 * 3600.0

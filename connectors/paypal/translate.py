@@ -11,8 +11,11 @@ import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.callbacks import Disputed
-from connectors.paypal.amounts import Unfit, minor_of, value_of
-from connectors.reading import Unreadable, object_of
+from connectors.paypal.amounts import (
+    minor_of,
+    value_of,
+)
+from connectors.reading import Unfit, Unreadable, object_of
 from streams.money import Amount, exponent_of, parse_minor
 
 Kind = Literal["order", "capture", "refund", "payout_item", "other"]

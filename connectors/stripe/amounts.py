@@ -4,6 +4,7 @@ Pure. Source: Stripe documentation, "Supported currencies" (zero-decimal, specia
 three-decimal currencies).
 """
 
+from connectors.reading import Unfit
 from streams.money import UnknownAsset, exponent_of
 
 ZERO_DECIMAL = frozenset({
@@ -16,14 +17,6 @@ SENT_AS_HUNDREDTHS = frozenset({"ISK", "UGX"})
 WHOLE_IN_PAYOUTS = frozenset({"HUF", "TWD"})
 _THREE_DECIMALS = 3
 _POWERS = (1, 10, 100, 1_000)
-
-
-class Unfit(ValueError):
-    """An amount that Stripe cannot move; `reason` is a stable word for callers."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def to_stripe(minor: int, asset: str, *, payout: bool = False) -> int:

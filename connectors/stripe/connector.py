@@ -12,9 +12,8 @@ import msgspec
 from connectors.base import NOT_FOUND, Acted, Ambiguous, Asked, Connector, Refused, Result
 from connectors.callbacks import Callback, Heard
 from connectors.http import Answer
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from connectors.stripe import translate
-from connectors.stripe.amounts import Unfit
 from connectors.stripe.client import (
     BALANCE_TRANSACTIONS,
     INTENTS,

@@ -11,8 +11,11 @@ import msgspec
 
 from connectors.base import NOT_FOUND, Outcome, Result
 from connectors.callbacks import Deposit, Disputed
-from connectors.reading import Unreadable, object_of
-from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
+from connectors.reading import Unfit, Unreadable, object_of
+from connectors.stripe.amounts import (
+    from_stripe,
+    to_stripe,
+)
 from streams.money import exponent_of, format_minor, parse_minor
 
 Kind = Literal["payment_intent", "refund", "payout", "charge", "dispute", "other"]

@@ -8,8 +8,11 @@ import pytest
 from connectors.buni import translate
 from connectors.buni.config import Config
 from connectors.buni.fake import FakeBuni
-from connectors.buni.translate import Payee, Unfit, Wish
-from connectors.reading import Unreadable
+from connectors.buni.translate import (
+    Payee,
+    Wish,
+)
+from connectors.reading import Unfit, Unreadable
 from streams.money import BadAmount
 from tests.connectors.buni.wire import ENDED, NOT_TAKEN, NOTICE, TAKEN
 

@@ -12,7 +12,10 @@ from connectors.chain.fake import USDC, FakeNode, Fault
 from connectors.chain.nonces import InMemory
 from connectors.chain.sending import Payment, Sender, native, token
 from connectors.chain.signing import Transaction, address_of, opened, signed
-from connectors.chain.words import Unfit, data_of
+from connectors.chain.words import (
+    data_of,
+)
+from connectors.reading import Unfit
 
 KEY = "0x" + "11" * 32
 PAYEE = "0x" + "bb" * 20

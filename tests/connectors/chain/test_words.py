@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from connectors.chain import words
 from connectors.chain.config import Asset, Config
-from connectors.chain.words import Unfit
+from connectors.reading import Unfit
 
 # external-apis.md, section 6; the rest of EIP-55's own test cases
 CHECKSUMMED = [

@@ -15,7 +15,7 @@ from connectors.kra.config import PRODUCTS, Config
 from connectors.kra.connector import build
 from connectors.kra.fake import FakeKra, Fault
 from connectors.kra.fake_gava import PATHS
-from connectors.kra.words import Unfit
+from connectors.reading import Unfit
 
 PIN, PERSON = "P051234567Z", "A012345678Z"
 WITHHELD = {

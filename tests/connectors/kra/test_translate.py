@@ -14,8 +14,13 @@ from connectors.kra import translate
 from connectors.kra.codes import meaning_of
 from connectors.kra.config import Config
 from connectors.kra.fake_etims import wrong_with
-from connectors.kra.words import Unfit, day_of, instant_of, pin_of, timestamp
-from connectors.reading import Unreadable
+from connectors.kra.words import (
+    day_of,
+    instant_of,
+    pin_of,
+    timestamp,
+)
+from connectors.reading import Unfit, Unreadable
 from streams.money import format_minor, plain, tax_inclusive
 from tests.connectors.kra.documents import STANDARD, credit, encoded, sale
 

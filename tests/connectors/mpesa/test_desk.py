@@ -13,8 +13,7 @@ from connectors.mpesa.connector import build
 from connectors.mpesa.desk import balances_of, pulled
 from connectors.mpesa.fake import FakeDaraja
 from connectors.mpesa.fake_book import Fault, Paid
-from connectors.mpesa.words import Unfit
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from tests.connectors.mpesa.test_hearing import callback
 
 TOLD_AT = "https://treasury.example/webhooks/mobile/alpha/abc"

@@ -13,8 +13,7 @@ from connectors.mpesa import translate
 from connectors.mpesa.codes import PAYOUT_RESULTS, STK_RESULTS, meaning_of, refusal_of
 from connectors.mpesa.config import Config
 from connectors.mpesa.translate import ToldAt, Wish
-from connectors.mpesa.words import Unfit
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from streams.money import BadAmount
 from tests.connectors.mpesa import wire
 

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.mpesa.words import Unfit, moment_of, password, phone_of, shillings, timestamp
+from connectors.mpesa.words import (
+    moment_of,
+    password,
+    phone_of,
+    shillings,
+    timestamp,
+)
+from connectors.reading import Unfit
 
 AT = datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)
 

@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.paypal import translate
-from connectors.paypal.amounts import Unfit, minor_of, value_of
+from connectors.paypal.amounts import (
+    minor_of,
+    value_of,
+)
 from connectors.paypal.config import Config
 from connectors.paypal.signature import (
     SUBJECT,
@@ -28,7 +31,7 @@ from connectors.paypal.signature import (
     transmission_of,
 )
 from connectors.paypal.translate import Wish
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 
 NOW = datetime(2026, 3, 1, 6, 30, 5, tzinfo=UTC)
 BODY = b'{"id":"WH-T1","event_type":"PAYMENT.CAPTURE.COMPLETED"}'

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.reading import Unreadable
+from connectors.reading import Unfit, Unreadable
 from connectors.stripe import translate
-from connectors.stripe.amounts import Unfit, from_stripe, to_stripe
+from connectors.stripe.amounts import (
+    from_stripe,
+    to_stripe,
+)
 from connectors.stripe.config import Config
 from connectors.stripe.form import encoded
 from connectors.stripe.signature import TOLERANCE_S, BadSignature, age_of
