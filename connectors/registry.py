@@ -1,7 +1,8 @@
-"""Every gateway there is, one line each, and the guarded connectors built from them."""
+"""Every gateway there is, a line each, and the guarded connectors built from them."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import aiohttp
 
@@ -43,18 +44,6 @@ from connectors.tokens import Shelf
 
 Build = Callable[..., Connector]
 
-GATEWAYS: Mapping[str, Build] = {
-    "buni": buni,
-    "ethereum": partial(chain, Ethereum),
-    "instant": instant,
-    "jenga": jenga,
-    "kra": kra,
-    "mpesa": mpesa,
-    "paypal": paypal,
-    "polygon": partial(chain, Polygon),
-    "stripe": stripe,
-}
-"""Gateway to the function that builds its connector from a session and its configuration."""
 Claims = (
     type[Buni]
     | type[Ethereum]
@@ -66,52 +55,64 @@ Claims = (
     | type[Polygon]
     | type[Stripe]
 )
-CONNECTORS: Mapping[str, Claims] = {
-    "buni": Buni,
-    "ethereum": Ethereum,
-    "instant": Instant,
-    "jenga": Jenga,
-    "kra": Kra,
-    "mpesa": Mpesa,
-    "paypal": PayPal,
-    "polygon": Polygon,
-    "stripe": Stripe,
-}
-"""Gateway to what it claims: capabilities, doubted operations, currencies."""
-_SEALED: Mapping[str, tuple[str, ...]] = {
-    "buni": BUNI_SECRETS,
-    "ethereum": CHAIN_SECRETS,
-    "instant": INSTANT_SECRETS,
-    "jenga": JENGA_SECRETS,
-    "kra": KRA_SECRETS,
-    "mpesa": MPESA_SECRETS,
-    "notifications": NOTIFICATIONS_SECRETS,
-    "paypal": PAYPAL_SECRETS,
-    "polygon": CHAIN_SECRETS,
-    "stripe": STRIPE_SECRETS,
+
+
+def _taken(_callback: Callback) -> bytes:
+    """What most are answered whose callback was taken."""
+    return b"{}"
+
+
+class Provider(NamedTuple):
+    """A gateway: what builds its connector, and what that claims (capabilities, currencies).
+
+    `secrets` are names of its own; `alias` is its neutral word in callback addresses, since M-Pesa
+    refuses addresses that hold its name; `accepted` makes its answer (JSON) to a callback that was
+    taken, now or before.
+    """
+
+    build: Build
+    claims: Claims
+    secrets: tuple[str, ...]
+    alias: str = ""
+    accepted: Callable[[Callback], bytes] = _taken
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "buni": Provider(buni, Buni, BUNI_SECRETS, "kcb", buni_accepted),
+    "ethereum": Provider(partial(chain, Ethereum), Ethereum, CHAIN_SECRETS),
+    "instant": Provider(instant, Instant, INSTANT_SECRETS),
+    "jenga": Provider(jenga, Jenga, JENGA_SECRETS, "equity"),
+    "kra": Provider(kra, Kra, KRA_SECRETS),
+    "mpesa": Provider(mpesa, Mpesa, MPESA_SECRETS, "mobile", mpesa_accepted),
+    "paypal": Provider(paypal, PayPal, PAYPAL_SECRETS, "wallet"),
+    "polygon": Provider(partial(chain, Polygon), Polygon, CHAIN_SECRETS),
+    "stripe": Provider(stripe, Stripe, STRIPE_SECRETS, "cards"),
 }
 SERVICES = "services"
 """Banks and sister services, who sign as we do ourselves (connectors/webhooks/verifying.py)."""
+GATEWAYS: Mapping[str, Build] = {name: each.build for name, each in PROVIDERS.items()}
+"""Gateway to the function that builds its connector from a session and its configuration."""
+CONNECTORS: Mapping[str, Claims] = {name: each.claims for name, each in PROVIDERS.items()}
+"""Gateway to what it claims: capabilities, doubted operations, currencies."""
+_SEALED: Mapping[str, tuple[str, ...]] = {
+    **{name: each.secrets for name, each in PROVIDERS.items()},
+    "notifications": NOTIFICATIONS_SECRETS,
+    SERVICES: ("webhook_secret", "webhook_secret_before"),
+}
 SECRETS: frozenset[str] = frozenset(
-    f"{gateway}.{name}" for gateway, names in _SEALED.items() for name in names
-) | {f"{SERVICES}.webhook_secret", f"{SERVICES}.webhook_secret_before"}
+    f"{owner}.{name}" for owner, names in _SEALED.items() for name in names
+)
 """Names of the secrets that tenants and the platform may set: gateway and member."""
 ALIASES: Mapping[str, str] = {
-    "mobile": "mpesa",
-    "cards": "stripe",
-    "wallet": "paypal",
-    "equity": "jenga",
-    "kcb": "buni",
+    **{each.alias: name for name, each in PROVIDERS.items() if each.alias},
     SERVICES: SERVICES,
 }
-"""Neutral words of callback addresses: M-Pesa refuses addresses that hold its name."""
+"""Neutral words of callback addresses, and whose they are."""
 
 
 def accepted(gateway: str, callback: Callback) -> bytes:
     """What a gateway is answered whose callback was taken, now or before (JSON)."""
-    if gateway == "buni":
-        return buni_accepted(callback)
-    return mpesa_accepted(callback.kind) if gateway == "mpesa" else b"{}"
+    return PROVIDERS[gateway].accepted(callback) if gateway in PROVIDERS else _taken(callback)
 
 
 def connect(

@@ -30,7 +30,7 @@ class Health:
 
     @property
     def trouble(self) -> int:
-        """0 is none, 1000 is nothing else."""
+        """From 0, healthy, to 1000, every recent call failed."""
         halves = (self._monotonic_s() - self._at_s) / HALF_LIFE_S
         return int(self._trouble * 0.5**halves)
 

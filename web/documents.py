@@ -36,6 +36,8 @@ _WAYS: Mapping[str, str] = {
     "instant": "Instant",
     "jenga": "Bank",
     "buni": "Bank",
+    "ethereum": "Ethereum",
+    "polygon": "Polygon",
 }
 _UNTAXED: Mapping[str, str] = {
     "zero": "zero-rated",

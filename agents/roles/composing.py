@@ -62,7 +62,7 @@ async def compose(connection: asyncpg.Connection, due: Due, pages: str) -> Messa
 
 
 def contact_of(row: ContactRow) -> Contact:
-    """Whom to write to, by which channels. Raises ValueError for an address that is none."""
+    """Whom to write to, by which channels. Raises ValueError for an invalid address."""
     wanted = tuple(channel for channel in CHANNELS if channel in row.channels)
     return Contact(row.email, row.phone, wanted)
 

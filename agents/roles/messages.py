@@ -255,7 +255,7 @@ def _channels(contact: ContactRow | None) -> list[str]:
     try:
         reached = contact_of(contact)
     except ValueError:
-        log.warning("contact is none", tenant_id=contact.tenant_id)
+        log.warning("contact_invalid", tenant_id=contact.tenant_id)
         return []
     return [channel for channel in CHANNELS if reached.address(channel)]
 

@@ -216,7 +216,7 @@ def minor_of(value: object, asset: str) -> int:
     try:
         return parse_minor(str(text).strip(), exponent_of(asset))
     except (BadAmount, LookupError):
-        raise Unreadable("an amount that is none") from None
+        raise Unreadable("an invalid amount") from None
 
 
 def text_of(said: Mapping[str, Any], name: str) -> str:

@@ -133,7 +133,7 @@ def _leaf_of(text: str) -> Mapping[str, Any]:
         leaf = object_of(text.encode())
         same = canonical(leaf) == text.encode()
     except (Unreadable, BadLeaf, UnicodeEncodeError) as error:
-        raise BadProof(f"the line is none: {error}") from None
+        raise BadProof(f"the line is not valid: {error}") from None
     if not same:
         raise BadProof("the line is not in its canonical form")
     return leaf
@@ -193,7 +193,7 @@ def _file(
 def check(file: bytes, anchor: Anchor | None = None) -> Checked:
     """Check a file by itself, and against a node's word of the transaction if there is one.
 
-    Raises `BadProof` for a file that is none, and for one in which anything does not fit.
+    Raises `BadProof` for an invalid file, and for one in which anything does not fit.
     """
     proof = _proof_of(file)
     leaf, root = _leaf_of(proof.leaf), _tree_hash(proof.root, "root")
@@ -248,7 +248,7 @@ def _signer_of(proof: Proof, root: bytes) -> str:
     if made.data != anchor_data(root):
         raise BadProof("the transaction does not bear this root")
     if made.to != found.sender or made.value:
-        raise BadProof("the transaction is none of nothing to its own wallet")
+        raise BadProof("the transaction does not send nothing from a wallet to itself")
     return found.sender
 
 

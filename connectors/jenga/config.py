@@ -59,7 +59,7 @@ class Config:
         try:
             exponent_of(currency)
         except LookupError:
-            raise ValueError("jenga: currency is none that is known") from None
+            raise ValueError("jenga: currency is unknown") from None
         return cls(
             base_url,
             values["merchant_code"],

@@ -72,7 +72,7 @@ def page_of(body: bytes) -> Page:
 
 def _line(said: object, asset: str) -> Line:
     if not isinstance(said, Mapping):
-        raise Unreadable("a row that is none")
+        raise Unreadable("an invalid row")
     minor = minor_of(said.get("amount"), asset)
     if minor < 0:
         raise Unreadable("a row whose side is told twice")

@@ -292,7 +292,7 @@ def _told_of_obligations(said: Said) -> dict[str, Any]:
 
 def _obligation(said: object) -> dict[str, str]:
     if not isinstance(said, Mapping):
-        raise Unreadable("an obligation that is none")
+        raise Unreadable("an invalid obligation")
     small = _small(said)
     return {
         "id": _named(small, "obligationid"),

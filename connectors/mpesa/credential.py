@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 def security_credential(password: str, certificate: str) -> str:
     """Seal a password under an environment's certificate (PEM).
 
-    Raises ValueError for a certificate that is none, or a password too long for its key.
+    Raises ValueError for an invalid certificate, or a password too long for its key.
     """
     try:
         key = x509.load_pem_x509_certificate(certificate.encode()).public_key()

@@ -69,7 +69,7 @@ def balance_query(config: Config, credential: str, told_at: ToldAt) -> dict[str,
 
 
 def pull_registration(config: Config, values: Mapping[str, str], address: str) -> dict[str, Any]:
-    """The body that allows to list what came. Raises `Unfit` for a number that is none."""
+    """The body that allows to list what came. Raises `Unfit` for an invalid number."""
     return {
         "ShortCode": int(config.short_code),
         "RequestType": "Pull",
@@ -104,7 +104,7 @@ def balances_of(text: str) -> list[Funds]:
         try:
             current, available = (parse_minor(cell.strip(), 2) for cell in cells[2:4])
         except BadAmount:
-            raise Unreadable("an amount that is none") from None
+            raise Unreadable("an invalid amount") from None
         found.append(Funds(cells[0].strip()[:64], cells[1].strip(), current, available))
     if not found:
         raise Unreadable("no accounts")
@@ -114,7 +114,7 @@ def balances_of(text: str) -> list[Funds]:
 def pulled(body: bytes, short_code: str) -> list[Deposit]:
     """What came, as deposits under their receipts; the list may be inside a list.
 
-    Raises `Unreadable` for an answer that is none. The time's zone is not documented: a deposit is
+    Raises `Unreadable` for an invalid answer. The time's zone is not documented: a deposit is
     known by its receipt alone.
     """
     said = object_of(body)
@@ -128,7 +128,7 @@ def pulled(body: bytes, short_code: str) -> list[Deposit]:
 
 def _deposit(row: object, short_code: str) -> Deposit:
     if not isinstance(row, Mapping):
-        raise Unreadable("a row that is none")
+        raise Unreadable("an invalid row")
     receipt, amount = row.get("transactionId"), row.get("amount")
     text = amount.text if isinstance(amount, Amount) else amount
     if not isinstance(receipt, str) or not receipt or isinstance(text, bool):

@@ -52,9 +52,9 @@ def _balances(callback: Callback) -> Told | None:
     return Told(f"balance.{callback.digest}", tuple(balances_of(text)))
 
 
-def accepted(kind: str) -> bytes:
+def accepted(callback: Callback) -> bytes:
     """What M-Pesa is answered; a validation's code is text (Daraja, "Customer To Business")."""
-    code = '"0"' if kind == "c2b-validation" else "0"
+    code = '"0"' if callback.kind == "c2b-validation" else "0"
     return f'{{"ResultCode":{code},"ResultDesc":"Accepted"}}'.encode()
 
 

@@ -70,7 +70,7 @@ class Business(NamedTuple):
 def business_of(destination: str) -> Business | None:
     """The business of `till:NUMBER` or `paybill:NUMBER/ACCOUNT`; None for a telephone.
 
-    Raises `Unfit` for a till or paybill that is none.
+    Raises `Unfit` for an invalid till or paybill.
     """
     if not destination.startswith(("till:", "paybill:")):
         return None

@@ -115,5 +115,5 @@ def _tenant_of(envelope: Envelope, report: _Report) -> str:
         raise Unreadable("two tenants" if told else "no tenant")
     [tenant_id] = told
     if not valid_id(tenant_id):
-        raise Unreadable("a tenant that is none")
+        raise Unreadable("an invalid tenant")
     return tenant_id

@@ -138,7 +138,7 @@ class Letter:
 def letter_of(event: bytes) -> Letter | None:
     """What people are told of an event; None for one that nobody is told of.
 
-    Raises `Unreadable` for an envelope that is none, or data that lacks what a person has to be
+    Raises `Unreadable` for an invalid envelope, or data that lacks what a person has to be
     told.
     """
     envelope = read(event)
@@ -260,11 +260,11 @@ def _written(write: Callable[[bytes], _Written], data: bytes) -> _Written:
     except UnknownAsset as error:
         raise Unreadable("a currency that is not known") from error
     except BadAmount as error:
-        raise Unreadable(f"an amount that is none: {error.reason}") from error
+        raise Unreadable(f"an invalid amount: {error.reason}") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"no such data: {error}") from error
     if not valid_id(letter.reference_id):
-        raise Unreadable("an id that is none")
+        raise Unreadable("an invalid id")
     return letter
 
 

@@ -82,7 +82,7 @@ def transmission_of(headers: Mapping[str, str], *, near: str = "") -> Transmissi
             transmission_id, time, base64.b64decode(signature, validate=True), certificate_url
         )
     except ValueError:
-        raise BadSignature("a signature that is none") from None
+        raise BadSignature("an invalid signature") from None
 
 
 def signed_message(transmission: Transmission, webhook_id: str, body: bytes) -> bytes:
@@ -110,7 +110,7 @@ def age_of(
     try:
         at = datetime.fromtimestamp(parse_ms(transmission.time) // 1_000, UTC)
     except BadTimestamp:
-        raise BadSignature("a time that is none") from None
+        raise BadSignature("an invalid time") from None
     if at - now > TOLERANCE:
         raise BadSignature("from the future")
     return "fresh" if now - at <= TOLERANCE else "old"

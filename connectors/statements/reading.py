@@ -20,7 +20,7 @@ def read(
 ) -> tuple[Statement, ...]:
     """Statements of a file, each one proved as far as its balances allow. Raises `BadStatement`.
 
-    `kind` is camt, mt940, ofx or csv; "" is to find out, where a file that is none of the first
+    `kind` is camt, mt940, ofx or csv; "" is to find out, where an invalid file of the first
     three is CSV if there is a mapping of its columns. More lines than `limit_lines` are refused.
     """
     if len(body) > MAX_BYTES:

@@ -17,7 +17,7 @@ _NAMELESS = frozenset({"NOTPROVIDED", "NONREF", "NOREF", "NONE", "NULL", "NA", "
 def decoded(body: bytes) -> str:
     """The text that bytes are, whatever their header says; lines end in one way.
 
-    UTF-8 that is none is never taken for it by chance, so it is tried first; what banks write
+    What is not UTF-8 is hardly ever valid UTF-8 by chance, so it is tried first; what banks write
     besides is cp1252. Raises `BadStatement`.
     """
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

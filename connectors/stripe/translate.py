@@ -267,7 +267,7 @@ def balance_lines(body: bytes) -> tuple[list[Mapping[str, str]], bool]:
 
 def _line(said: object) -> Mapping[str, str]:
     if not isinstance(said, Mapping):
-        raise Unreadable("a line that is none")
+        raise Unreadable("an invalid line")
     asset = _text(said, "currency").upper()
     amounts = {name: _amount(said, name)[0] for name in ("amount", "fee", "net")}
     found = {name: minor for name, minor in amounts.items() if minor is not None}

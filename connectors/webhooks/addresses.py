@@ -83,7 +83,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses, all of them permitted; OSError otherwise, as for a name that is none."""
+        """The addresses, all of them permitted; OSError otherwise, as for an invalid name."""
         found = await self._inner.resolve(host, port, family)
         for each in found:
             if not is_permitted(

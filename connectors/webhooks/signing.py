@@ -20,7 +20,7 @@ def headers(
 ) -> Mapping[str, str]:
     """The three headers; one signature for each secret, while one is on its way out.
 
-    `timestamp_s` is seconds since 1970. Raises ValueError for a secret that is none, or none given.
+    `timestamp_s` is seconds since 1970. Raises ValueError for an invalid secret, or none given.
     """
     signatures = [_signature(secret, message_id, timestamp_s, body) for secret in sealed_with]
     if not signatures:

@@ -27,7 +27,7 @@ def age_of(
     """(id, how old) of a well-signed webhook; header names in lower case.
 
     `secrets` are those that are good now: two while they rotate. An old webhook is not believed,
-    but it is a reason to ask. Raises `BadSignature`, and ValueError for a secret that is none.
+    but it is a reason to ask. Raises `BadSignature`, and ValueError for an invalid secret.
     """
     message_id, timestamp = said.get("webhook-id", ""), said.get("webhook-timestamp", "")
     given = [each for each in said.get("webhook-signature", "").split() if each.startswith("v1,")]

@@ -1,4 +1,4 @@
-"""Whom a tenant's customers are and how they are reached: personal data, and so beside the log.
+"""Who a tenant's customers are and how they are reached: personal data, and so beside the log.
 
 A contact that is removed is gone, and what the audit log has of it names no address.
 """
