@@ -81,7 +81,7 @@ class Inlet:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("waiting for the inbound log", error=repr(error))
+                log.warning("outage", what="the inbound log", error=repr(error))
                 self._replace(producer)
             await backoff.pause()
 

@@ -180,7 +180,7 @@ async def run_leased(lease: Lease, work: Work) -> NoReturn:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("waiting for an outage to end", error=repr(error))
+                log.warning("outage", error=repr(error))
                 if time.monotonic() - began > lease.ttl_s:
                     backoff.reset()
                 await backoff.pause()

@@ -62,7 +62,7 @@ class MessageReports:
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("reports wait for an outage to end", error=type(error).__name__)
+                log.warning("outage", what="reports of messages", error=type(error).__name__)
             await backoff.pause()
 
     async def _ensure(self) -> str:

@@ -98,5 +98,5 @@ async def through_outages(action: Callable[[], Awaitable[Result]]) -> Result:
         except Exception as error:
             if not is_outage(error):
                 raise
-            log.warning("waits for an outage to end", error=f"{type(error).__name__}: {error}")
+            log.warning("outage", error=f"{type(error).__name__}: {error}")
         await backoff.pause()

@@ -248,7 +248,7 @@ def _signer_of(proof: Proof, root: bytes) -> str:
     if made.data != anchor_data(root):
         raise BadProof("the transaction does not bear this root")
     if made.to != found.sender or made.value:
-        raise BadProof("the transaction does not send nothing from a wallet to itself")
+        raise BadProof("the transaction moves money, or is not from a wallet to itself")
     return found.sender
 
 

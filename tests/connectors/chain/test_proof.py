@@ -191,8 +191,8 @@ class TestFiles:
         [
             ({"data": b"TRSY\x01" + bytes(32)}, "does not bear"),
             ({"data": b""}, "does not bear"),
-            ({"value": 1}, "of nothing"),
-            ({"to": "0x" + "bb" * 20}, "of nothing"),
+            ({"value": 1}, "from a wallet to itself"),
+            ({"to": "0x" + "bb" * 20}, "from a wallet to itself"),
             ({"chain_id": 1}, "another chain"),
         ],
     )

@@ -98,7 +98,7 @@ class TestWhatIsNone:
             (PLATFORM.replace(b'"reference_type"', b'"x"'), "about nothing"),
             (PLATFORM.replace(b'{"tenant_id": "demo-cafe"', b'{"tenant_id": "b"'), "two tenants"),
             (LIBRARY.replace(b'"payload": {"tenant_id": "demo-cafe",', b'"payload": {'), "no ten"),
-            (LIBRARY.replace(b'"demo-cafe"', b'"demo cafe"'), "a tenant"),
+            (LIBRARY.replace(b'"demo-cafe"', b'"demo cafe"'), "invalid tenant"),
         ],
     )
     def test_is_an_error_that_says_why(self, event, reason):
