@@ -61,6 +61,12 @@ class OutletCreated(msgspec.Struct, frozen=True, gc=False):
     name: Text = ""
 
 
+class OutletFound(OutletCreated, frozen=True, gc=False):
+    """What the auth service answered about an outlet of a tenant that was looked up."""
+
+    status: Literal["active", "closed"] = "active"
+
+
 class OutletUpdated(msgspec.Struct, frozen=True, gc=False):
     """What changed of an outlet; what is not said stays."""
 
@@ -214,10 +220,26 @@ def thaw_requested(event: Event[ThawRequested], view: View) -> Effects:
 def outlet_created(event: Event[OutletCreated], view: View) -> Effects:
     """Initialise an outlet of the tenant."""
     data = event.data
-    if view.row(Outlet, event.tenant_id, data.outlet_id) is not None:
+    known = view.row(Outlet, event.tenant_id, data.outlet_id)
+    if known is not None and known.told_ms:
         return [Refuse("outlet_exists")]
-    name = data.name or data.outlet_id
-    return [Put(Outlet(event.tenant_id, data.outlet_id, name, told_ms=event.timestamp_ms))]
+    outlet = Outlet(
+        event.tenant_id,
+        data.outlet_id,
+        data.name or data.outlet_id,
+        version=known.version + 1 if known is not None else 1,
+        told_ms=event.timestamp_ms,
+    )
+    return [Put(outlet)]
+
+
+@handles("treasury.outlet.found", OutletFound, ingress=INTERNAL)
+def outlet_found(event: Event[OutletFound], view: View) -> Effects:
+    """Begin with what the auth service answers; whatever it tells itself is newer."""
+    data = event.data
+    if view.row(Outlet, event.tenant_id, data.outlet_id) is not None:
+        return []
+    return [Put(Outlet(event.tenant_id, data.outlet_id, data.name or data.outlet_id, data.status))]
 
 
 @handles("auth.outlet.updated", OutletUpdated, ingress=PLATFORM)

@@ -75,7 +75,10 @@ class Tenant(Row, frozen=True):
 
 @register
 class Outlet(Row, frozen=True):
-    """A place of sale of a tenant; the newest event that told of it counts."""
+    """A place of sale of a tenant; the newest event that told of it counts.
+
+    `told_ms` is 0 of one that was looked up, and of which no event has told yet.
+    """
 
     KIND = "ol"
     KEY = ("tenant_id", "outlet_id")

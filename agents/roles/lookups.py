@@ -4,7 +4,7 @@ is this tenant. What is found enters the log as an event of our own.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import structlog
 
 from agents.roles.outages import Backoff, through_outages
 from agents.roles.saying import Saying
+from connectors.auth.client import Outlet
 from streams.errors import Misconfigured, Unavailable
 from streams.ids import derive
 from streams.journal import Call
@@ -32,6 +33,9 @@ class Tenants(Protocol):
 
     async def tenant(self, tenant_id: str) -> Mapping[str, str] | None:
         """What is said of a tenant; None if there is none. Raises Unavailable, Misconfigured."""
+
+    async def outlets(self, tenant_id: str) -> Sequence[Outlet] | None:
+        """Its outlets; None if there is no such tenant. Raises as `tenant`."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -112,14 +116,31 @@ class Lookups:
         found = await self._asked(row)
         if found is None:
             return
-        said = msgspec.json.encode(found, order="deterministic")
+        await self._found(row, "treasury.tenant.found", found)
+        for outlet in await self._outlets(row.tenant_id):
+            told = {"outlet_id": outlet.outlet_id, "name": outlet.name, "status": outlet.status}
+            await self._found(row, "treasury.outlet.found", told)
+
+    async def _found(self, row: CallRow, event_type: str, data: Mapping[str, str]) -> None:
+        """Say it, under an id that is another's once something else is found."""
+        said = msgspec.json.encode(data, order="deterministic")
         await self._saying.say(
             row.partition,
             tenant_id=row.tenant_id,
-            event_type="treasury.tenant.found",
+            event_type=event_type,
             event_id=derive(row.tenant_id, row.call_id, f"found.{said.decode()}", row.seq),
-            data=found,
+            data=data,
         )
+
+    async def _outlets(self, tenant_id: str) -> Sequence[Outlet]:
+        """What the auth service lists, if it can be asked now: its own events may tell later."""
+        assert self._tenants is not None
+        try:
+            async with self._slots:
+                return await self._tenants.outlets(tenant_id) or ()
+        except (Unavailable, Misconfigured) as error:
+            log.warning("outlets_not_looked_up", tenant_id=tenant_id, error=str(error))
+            return ()
 
     async def _asked(self, row: CallRow) -> Mapping[str, str] | None:
         """What the auth service says, waited for until nobody waits for the tenant any more."""

@@ -1,4 +1,4 @@
-"""The auth service's REST look-ups, under a service's API key: a tenant, its outlets, a user.
+"""The auth service's REST look-ups, under a service's API key: a tenant, and its outlets.
 
 Answers are read tolerantly: ids must be the ones asked for, what is misshapen among the rest is
 left, and what is not known here too (Bengo-Hub auth-api, README and docs/integrations, "REST API
@@ -27,8 +27,6 @@ _country = re.compile(r"[A-Z]{2}").fullmatch
 _currency = re.compile(r"[A-Z0-9]{3,12}").fullmatch
 _zone = re.compile(r"[A-Za-z0-9_+/-]{1,64}").fullmatch
 _slug = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}").fullmatch
-_email = re.compile(r"[^@\s]{1,64}@[^@\s]{1,253}").fullmatch
-_phone = re.compile(r"\+?[0-9]{6,15}").fullmatch
 _TRIED_AGAIN = frozenset({408, 425, 429})
 _LISTS = ("data", "outlets", "items")
 
@@ -42,25 +40,6 @@ class Outlet:
     status: Literal["active", "closed"]
     code: str = ""
     time_zone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person, and the tenants they belong to now with their roles there.
-
-    Texts are empty where the service does not say.
-    """
-
-    user_id: str
-    name: str
-    email: str
-    phone: str
-    is_active: bool
-    roles: Mapping[str, frozenset[str]]
-
-    def belongs_to(self, tenant_id: str) -> bool:
-        """Whether they are of this tenant's people."""
-        return tenant_id in self.roles
 
 
 class Page(NamedTuple):
@@ -110,11 +89,6 @@ class AuthService:
                 break
             found = new
         raise Misconfigured("the auth service's list of outlets does not end")
-
-    async def user(self, user_id: str) -> User | None:
-        """A person; None if it has none of this id. Raises as `tenant`."""
-        body = await self._got("users", user_id)
-        return None if body is None else user_of(body, user_id)
 
     async def _slug(self, tenant_id: str) -> str | None:
         """By what a tenant's outlets are found: its slug, or its id where it has none."""
@@ -169,23 +143,6 @@ def outlets_of(body: bytes, tenant_id: str, page: int) -> Page:
     return Page([_outlet(each, tenant_id) for each in listed], then)
 
 
-def user_of(body: bytes, user_id: str) -> User:
-    """The person in an answer. Raises `Misconfigured` for none, or another one."""
-    said = _read(body)
-    if not isinstance(said, dict) or said.get("id") != user_id:
-        raise Misconfigured("the auth service's answer is of another user, or of none")
-    profile = said.get("profile")
-    about = profile if isinstance(profile, dict) else {}
-    return User(
-        user_id,
-        _text(said, "name", str.isprintable) or _text(about, "name", str.isprintable),
-        _text(said, "email", _email),
-        _text(said, "phone", _phone) or _text(about, "phone", _phone),
-        said.get("status") == "active",
-        _roles_in(said),
-    )
-
-
 def _tenant(body: bytes, tenant_id: str) -> Mapping[str, Any]:
     said = _read(body)
     if not isinstance(said, dict) or said.get("id") != tenant_id:
@@ -227,19 +184,6 @@ def _outlet(said: object, tenant_id: str) -> Outlet:
         _text(said, "code", str.isprintable),
         _text(said, "time_zone", _zone) or _text(said, "timezone", _zone),
     )
-
-
-def _roles_in(user: Mapping[str, Any]) -> Mapping[str, frozenset[str]]:
-    """Roles by tenant, of memberships that are active; what is misshapen is none."""
-    listed = user.get("memberships")
-    found: dict[str, frozenset[str]] = {}
-    for each in listed if isinstance(listed, list) else []:
-        tenant_id = each.get("tenant_id") if isinstance(each, dict) else None
-        if isinstance(tenant_id, str) and each.get("status", "active") == "active":
-            roles = each.get("roles")
-            words = roles if isinstance(roles, list) else []
-            found[tenant_id] = frozenset(word for word in words if isinstance(word, str))
-    return found
 
 
 def _read(body: bytes) -> Any:

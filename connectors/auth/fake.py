@@ -24,7 +24,7 @@ from connectors.fake_server import FakeServer
 PUBLISHED = 2
 """Keys that are shown: the current one and the one before."""
 LIFETIME_S = 900
-Kind = Literal["discovery", "keys", "tenants", "outlets", "users"]
+Kind = Literal["discovery", "keys", "tenants", "outlets"]
 Paging = Literal["", "page", "cursor"]
 Object = dict[str, Any]
 
@@ -56,7 +56,6 @@ class FakeAuthService(FakeServer):
         self.away = False
         self.tenants: dict[str, Object] = {}
         self.outlets: dict[str, list[Object]] = {}
-        self.users: dict[str, Object] = {}
         self.asked: dict[str, int] = {}
         self.faults: defaultdict[Kind, deque[Fault]] = defaultdict(deque)
         self.served: Counter[Kind] = Counter()
@@ -87,18 +86,6 @@ class FakeAuthService(FakeServer):
             "status": "active",
         }
         self.outlets.setdefault(tenant_id, []).append(told | members)
-
-    def add_user(self, user_id: str, **members: Any) -> None:
-        """It knows this person from now on."""
-        told = {
-            "id": user_id,
-            "email": f"{user_id}@example.com",
-            "status": "active",
-            "profile": {"name": user_id},
-            "terms_accepted": True,
-            "memberships": [],
-        }
-        self.users[user_id] = told | members
 
     # -- keys and tokens ----------------------------------------------------------------------
 
@@ -146,7 +133,6 @@ class FakeAuthService(FakeServer):
             "/api/v1/.well-known/jwks.json": ("keys", self._key_set),
             "/api/v1/tenants/{id}": ("tenants", self._tenant),
             "/api/v1/tenants/{id}/outlets": ("outlets", self._outlets),
-            "/api/v1/users/{id}": ("users", self._user),
         }
         for path, (kind, answer) in served.items():
             yield web.get(path, self._serving(kind, answer))
@@ -185,9 +171,6 @@ class FakeAuthService(FakeServer):
         tenant_id = request.match_info["id"]
         self.asked[tenant_id] = self.asked.get(tenant_id, 0) + 1
         return self._one(request, self.tenants.get(tenant_id), "tenant not found")
-
-    def _user(self, request: web.Request) -> web.Response:
-        return self._one(request, self.users.get(request.match_info["id"]), "user not found")
 
     def _one(self, request: web.Request, found: Object | None, missing: str) -> web.Response:
         if request.headers.get("X-API-Key") != self.api_key:

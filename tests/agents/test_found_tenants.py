@@ -6,7 +6,7 @@ import pytest
 
 from agents.parking import ASK_AGAIN_MS, DEADLINE_MS
 from tables.balances import Balance
-from tables.tenants import Tenant
+from tables.tenants import Outlet, Tenant
 from tests.agents.core import Core
 
 ORDER = {"order_id": "o", "total_amount": 10, "customer_id": "c"}
@@ -93,6 +93,35 @@ class TestFound:
     def test_in_a_currency_that_is_none_is_refused(self, core):
         [entry] = found(core, currency="ZZZ")
         assert entry.reason == "unknown_currency: ZZZ"
+
+
+class TestFoundOutlets:
+    def found(self, core, **data):
+        return core.event(
+            "treasury.outlet.found", "t", {"outlet_id": "o"} | data, ingress="internal"
+        )
+
+    def outlet(self, core):
+        [row] = core.rows(Outlet)
+        return row
+
+    def test_are_there_until_their_own_event_tells_more(self, core):
+        found(core)
+        self.found(core, name="Westlands", status="closed")
+        assert (self.outlet(core).name, self.outlet(core).status) == ("Westlands", "closed")
+        [entry] = core.event("auth.outlet.created", "t", {"outlet_id": "o", "name": "Told"})
+        assert (entry.status, self.outlet(core).name) == ("applied", "Told")
+        [again] = core.event("auth.outlet.created", "t", {"outlet_id": "o", "name": "Again"})
+        assert again.reason == "outlet_exists"
+        self.found(core, name="Late")
+        assert (self.outlet(core).name, self.outlet(core).version) == ("Told", 2)
+        assert core.violations() == []
+
+    @pytest.mark.parametrize("door", ["nats", "http", "kafka"])
+    def test_are_taken_from_ourselves_alone(self, core, door):
+        found(core)
+        [entry] = core.event("treasury.outlet.found", "t", {"outlet_id": "o"}, ingress=door)
+        assert entry.reason == "ingress_not_allowed"
 
 
 class TestTheEventThatComesLater:

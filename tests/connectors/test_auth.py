@@ -5,7 +5,7 @@ import json
 import pytest
 import pytest_asyncio
 
-from connectors.auth.client import AuthService, Outlet, outlets_of, tenant_of, user_of
+from connectors.auth.client import AuthService, Outlet, outlets_of, tenant_of
 from connectors.auth.fake import FakeAuthService, Fault
 from connectors.http import open_session
 from streams.errors import Misconfigured, Unavailable
@@ -168,63 +168,18 @@ class TestOutlets:
         assert outlets_of(body, "t", 1).outlets == [Outlet("o-1", "", "closed")]
 
 
-class TestAUser:
-    async def test_that_it_knows(self, auth, fake):
-        fake.add_user(
-            "u-1",
-            email="wanjiru@example.com",
-            profile={"name": "Wanjiru K.", "phone": "+254712345678"},
-            memberships=[
-                {"tenant_id": "t", "roles": ["admin", "cashier"], "status": "active"},
-                {"tenant_id": "past", "roles": ["owner"], "status": "removed"},
-            ],
-        )
-        user = await auth.user("u-1")
-        assert (user.name, user.email, user.phone) == (
-            "Wanjiru K.",
-            "wanjiru@example.com",
-            "+254712345678",
-        )
-        assert user.is_active
-        assert user.roles == {"t": {"admin", "cashier"}}
-        assert (user.belongs_to("t"), user.belongs_to("past")) == (True, False)
-
-    async def test_that_it_does_not_know(self, auth):
-        assert await auth.user("nobody") is None
-
-    @pytest.mark.parametrize("status", ["suspended", "deleted", None, 7])
-    async def test_in_any_other_status_is_not_active(self, auth, fake, status):
-        fake.add_user("u-1", status=status)
-        assert not (await auth.user("u-1")).is_active
-
-    def test_is_taken_without_what_is_misshapen(self):
-        body = (
-            b'{"id": "u-1", "status": "active", "email": "a b", "phone": null, "name": ["x"],'
-            b' "profile": {"phone": "call me"}, "memberships": [7, {"tenant_id": 7},'
-            b' {"tenant_id": "t", "roles": "admin"}]}'
-        )
-        user = user_of(body, "u-1")
-        assert (user.name, user.email, user.phone) == ("", "", "")
-        assert user.roles == {"t": frozenset()}
-
-    @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id": "u-2"}', b"[" * 50_000])
-    def test_that_is_another_or_none_is_misconfigured(self, body):
-        with pytest.raises(Misconfigured):
-            user_of(body, "u-1")
-
-
 class TestTheService:
     async def test_that_is_away_is_waited_for(self, auth, fake):
         fake.away = True
-        for asked in (auth.tenant("t"), auth.outlets("t", slug="t"), auth.user("u")):
+        for asked in (auth.tenant("t"), auth.outlets("t", slug="t")):
             with pytest.raises(Unavailable):
                 await asked
 
     @pytest.mark.parametrize("status", [408, 425, 429, 500])
     async def test_that_has_no_time_is_waited_for(self, auth, fake, status):
-        fake.faults["users"].append(Fault(status=status))
+        fake.faults["tenants"].append(Fault(status=status))
         with pytest.raises(Unavailable):
-            await auth.user("u")
+            await auth.tenant("t")
 
     async def test_that_refuses_us_is_misconfigured_and_the_key_is_not_told(self, fake, session):
         with pytest.raises(Misconfigured) as refused:

@@ -10,7 +10,7 @@ from agents.roles.archive_progress import ArchiveProgress
 from agents.roles.lease import Owner
 from agents.roles.projector import Projector
 from connectors.auth.client import AuthService
-from connectors.auth.fake import FakeAuthService
+from connectors.auth.fake import FakeAuthService, Fault
 from connectors.http import open_session
 from streams.journal import Call
 from tests.agents.roles.dispatching import PlayedWriter, now, reached, start
@@ -208,6 +208,25 @@ class TestTenants:
         await self.ask(writer, "alpha")
         said = {"name": "Alpha", "currency": "UGX", "status": "active"}
         assert await self.answered(writer, auth) == [("applied", said)]
+
+    async def test_that_has_outlets_is_said_before_them(self, writer, fake, auth):
+        fake.add("alpha")
+        fake.add_outlet("alpha", "o-1", name="Westlands")
+        fake.add_outlet("alpha", "o-2", status="archived")
+        await self.ask(writer, "alpha")
+        assert len(await self.answered(writer, auth)) == 1
+        told = [data for _, data in writer.said("treasury.outlet.found")]
+        assert told == [
+            {"outlet_id": "o-1", "name": "Westlands", "status": "active"},
+            {"outlet_id": "o-2", "name": "o-2", "status": "closed"},
+        ]
+
+    async def test_whose_outlets_are_not_told_is_said_all_the_same(self, writer, fake, auth):
+        fake.add("alpha")
+        fake.faults["outlets"].append(Fault(status=403))
+        await self.ask(writer, "alpha")
+        assert len(await self.answered(writer, auth)) == 1
+        assert writer.said("treasury.outlet.found") == []
 
     async def test_that_is_unknown_or_refused_is_not(self, writer, fake, auth):
         await self.ask(writer, "alpha")
