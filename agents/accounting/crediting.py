@@ -67,7 +67,7 @@ def write_off(invoice: Invoice, *, tax_relief: bool) -> tuple[Invoice, list[Effe
         Posting(chart.TAX_OUTPUT, invoice.asset, tax, where),
         Posting(chart.RECEIVABLE, invoice.asset, -amount, where),
     ]
-    after = invoice.replaced(written_off=amount, version=invoice.version + 1)
+    after = invoice.replaced(written_off=invoice.written_off + amount, version=invoice.version + 1)
     return reduced(after, [leg for leg in legs if leg.minor])
 
 

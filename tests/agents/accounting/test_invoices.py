@@ -6,6 +6,7 @@ from streams.timestamps import parse_ms
 from tables.invoices import Invoice, PaymentLink
 from tables.payments import Case, Credit, Payment, Refund
 from tests.agents.accounting.books import Books
+from tests.agents.accounting.test_books import legs
 
 ORDER = "cafe.order.created"
 GATEWAY = "gateway:instant:collection"
@@ -127,6 +128,19 @@ class TestTakingBack:
         assert books.balances == {}
         assert books.refused("invoice.void", invoice_id=invoice_id) == "invoice_void"
         books.applied(ORDER, order_id="o", total_amount=10)
+
+    def test_written_off_twice_adds_up(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1000)
+        [invoice] = books.rows(Invoice)
+        said = {"invoice_id": invoice.invoice_id}
+        books.done("invoice.credit", amount="300", **said)
+        books.done("invoice.write_off", **said)
+        again = legs(("receivable", 300, invoice.invoice_id), ("revenue:cafe", -300))
+        books.done("journal.post", legs=again)
+        books.done("invoice.write_off", **said)
+        after = books.row(Invoice, invoice.invoice_id)
+        assert (after.written_off, after.outstanding) == (100_000, 0)
+        assert after.status == "uncollectible"
 
     def test_paid_is_never_void(self, books):
         invoice_id = ordered(books)
