@@ -11,7 +11,7 @@ from agents.registry import Event, View, handles
 from agents.words import Code, Id, OptionalId
 from streams.money import Amount
 from streams.timestamps import local_day, parse_ms
-from tables.drawers import DrawerSession, session_key
+from tables.drawers import DrawerClosing, DrawerSession, session_key
 from tables.invoices import Invoice, Order
 from tables.tenants import Tenant
 
@@ -137,6 +137,9 @@ def drawer_closed(event: Event[DrawerClosed], view: View) -> Effects:
     outlet = data.outlet_id or "main"
     if view.get(session_key(event.tenant_id, outlet, asset, closed_ms)) is not None:
         return [Refuse("drawer_already_closed")]
+    about = (event.tenant_id, outlet, asset, data.session_id)
+    if data.session_id and view.row(DrawerClosing, *about) is not None:
+        return [Refuse("drawer_already_closed", "told before, of another moment")]
     if not event.now_ms - drawers.KEPT_MS < closed_ms <= event.timestamp_ms:
         return [Refuse("closing_out_of_bounds", "within 35 days, not after its event", 422)]
     amounts = {
@@ -167,4 +170,4 @@ def drawer_closed(event: Event[DrawerClosed], view: View) -> Effects:
         amounts["drops"],
         opening,
     )
-    return drawers.close(event, view, session)
+    return drawers.close(event, view, session, named=bool(data.session_id))

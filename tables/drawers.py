@@ -3,7 +3,7 @@
 A session is what lies between two closings. States: closed, and counted anew whenever a late sale
 shows that more was in it. Guarantees: expected = float + cash moved ours + paid in - paid out -
 drops; the drawer's account holds what was counted less what was deposited, plus what moved since.
-Constraints: a closing belongs to an outlet and a moment, and comes once.
+Constraints: a closing belongs to an outlet and a moment, and comes once, also under its own id.
 """
 
 from tables.row import Row, register
@@ -90,6 +90,20 @@ class DrawerSession(Row, frozen=True):
     def left(self) -> int:
         """What stayed inside for the next session."""
         return self.counted - self.deposit
+
+
+@register
+class DrawerClosing(Row, frozen=True):
+    """The closing (milliseconds) that a till's own id of a session names, to know it again."""
+
+    KIND = "dc"
+    KEY = ("tenant_id", "outlet_id", "asset", "session_id")
+
+    tenant_id: str
+    outlet_id: str
+    asset: str
+    session_id: str
+    closed_ms: int
 
 
 def session_key(tenant_id: str, outlet_id: str, asset: str, closed_ms: int) -> bytes:

@@ -14,22 +14,25 @@ from agents.effects import Delete, Effect, Post, Put
 from agents.registry import Event, View
 from streams.journal import Posting
 from streams.timestamps import local_day
-from tables.drawers import CashMoves, Drawer, DrawerSession, moves_key, session_key
+from tables.drawers import CashMoves, Drawer, DrawerClosing, DrawerSession, moves_key, session_key
 from tables.settlements import Settlement
 
 KEPT_MS = 35 * 24 * 3600 * 1000
-"""Minutes of cash older than this are no longer told apart: closings come sooner."""
+"""Minutes of cash older than this are no longer told apart: no closing comes so late."""
 _DROPS_EVERY, _DROPPED_AT_ONCE = 16, 64
 """Old minutes go some at a time, when one in so many begins: looking costs more than keeping."""
 _SCANNED = 60 * 24 * 40
 
 
 def moved(
-    event: Event[Any], view: View, outlet_id: str, asset: str, minor: int
+    event: Event[Any], view: View, outlet_id: str, asset: str, minor: int, *, at_ms: int = 0
 ) -> Iterator[Effect]:
-    """Cash came into the drawer of an outlet at the event's own time, or left it (below zero)."""
-    outlet, at_ms = outlet_id or "main", event.timestamp_ms
-    second = at_ms // 1000
+    """Cash came into the drawer of an outlet, or left it (below zero), at a time (milliseconds).
+
+    By default that is the event's own. Once in an event: a session that it has recounted is not
+    found again.
+    """
+    outlet, second = outlet_id or "main", (at_ms or event.timestamp_ms) // 1000
     key = moves_key(event.tenant_id, outlet, asset, second // 60)
     row = view.get(key)
     if isinstance(row, CashMoves):
@@ -61,11 +64,25 @@ def _added(
 
 
 def _forget_old(event: Event[Any], view: View, outlet: str, asset: str) -> Iterator[Effect]:
+    """Old cash is in a closing that nothing parts any more; what is in none stays, as one sum."""
     before = (event.now_ms - KEPT_MS) // 60_000
     prefix = CashMoves.prefix_of(event.tenant_id, outlet, asset)
+    closed: int | None = 0
+    at = total = 0
     for row in view.scan(prefix, _DROPPED_AT_ONCE):
-        if isinstance(row, CashMoves) and row.minute < before:
-            yield Delete(row.key)
+        assert isinstance(row, CashMoves)
+        if row.minute >= before:
+            break
+        for second, minor in row.moves:
+            moved_at = row.minute * 60 + second
+            if closed is not None and moved_at > closed:
+                session = _session_of(event, view, outlet, asset, moved_at)
+                closed = session.closed_ms // 1000 if session else None
+            if closed is None or closed >= before * 60:
+                at, total = moved_at, total + minor
+        yield Delete(row.key)
+    if total:
+        yield Put(CashMoves(event.tenant_id, outlet, asset, at // 60, ((at % 60, total),)))
 
 
 def _session_of(
@@ -77,14 +94,19 @@ def _session_of(
     return found[0] if found else None  # type: ignore[return-value]
 
 
-def close(event: Event[Any], view: View, session: DrawerSession) -> Iterator[Effect]:
-    """A closing, wherever it stands among those that are known."""
+def close(
+    event: Event[Any], view: View, session: DrawerSession, *, named: bool
+) -> Iterator[Effect]:
+    """A closing, wherever it stands among those that are known; `named` by the till itself."""
     before = _before(view, session)
     since = before.closed_ms // 1000 if before else -1
     moved_ours = _moved_between(view, session, since, session.closed_ms // 1000)
     counted = session.replaced(moved=moved_ours, carried=before.left if before else 0)
     yield from _posted(counted, _legs(counted))
     yield Put(counted)
+    if named:
+        about = (session.tenant_id, session.outlet_id, session.asset, session.session_id)
+        yield Put(DrawerClosing(*about, session.closed_ms))
     drawer = view.row(Drawer, session.tenant_id, session.outlet_id, session.asset)
     drawer = drawer or Drawer(session.tenant_id, session.outlet_id, session.asset)
     yield Put(drawer.replaced(closed_ms=max(drawer.closed_ms, session.closed_ms)))

@@ -50,6 +50,12 @@ def next_moment(invoice: Invoice, tenant: Tenant, after_ms: int) -> Iterator[Eff
         yield Schedule(after_ms + 1, "invoice", invoice.invoice_id)
 
 
+def reopened(invoice: Invoice, after_ms: int) -> Iterator[Effect]:
+    """Something is outstanding again: to be looked at now, for what came while nothing was."""
+    if invoice.source not in UNDUNNED and invoice.due_date:
+        yield Schedule(after_ms + 1, "invoice", invoice.invoice_id)
+
+
 @when_due("invoice")
 def invoice_due(event: Event[Due], view: View) -> Effects:
     """Say what is to be said by now, and remember when to look again."""

@@ -20,12 +20,17 @@ from tables.tenants import Tenant
 
 def request(event: Event[Any], view: View, tenant: Tenant, expense: Expense) -> Iterator[Effect]:
     """A new expense: approved by itself if it is small, else committed to and waiting."""
-    limit = tenant.settings.expense_limit
-    if limit < 0 or (expense.asset == tenant.currency and expense.total <= limit):
+    if needs_nobody(tenant, expense):
         yield from approve(event, view, expense, by="limit", waited=False)
         return
     yield Put(expense)
     yield from _count(event, view, expense, committed=expense.net)
+
+
+def needs_nobody(tenant: Tenant, expense: Expense) -> bool:
+    """Whether it is small enough to be approved by itself."""
+    limit = tenant.settings.expense_limit
+    return limit < 0 or (expense.asset == tenant.currency and expense.total <= limit)
 
 
 def approve(
@@ -44,7 +49,7 @@ def approve(
     yield Put(after)
     outlet = chart.outlet_of(after.paid_from)
     if outlet is not None:
-        yield from drawers.moved(event, view, outlet, asset, -after.total)
+        yield from drawers.moved(event, view, outlet, asset, -after.total, at_ms=after.told_ms)
     committed = -after.net if waited else 0
     yield from _count(event, view, after, committed=committed, actual=after.net)
     yield Emit("treasury.expense.approved", told(after))

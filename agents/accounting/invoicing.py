@@ -180,9 +180,14 @@ def reduced(invoice: Invoice, legs: list[Posting]) -> tuple[Invoice, list[Effect
     """The invoice in the status that its amounts say, the postings that led there, its event."""
     after = stated(invoice)
     effects: list[Effect] = [Post(legs), Put(after)]
-    if after.status == "paid":
-        effects.append(Emit("treasury.invoice.paid", _paid(after)))
+    effects.extend(said_paid(after))
     return after, effects
+
+
+def said_paid(invoice: Invoice) -> Iterator[Emit]:
+    """The event of an invoice that has just come to its end, if it is paid."""
+    if invoice.status == "paid":
+        yield Emit("treasury.invoice.paid", _paid(invoice))
 
 
 def stated(invoice: Invoice) -> Invoice:
@@ -267,10 +272,22 @@ def apply_waiting(
 
 
 def replaced_case(view: View, case: Case, placements: list[Placement]) -> Iterator[Effect]:
-    """The payment whose money the case was learns where it is now."""
+    """The payment whose money the case was learns where it is now.
+
+    What a journal took from the case stays under its name; what one added is not the payment's.
+    """
     payment = view.row(Payment, case.tenant_id, case.payment_id) if case.payment_id else None
     if payment is None:
         return
-    kept = [p for p in payment.placements if (p.kind, p.subject) != ("case", case.case_id)]
-    found = (*kept, *(p for p in placements if p.amount))
-    yield Put(payment.replaced(placements=found, version=payment.version + 1))
+    kept, left = [], 0
+    for placed in payment.placements:
+        if (placed.kind, placed.subject) == ("case", case.case_id):
+            left += placed.amount
+        else:
+            kept.append(placed)
+    for placed in (*placements, Placement("case", case.case_id, left)):
+        part = min(placed.amount, left)
+        if part:
+            kept.append(Placement(placed.kind, placed.subject, part))
+        left -= part
+    yield Put(payment.replaced(placements=tuple(kept), version=payment.version + 1))

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from agents.accounting import chart, drawers, payables
+from agents.accounting import chart, drawers, dunning, payables
 from agents.accounting.cases import close_case, give_credit
-from agents.accounting.invoicing import stated
+from agents.accounting.invoicing import said_paid, stated
+from agents.accounting.statements import dated
 from agents.effects import Effect, Post, Put, Refuse
 from agents.registry import Event, View
 from streams.journal import Posting
@@ -23,14 +24,23 @@ from tables.payments import Case
 WITH_ITEMS = frozenset({chart.RECEIVABLE, chart.PAYABLE, chart.CUSTOMER_CREDIT, chart.SUSPENSE})
 
 
-def post(event: Event[Any], view: View, journal: Journal) -> Iterator[Effect]:
-    """The journal's postings, effective on its day; every item of a control account moves too."""
-    for leg in journal.legs:
-        if leg.account in chart.CONTROL_ACCOUNTS:
-            yield from _item(event, view, leg)
+def post(event: Event[Any], view: View, journals: list[Journal]) -> Iterator[Effect]:
+    """The postings of journals of one day, effective on it; items of control accounts move too."""
+    cash = Counter[tuple[str, str]]()
+    for leg in (leg for journal in journals for leg in journal.legs):
         outlet = chart.outlet_of(leg.account)
         if outlet is not None:
-            yield from drawers.moved(event, view, outlet, leg.asset, leg.minor)
+            cash[outlet, leg.asset] += leg.minor
+    for (outlet, asset), minor in cash.items():
+        yield from dated(journals[0].day, drawers.moved(event, view, outlet, asset, minor))
+    for journal in journals:
+        yield from _posted(event, view, journal)
+
+
+def _posted(event: Event[Any], view: View, journal: Journal) -> Iterator[Effect]:
+    for leg in journal.legs:
+        if leg.account in chart.CONTROL_ACCOUNTS:
+            yield from _item(event, view, journal, leg)
     about = {"journal": journal.journal_id}
     postings = [
         Posting(leg.account, leg.asset, leg.minor, {**leg.dimensions, **about})
@@ -51,7 +61,7 @@ def needs_two(view: View, journal: Journal) -> bool:
 
 def tried(event: Event[Any], view: View, journal: Journal) -> Iterator[Refuse]:
     """Why the journal could not be posted now; nothing if it could. Nothing happens."""
-    for effect in post(event, view, journal):
+    for effect in post(event, view, [journal]):
         if isinstance(effect, Refuse):
             yield effect
             return
@@ -73,7 +83,7 @@ def reversal(journal: Journal, journal_id: str, day: str) -> Journal:
     )
 
 
-def _item(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
+def _item(event: Event[Any], view: View, journal: Journal, leg: Leg) -> Iterator[Effect]:
     if leg.account not in WITH_ITEMS:
         yield Refuse("control_account", f"{leg.account} has commands of its own", 422)
     elif not leg.item:
@@ -85,7 +95,7 @@ def _item(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
     elif leg.account == chart.PAYABLE:
         yield from _bill(event, view, leg)
     else:
-        yield from _case(event, view, leg)
+        yield from _case(event, view, journal, leg)
 
 
 def _credit(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
@@ -106,7 +116,12 @@ def _invoice(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
     if invoice.status in {"draft", "void"} or credited < 0 or -leg.minor > invoice.outstanding:
         yield Refuse("item_too_small", "the invoice has less outstanding, or credited", 422)
         return
-    yield Put(stated(invoice.replaced(credited=credited, version=invoice.version + 1)))
+    after = stated(invoice.replaced(credited=credited, version=invoice.version + 1))
+    yield Put(after)
+    if not after.outstanding:
+        yield from said_paid(after)
+    elif not invoice.outstanding:
+        yield from dunning.reopened(after, event.now_ms)
 
 
 def _bill(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
@@ -120,10 +135,15 @@ def _bill(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
     yield Put(payables.bill_after(bill.replaced(adjusted=bill.adjusted - leg.minor)))
 
 
-def _case(event: Event[Any], view: View, leg: Leg) -> Iterator[Effect]:
+def _case(event: Event[Any], view: View, journal: Journal, leg: Leg) -> Iterator[Effect]:
+    """A debit takes from a case. One that is closed comes back by the reversal of a journal that
+    closed it, and else never: its payment has its money elsewhere.
+    """
     case = view.row(Case, event.tenant_id, leg.item)
     if case is None or case.call_id or case.asset != leg.asset:
         yield Refuse("item_unknown", "no such case in this currency", 404)
+    elif case.status == "closed" and not (journal.reverses and case.resolution == "journal"):
+        yield Refuse("case_closed", "only the journal that closed a case is undone")
     elif leg.minor <= 0 and case.status == "closed":
         yield Put(case.replaced(status="open", amount=-leg.minor, resolution=""))
     elif case.status != "open" or leg.minor > case.amount:

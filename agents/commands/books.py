@@ -117,8 +117,7 @@ def _post(
         body = {**shown(held), "balances": []}
         yield DryRun(body) if data.dry_run else Answer(202, body)
         return
-    for row in rows:
-        yield from journals.post(event, view, row)
+    yield from journals.post(event, view, rows)
     _check_balances(event, view)
     balances = balances_of(view, rows)
     told = {"journals": [shown(row) for row in rows]} if batch else shown(rows[0])

@@ -47,7 +47,7 @@ def reverse(event: Event[ReverseJournal], view: View) -> Effects:
         yield Put(held)
         yield from answered(held, 202)
         return
-    yield from journals.post(event, view, undone)
+    yield from journals.post(event, view, [undone])
     yield Put(_reversed(journal, undone))
     yield from answered(undone, 201)
 
@@ -77,7 +77,7 @@ def approve(event: Event[OfJournal], view: View) -> Effects:
         journal = same(view, Journal, event.tenant_id, row.reverses)
         _can_be_reversed(journal)
         yield Put(_reversed(journal, posted))
-    yield from journals.post(event, view, posted)
+    yield from journals.post(event, view, [posted])
     yield Answer(200, {**shown(posted), "balances": balances_of(view, [posted])})
 
 

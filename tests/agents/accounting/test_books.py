@@ -70,6 +70,50 @@ class TestJournals:
         books.done("journal.post", legs=legs(("suspense", 9, case.case_id), ("revenue:other", -9)))
         assert books.balances["payable"] == -3_000
 
+    def test_that_pay_an_invoice_say_so(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1000)
+        [invoice] = books.rows(Invoice)
+        books.pay(order_id="o", amount="600")
+        given = legs(("bank:kcb", 400), ("receivable", -400, invoice.invoice_id))
+        books.done("journal.post", legs=given)
+        [said] = books.emitted("invoice.paid")
+        assert (said["invoice_id"], said["amount"]) == (invoice.invoice_id, 1000.0)
+
+    def test_that_open_an_invoice_again_have_it_asked_for(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1000)
+        [invoice] = books.rows(Invoice)
+        given = legs(("bank:kcb", 1000), ("receivable", -1000, invoice.invoice_id))
+        journal = books.done("journal.post", legs=given)
+        assert books.emitted("invoice.paid") == []  # by no payment: credited
+        books.until("2026-04-20T00:00:00Z")
+        assert books.emitted("invoice.due") == []
+        books.done("journal.reverse", journal_id=journal["journal_id"])
+        books.until("2026-04-21T00:00:00Z")
+        assert books.row(Invoice, invoice.invoice_id).overdue
+        assert len(books.emitted("invoice.due")) == 1
+
+    def test_open_no_case_again_whose_money_is_elsewhere(self, books):
+        payment_id = books.pay(order_id="zz", amount="500")
+        [case] = books.rows(Case)
+        back = legs(("bank:x", 500), ("suspense", -500, case.case_id))
+        there = legs(("suspense", 500, case.case_id), ("revenue:other", -500))
+        journal = books.done("journal.post", legs=there)
+        assert books.refused("journal.post", legs=back) == "case_closed"
+        books.done("journal.reverse", journal_id=journal["journal_id"])
+        books.done("case.resolve", case_id=case.case_id, customer_id="c")
+        assert books.refused("journal.post", legs=back) == "case_closed"
+        [placed] = books.row(Payment, payment_id).placements
+        assert (placed.kind, placed.amount) == ("credit", 50_000)
+
+    def test_reversed_late_open_no_case_that_was_resolved_meanwhile(self, books):
+        books.pay(order_id="zz", amount="500")
+        [case] = books.rows(Case)
+        part = legs(("suspense", 200, case.case_id), ("revenue:other", -200))
+        journal = books.done("journal.post", legs=part)
+        books.done("case.resolve", case_id=case.case_id, customer_id="c")
+        said = {"journal_id": journal["journal_id"]}
+        assert books.refused("journal.reverse", **said) == "case_closed"
+
     def test_hold_to_their_conditions(self, books):
         books.done("journal.post", legs=OPENING)
         spend = legs(("expense:rent", 60), ("bank:kcb", -60))

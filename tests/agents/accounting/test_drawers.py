@@ -7,6 +7,7 @@ import pytest
 from tables.drawers import CashMoves, DrawerSession
 from tables.settlements import Settlement
 from tests.agents.accounting.books import Books
+from tests.agents.accounting.test_books import legs
 
 SALE, CLOSED = "pos.order.completed", "pos.cash.drawer.closed"
 DAY = "2026-03-02"
@@ -111,12 +112,99 @@ class TestClosing:
         till.applied(CLOSED, outlet_id="w", counted_amount=9)
         assert "cash:over_short" not in till.balances
 
-    def test_old_minutes_are_forgotten(self, till):
+    def test_told_again_under_its_own_id_counts_once(self, till):
         sale(till, "a", "08:00:00", 1000)
-        till.until("2026-04-08T06:00:00Z")
+        said = {"counted_amount": 1000, "deposit": 1000, "session_id": "S1"}
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", **said)
+        [entry] = till.event(CLOSED, at=at("10:00:05"), outlet_id="w", **said)
+        assert entry.reason.startswith("drawer_already_closed")
+        assert till.balances == {"revenue:pos": -100_000, "cash:in_transit": 100_000}
+        assert len(till.rows(Settlement)) == 1
+        till.applied(CLOSED, at=at("10:00:05"), outlet_id="e", **{**said, "deposit": 0})
+
+    def test_an_expense_counts_when_it_was_spent_not_when_it_was_approved(self):
+        till = Books()
+        till.core.now_ms += 12 * 3_600_000
+        sale(till, "a", "08:00:00", 5000)
+        spent = {"expense_id": "e", "amount": 2000, "category": "fuel", "paid_by": "cash"}
+        till.event("logistics.expense.created", at=at("09:00:00"), outlet_id="w", **spent)
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=3000)
+        till.done("expense.approve", expense_id="e")
+        till.applied(CLOSED, outlet_id="w", counted_amount=3000)
+        assert "cash:over_short" not in till.balances
+        assert [row.moved for row in till.rows(DrawerSession)] == [300_000, 0]
+
+
+class TestJournals:
+    """A till's clock is ahead: it has closed a session that the journal's moment is in."""
+
+    LEGS = legs(("expense:fuel", 30), ("cash:drawer:w", -10), ("cash:drawer:w", -20))
+
+    @pytest.mark.parametrize("day", [DAY, "2026-03-01"])
+    def test_each_leg_counts_in_the_session_on_the_journals_day(self, day):
+        till = Books()
+        till.applied(SALE, order_id="a", outlet_id="w", total_amount=1000)
+        till.event(CLOSED, at=at("06:00:40"), outlet_id="w", counted_amount=970)
+        assert till.balances["cash:over_short"] == 3_000
+        till.done("journal.post", legs=self.LEGS, effective_date=day)
+        [session] = till.rows(DrawerSession)
+        assert (session.moved, session.expected) == (97_000, 97_000)
+        assert "cash:over_short" not in till.balances
+        assert till.balances["cash:drawer:w"] == 97_000
+
+    def test_so_do_those_of_a_batch(self):
+        till = Books()
+        till.applied(SALE, order_id="a", outlet_id="w", total_amount=1000)
+        till.event(CLOSED, at=at("06:00:40"), outlet_id="w", counted_amount=940)
+        till.event(CLOSED, at=at("06:00:50"), outlet_id="w", counted_amount=940)
+        till.done("journal.batch", journals=[{"legs": self.LEGS}] * 2)
+        assert [row.moved for row in till.rows(DrawerSession)] == [94_000, 0]
+        assert "cash:over_short" not in till.balances
+
+
+class TestOldMinutes:
+    def sell(self, till, moment: str, amount: int = 1000) -> None:
+        """A sale in a minute that looks for old ones."""
+        till.until(moment)
         till.core.now_ms += 16 * 60_000 - till.core.now_ms % (16 * 60_000)
-        till.applied(SALE, order_id="b", outlet_id="w", total_amount=5)
+        till.applied(SALE, order_id=moment, outlet_id="w", total_amount=amount)
+
+    def test_are_forgotten_once_they_are_in_a_closing(self, till):
+        sale(till, "a", "08:00:00", 1000)
+        till.applied(CLOSED, at=at("10:00:00"), outlet_id="w", counted_amount=1000)
+        self.sell(till, "2026-04-08T06:00:00Z", 5)
         assert len(till.rows(CashMoves)) == 1
+
+    def test_are_one_sum_until_the_drawer_is_closed(self, till):
+        for month, day in ((3, 3), (3, 4), (3, 5), (4, 9), (4, 12), (4, 20), (4, 25)):
+            self.sell(till, f"2026-{month:02}-{day:02}T06:00:00Z")
+        assert len(till.rows(CashMoves)) == 5
+        till.core.now_ms += 60_000
+        till.applied(CLOSED, outlet_id="w", counted_amount=7000, deposit=7000)
+        assert till.balances == {"revenue:pos": -700_000, "cash:in_transit": 700_000}
+
+    def test_after_the_last_closing_are_not_counted_with_those_before(self, till):
+        sale(till, "a", "08:00:00", 300)
+        sale(till, "b", "10:00:20", 70)
+        till.applied(CLOSED, at=at("10:00:10"), outlet_id="w", counted_amount=300)
+        for day in (3, 28):
+            self.sell(till, f"2026-04-{day:02}T06:00:00Z")
+        self.sell(till, "2026-05-09T06:00:00Z")
+        till.core.now_ms += 60_000
+        till.applied(CLOSED, outlet_id="w", counted_amount=3370)
+        assert "cash:over_short" not in till.balances
+
+    def test_a_late_closing_still_takes_its_part(self, till):
+        sale(till, "a", "08:00:00", 1000)
+        self.sell(till, "2026-03-20T06:00:00Z")
+        till.until("2026-04-05T06:00:00Z")
+        till.applied(CLOSED, outlet_id="w", counted_amount=3000)
+        self.sell(till, "2026-04-08T06:00:00Z", 5)
+        assert len(till.rows(CashMoves)) == 3
+        till.event(CLOSED, closed_at="2026-03-10T06:00:00Z", outlet_id="w", counted_amount=1000)
+        first, second = till.rows(DrawerSession)
+        assert (first.moved, second.moved) == (100_000, 100_000)
+        assert till.balances["cash:over_short"] == -100_000
 
 
 class TestSettlements:
