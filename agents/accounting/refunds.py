@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from agents.accounting import chart, drawers, settlements, tax_documents
+from agents.accounting.accounts import afford
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
 from agents.accounting.invoicing import overpaid, settle, stated
@@ -83,11 +84,15 @@ def request(
 
 
 def send(event: Event[Any], view: View, refund: Refund) -> Generator[Effect, None, Refund]:
-    """Out of where it was paid to: by its gateway, or from the drawer at once."""
+    """Out of where it was paid to: by its gateway, or from the drawer at once.
+
+    Raises Unfit if the drawer may not give so much.
+    """
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
     submitted = refund.replaced(status="submitted")
     if payment.provider == "cash":
+        afford(view, event.tenant_id, payment.account, refund.asset, refund.amount)
         yield Put(submitted)
         return (yield from complete(event, view, submitted, refund.refund_id))
     return (yield from _submit(event, payment, submitted))

@@ -5,7 +5,7 @@ free again), by release, or by the clock.
 """
 
 from agents.accounting import chart
-from agents.accounting.accounts import available
+from agents.accounting.accounts import afford, available, leaving
 from agents.commands.base import Command, answered, demand, found, positive, same, wanted
 from agents.effects import Effects, EndHold, Hold, Post, Put
 from agents.registry import COMMANDS, Event, View, handles
@@ -105,6 +105,8 @@ def capture(event: Event[CaptureHold], view: View) -> Effects:
     alone = not tenant.needs_two(tenant.settings.journal_limit, hold.asset, amount)
     demand(alone, "capture_above_limit", "post it as a journal, for another to approve", 422)
     minor = amount if hold.minor > 0 else -amount
+    out = leaving(data.to_account, -minor)
+    afford(view, event.tenant_id, data.to_account, hold.asset, out)
     where = {"hold": hold.hold_id}
     yield EndHold(hold.hold_id, amount)
     yield Post(

@@ -6,6 +6,7 @@ Money on a chain may be executed between: sent to the address of who converts it
 from typing import Any
 
 from agents.accounting import chart, conversions, methods
+from agents.accounting.accounts import afford
 from agents.commands.base import Command, answered, demand, found, positive, same
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effects, Put, Unfit
 from agents.registry import COMMANDS, Event, View, handles
@@ -138,6 +139,8 @@ def complete(event: Event[CompleteConversion], view: View) -> Effects:
     row = found(view, Conversion, event.tenant_id, event.data.conversion_id)
     demand(row.status in {"quoted", "executed"}, f"conversion_{row.status}")
     bought = positive(event.data.to_amount, row.to_asset)
+    if row.status == "quoted":  # what was executed has left before
+        afford(view, event.tenant_id, row.from_account, row.from_asset, row.sold)
     yield from conversions.complete(row, bought, event.data.reference)
     yield from answered(same(view, Conversion, event.tenant_id, row.conversion_id))
 

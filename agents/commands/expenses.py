@@ -1,5 +1,7 @@
 """Expenses by hand: request, approve, reject, pay without a gateway."""
 
+import re
+
 from agents.accounting import expenses, payables
 from agents.accounting.accounts import afford
 from agents.commands.base import Command, answered, demand, found, same, wanted
@@ -15,8 +17,9 @@ APPROVE = "treasury.command.expense.approve"
 REJECT = "treasury.command.expense.reject"
 PAY = "treasury.command.expense.pay"
 
-PAYING_ACCOUNTS = ("bank:", "cash:drawer:", "gateway:")
+PAYING_WORDS = "bank:NAME, cash:drawer:OUTLET or gateway:PROVIDER:NAME"
 """What a bill or an expense may be paid from by hand."""
+_can_pay = re.compile(r"(bank|cash:drawer):[^ :].*|gateway:[a-z0-9_]+:[^ :]+").fullmatch
 
 
 class CreateExpense(ExpenseCreated, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +56,8 @@ def create(event: Event[CreateExpense], view: View) -> Effects:
     expense = expense.replaced(expense_id=expense_id, metadata=event.data.metadata)
     known = view.row(Expense, event.tenant_id, expense.expense_id)
     if known is None:
+        if expenses.needs_nobody(tenant, expense):
+            _afford(view, expense)
         yield from expenses.request(event, view, tenant, expense)
     elif expense.project_id and (known.asset, known.total) == (expense.asset, expense.total):
         yield from expenses.reallocate(event, view, known, expense.project_id)
@@ -66,6 +71,7 @@ def create(event: Event[CreateExpense], view: View) -> Effects:
 def approve(event: Event[OfExpense], view: View) -> Effects:
     """Expense + tax:input / payable, or what paid it."""
     expense = _waiting(event, view)
+    _afford(view, expense)
     yield from expenses.approve(event, view, expense, by=event.data.actor)
     yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
 
@@ -76,6 +82,12 @@ def reject(event: Event[OfExpense], view: View) -> Effects:
     expense = _waiting(event, view)
     yield from expenses.reject(event, view, expense, event.data.actor)
     yield from answered(same(view, Expense, event.tenant_id, expense.expense_id))
+
+
+def _afford(view: View, expense: Expense) -> None:
+    """Raise Unfit if what paid it at once may not give so much."""
+    if expense.paid_from:
+        afford(view, expense.tenant_id, expense.paid_from, expense.asset, expense.total)
 
 
 def _waiting(event: Event[OfExpense], view: View) -> Expense:
@@ -99,7 +111,6 @@ def payment_of(view: View, item: Bill | Expense, account: str, given: Amount | N
     """Minor units that an account may pay of what is owed, by default all of it. Raises Unfit."""
     amount = wanted(given, item.asset, item.outstanding)
     demand(0 < amount <= item.outstanding, "more_than_is_owed", http_status=422)
-    known = f"one of {', '.join(PAYING_ACCOUNTS)}…"
-    demand(account.startswith(PAYING_ACCOUNTS), "account_cannot_pay", known, 422)
+    demand(_can_pay(account) is not None, "account_cannot_pay", PAYING_WORDS, 422)
     afford(view, item.tenant_id, account, item.asset, amount)
     return amount

@@ -77,6 +77,43 @@ class TestOverdraft:
         books.done("account.set", account="bank:kcb", overdraft=True)
         books.done("bill.pay", **said)
 
+    def test_is_refused_to_a_capture_into_the_account(self, books):
+        books.done("account.set", account="bank:kcb", overdraft=False)
+        books.done("journal.post", legs=legs(("bank:other", 500), ("tips", -500)))
+        said = {"hold_id": books.done("hold.create", account="tips", amount="500")["hold_id"]}
+        assert books.refused("hold.capture", to_account="bank:kcb", **said) == "overdraft"
+        books.done("hold.capture", to_account="bank:other", **said)
+
+    def test_is_refused_to_a_conversion_whose_money_is_gone(self, books):
+        books.done("journal.post", legs=FUNDS)
+        books.done("account.set", account="bank:kcb", overdraft=False)
+        sold = {"from_account": "bank:kcb", "from_currency": "KES", "from_amount": "100"}
+        bought = {"to_account": "bank:usd", "to_currency": "USD", "to_amount": "1"}
+        first, second = (
+            books.done("conversion.create", **sold, **bought)["conversion_id"] for _ in range(2)
+        )
+        books.done("conversion.complete", conversion_id=first, to_amount="1")
+        said = {"conversion_id": second, "to_amount": "1"}
+        assert books.refused("conversion.complete", **said) == "overdraft"
+
+    def test_is_refused_to_expenses_that_were_paid_at_once(self, books):
+        books.done("account.set", account="bank:card", overdraft=False)
+        said = {"category": "fuel", "paid_by": "card"}
+        assert books.refused("expense.create", amount="900", **said) == "overdraft"
+        waits = books.done("expense.create", amount="1001", **said)["expense_id"]
+        assert books.refused("expense.approve", expense_id=waits) == "overdraft"
+        books.done("journal.post", legs=legs(("bank:card", 1001), ("opening", -1001)))
+        books.done("expense.approve", expense_id=waits)
+
+    def test_is_refused_to_refunds_out_of_a_drawer(self, books):
+        payment_id = books.intent(amount="100")
+        books.done("payment.confirm", payment_id=payment_id, method="cash")
+        books.done("account.set", account="cash:drawer:main", overdraft=False)
+        books.done("journal.post", legs=legs(("bank:kcb", 60), ("cash:drawer:main", -60)))
+        said = {"payment_id": payment_id}
+        assert books.refused("payment.refund", **said) == "overdraft"
+        books.done("payment.refund", amount="40", **said)
+
     def test_never_stands_against_a_fact(self, books):
         books.done("account.set", account="bank:card", overdraft=False)
         fuel = {"expense_id": "e", "amount": 10, "category": "fuel", "paid_by": "card"}

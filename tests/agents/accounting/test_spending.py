@@ -70,6 +70,15 @@ class TestExpenses:
         books.applied("pos.cash.drawer.closed", **said)
         assert "cash:over_short" not in books.balances
 
+    @pytest.mark.parametrize(
+        "account", ["cash", "cash:drawer:", "cash:drawer: ", "bank:", "gateway:instant"]
+    )
+    def test_are_paid_from_accounts_that_have_a_name(self, books, account):
+        bill = {"supplier_id": "s", "number": "1", "category": "rent", "amount": "50"}
+        bill_id = books.done("bill.create", **bill)["bill_id"]
+        said = {"bill_id": bill_id, "account": account}
+        assert books.refused("bill.pay", **said) == "account_cannot_pay"
+
     def test_come_once(self, books):
         books.applied(TOLD, **FUEL)
         assert books.event(TOLD, **FUEL)[0].reason == "expense_exists"
