@@ -2,8 +2,9 @@
 
 Goods: inventory / grni at the order's prices. Bill of an order: grni + tax:input ± price_variance /
 payable. It covers what was received and not billed: by quantity where its lines name items, else by
-amount, where less than all by more than the tolerance is a part. A bill for more than came waits
-for goods; one whose price is off by more than the tolerance waits until somebody accepts it.
+amount, where less than all by more than the tolerance is a part. A bill for more than came and is
+not billed, in quantity or in value, waits for goods; one whose price is off by more than the
+tolerance waits until somebody accepts it.
 """
 
 from collections.abc import Generator, Iterator
@@ -111,14 +112,17 @@ def _tolerance(tenant: Tenant, minor: int) -> int:
 def _by_amount(purchase: Purchase, bill: Bill, tenant: Tenant) -> Match:
     """All that is unbilled, or a part of it if the bill is lower by more than the tolerance."""
     unbilled = purchase.unbilled
-    if not unbilled:
+    if unbilled <= 0:
         return Match(0, purchase.items, "goods_not_received")
     part = bill.net < unbilled - _tolerance(tenant, unbilled)
     return Match(bill.net if part else unbilled, purchase.items)
 
 
 def _by_lines(purchase: Purchase, bill: Bill) -> Match:
-    """The quantities that the bill names, at what they were received for."""
+    """The quantities that the bill names, at what they were received for.
+
+    Bills by amount say nothing of items: what they have cleared bounds what lines may clear.
+    """
     by_id = {item.item_id: item for item in purchase.items}
     cleared = 0
     for line in bill.lines:
@@ -132,6 +136,8 @@ def _by_lines(purchase: Purchase, bill: Bill) -> Match:
         )
         cleared += value - item.cleared
         by_id[line.item_id] = Item(item.item_id, item.received, item.value, billed, value)
+    if cleared > purchase.unbilled:
+        return Match(0, purchase.items, "goods_not_received")
     return Match(cleared, tuple(by_id[item.item_id] for item in purchase.items))
 
 

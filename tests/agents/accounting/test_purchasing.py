@@ -89,6 +89,26 @@ class TestMatching:
         more = bill(shop, "33.33", number="9", lines=one)
         assert more["why"] == "goods_not_received"
 
+    def test_what_was_billed_by_amount_is_not_billed_by_its_items(self, shop):
+        lines = [{"item_id": "a", "quantity": 10, "unit_price": "100"}]
+        shop.applied(RECEIVED, po_id="p", supplier_id="s", lines=lines)
+        assert bill(shop, "1000")["status"] == "open"
+        waits = bill(shop, "1000", number="8", lines=lines)
+        assert (waits["status"], waits["why"]) == ("waiting", "goods_not_received")
+        assert shop.balances == {"inventory": 100_000, "payable": -100_000}
+        shop.applied(RECEIVED, po_id="p", supplier_id="s", lines=lines)
+        assert shop.row(Bill, waits["bill_id"]).status == "open"
+        assert shop.row(Purchase, "p").unbilled == 0
+
+    def test_a_part_by_amount_bounds_the_items(self, shop):
+        lines = [{"item_id": "a", "quantity": 10, "unit_price": "100"}]
+        shop.applied(RECEIVED, po_id="p", supplier_id="s", lines=lines)
+        bill(shop, "400")
+        six = [{"item_id": "a", "quantity": 6, "unit_price": "100"}]
+        assert bill(shop, "1000", number="8", lines=lines)["why"] == "goods_not_received"
+        assert bill(shop, "600", number="9", lines=six)["status"] == "open"
+        assert "grni" not in shop.balances
+
     def test_a_number_comes_once_and_is_free_again_when_void(self, shop):
         waits = bill(shop, "1000")
         said = {"supplier_id": "s", "number": "7", "po_id": "p", "amount": "1"}
