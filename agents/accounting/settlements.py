@@ -36,8 +36,11 @@ def collect(
     tenant = view.tenant(event.tenant_id)
     cut_off = tenant.settings.cut_off_minutes
     day = local_day(event.now_ms - cut_off * 60_000, tenant.time_zone)
-    settlement_id = derive(event.tenant_id, f"{account}/{asset}/{day}", "settlement", 0)
-    row = view.row(Settlement, event.tenant_id, settlement_id)
+    settlement_id, row = _of_day(view, event.tenant_id, account, asset, day)
+    while row is not None and row.status != "collecting":
+        # A later cut-off, or a zone further west, tells a day once more that is over.
+        day = _next(day).isoformat()
+        settlement_id, row = _of_day(view, event.tenant_id, account, asset, day)
     if row is None:
         row = Settlement(
             event.tenant_id,
@@ -49,12 +52,23 @@ def collect(
             created_ms=event.now_ms,
             version=0,
         )
-        tomorrow = date.fromisoformat(day) + timedelta(days=1)
-        at_ms = instant_of(tomorrow, tenant.time_zone, cut_off)
+        at_ms = instant_of(_next(day), tenant.time_zone, cut_off)
         yield Schedule(at_ms, "settlement", settlement_id)
     changes = {name: getattr(row, name) + minor for name, minor in items.items()}
     yield Put(row.replaced(**changes, items=row.items + 1, version=row.version + 1))
     return settlement_id
+
+
+def _of_day(
+    view: View, tenant_id: str, account: str, asset: str, day: str
+) -> tuple[str, Settlement | None]:
+    """The id of an account's settlement of a day, and the settlement if it has begun."""
+    settlement_id = derive(tenant_id, f"{account}/{asset}/{day}", "settlement", 0)
+    return settlement_id, view.row(Settlement, tenant_id, settlement_id)
+
+
+def _next(day: str) -> date:
+    return date.fromisoformat(day) + timedelta(days=1)
 
 
 @when_due("settlement")

@@ -7,6 +7,8 @@ from tables.statements import StatementLine
 from tests.agents.accounting.books import Books
 from tests.agents.accounting.statement_files import BANK, DAY, LINE, MPESA, invoice, line_of, read
 
+LATE = {"cut_off": "02:00"}
+
 
 class TestSettlements:
     def settled(self, books: Books, *amounts: str) -> list[Settlement]:
@@ -136,6 +138,35 @@ class TestSettlements:
         books.until("2026-03-03T06:00:00Z")
         assert account not in books.balances
         assert books.refused("line.resolve", **wish) == "line_resolved"
+
+
+class TestDaysThatAreOver:
+    def both(self, books: Books, change) -> list[tuple[str, str, int]]:
+        """Money of a day that is over, then a change of the clock, then money just after."""
+        books.until("2026-03-02T20:00:00Z")
+        books.pay(amount="1160.00", order_id="o")
+        books.until("2026-03-02T21:30:00Z")
+        change()
+        books.pay(amount="580.00", order_id="o2")
+        rows = sorted(books.rows(Settlement), key=lambda row: row.day)
+        assert [(row.status, row.net) for row in rows] == [
+            ("expected", 116_000),
+            ("collecting", 58_000),
+        ]
+        books.until("2026-03-05T12:00:00Z")
+        assert books.balances["cash:in_transit"] == 174_000
+        return [(row.day, row.status, row.net) for row in books.rows(Settlement)]
+
+    def test_take_nothing_more_when_the_cut_off_moves(self, books):
+        days = self.both(books, lambda: books.done("settings.change", settings=LATE))
+        assert sorted(days) == [
+            ("2026-03-02", "expected", 116_000),
+            ("2026-03-03", "expected", 58_000),
+        ]
+
+    def test_take_nothing_more_when_the_zone_moves_west(self, books):
+        moved = {"time_zone": "Europe/London"}
+        self.both(books, lambda: books.applied("auth.tenant.updated", **moved))
 
 
 class TestAGatewaysOwnStatement:
