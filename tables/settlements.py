@@ -1,11 +1,12 @@
 """Settlements: what a gateway account owes us for one day, each item in exactly one of them.
 
 States: collecting → expected (at the tenant's cut-off) → settled (its bank's word). Guarantees:
-every receipt, refund, fee, payout and dispute of the account is in one settlement; once expected,
-its net lies in cash:in_transit until `line_id`, a line of its bank's statement, shows it on
-`settled_day`. `line_out` is "shown" once its gateway's own statement has it as gone; `short` is
-what its bank got less and no fee has explained yet. Constraints: an item of a later moment never
-joins an earlier one, but a fee that only a statement tells.
+every receipt, refund, fee, payout and dispute of the account is in one settlement (an account that
+only pays out has none); once expected, its net lies in cash:in_transit until `line_id`, a line of
+its bank's statement, shows it on `settled_day`. `line_out` is "shown" once its gateway's own
+statement has it as gone (below zero: as come); `short` is what its bank got less and no fee has
+explained yet. Constraints: an item of a later moment never joins an earlier one, but a fee that
+only a statement tells.
 """
 
 from tables.row import Row, register

@@ -36,6 +36,8 @@ CHAINS = frozenset(TAKEN)
 """Gateways that are chains: their payers pay an exact amount, which a watch of the chain tells."""
 TOLD_BY_CODE = frozenset({"mpesa"})
 """Gateways whose money is told with the reference that its payer was shown."""
+FLOATS = frozenset({chart.gateway("mpesa", "utility")})
+"""Accounts of gateways that only pay out: what is in them stays there until it is used up."""
 
 
 ANCHOR, ANCHORING = "anchor", ("polygon", "ethereum")

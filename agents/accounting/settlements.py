@@ -2,13 +2,14 @@
 
 cash:in_transit / gateway for the day's net, when the tenant's day ends; bank / cash:in_transit when
 a bank's statement shows it. Every item joins the one settlement that is collecting when it happens.
+An account that only pays out has no days: its float is funded, and stays until it is used up.
 """
 
 from collections.abc import Generator, Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from agents.accounting import chart
+from agents.accounting import chart, methods
 from agents.effects import Delete, Effect, Effects, Emit, Post, Put, Schedule
 from agents.registry import Event, View, when_due
 from streams.ids import derive
@@ -29,9 +30,10 @@ def collect(
 ) -> Generator[Effect, None, str]:
     """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id.
 
-    What is at a bank, or in a wallet of ours, has arrived: nothing is settled of it.
+    What is at a bank, or in a wallet of ours, has arrived, and a float stays where it is: nothing is
+    settled of it.
     """
-    if account.startswith((chart.BANK, chart.CRYPTO)):
+    if account.startswith((chart.BANK, chart.CRYPTO)) or account in methods.FLOATS:
         return ""
     tenant = view.tenant(event.tenant_id)
     cut_off = tenant.settings.cut_off_minutes
@@ -75,7 +77,7 @@ def _next(day: str) -> date:
 def cut_off(event: Event[Due], view: View) -> Effects:
     """The day is over: its net is on its way to the bank."""
     row = view.row(Settlement, event.tenant_id, event.data.subject)
-    if row is None or row.status != "collecting":
+    if row is None or row.status != "collecting" or row.account in methods.FLOATS:
         return
     expected = date.fromisoformat(row.day) + timedelta(days=EXPECTED_AFTER_DAYS)
     after = row.replaced(

@@ -18,6 +18,7 @@ from tables.payments import (
 from tables.payouts import Payout
 from tables.settlements import Settlement
 from tests.agents.accounting.shop import MPESA, PHONE, UTILITY, Shop
+from tests.agents.accounting.statement_files import read
 
 
 @pytest.fixture
@@ -291,6 +292,19 @@ class TestPayouts:
         shop.gateway(payout.call_id, provider_reference="TCB1", amount="500.00")
         assert shop.balances[UTILITY] == 50_000
         assert shop.row(Payout, payout.payout_id).status == "completed"
+
+    def test_its_float_is_used_up(self, shop):
+        payout = shop.paid_out()
+        shop.gateway(payout.call_id, provider_reference="TCB1", amount="500.00")
+        shop.until("2026-03-04T06:00:00Z")
+        assert shop.balances[UTILITY] == 50_000
+        assert UTILITY not in {row.account for row in shop.rows(Settlement)}
+
+    def test_its_float_that_a_statement_shows_stays(self, shop):
+        read(shop, {"amount": "1000.00", "receipt": "FUND1", "text": "float"}, account=UTILITY)
+        shop.until("2026-03-04T06:00:00Z")
+        assert shop.balances[UTILITY] == 100_000
+        assert "cash:in_transit" not in shop.balances
 
     def test_what_was_paid_and_comes_back_is_owed_again(self, shop):
         payout = shop.paid_out()
