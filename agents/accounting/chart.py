@@ -30,6 +30,7 @@ FX_CLEARING = "fx:clearing"
 FX_GAIN_LOSS = "fx:gain_loss"
 
 BANK = "bank:"
+GATEWAY = "gateway:"
 CRYPTO = "crypto:"
 MADE_BY_STATEMENTS = frozenset(
     {"treasury.command.statement.import", "treasury.command.line.resolve"}
@@ -90,7 +91,7 @@ def advances(payee_id: str) -> str:
 
 def gateway(provider: str, account: str = "collection") -> str:
     """Money at a payment provider."""
-    return f"gateway:{provider}:{account}"
+    return f"{GATEWAY}{provider}:{account}"
 
 
 def fees(provider: str) -> str:

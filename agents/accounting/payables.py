@@ -1,13 +1,13 @@
 """What we owe and how it is paid: bills, and payments of bills and expenses from an account.
 
 Bill: cost + tax:input / payable, less what we withhold for the tax authority (tax:wht_payable).
-Paid: payable / bank, drawer or gateway. Guarantee: payable = Σ outstanding, after every entry.
+Paid: payable / bank, drawer or gateway, of whose day it is a payout. Guarantee: payable = Σ outstanding, after every entry.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from agents.accounting import chart, drawers
+from agents.accounting import chart, drawers, settlements
 from agents.accounting.cases import dimensions
 from agents.effects import Effect, Post, Put
 from agents.registry import Event, View
@@ -55,7 +55,7 @@ def expense_after(expense: Expense, *, paid: int = 0, pending: int = 0) -> Expen
 def pay(
     event: Event[Any], view: View, item: Bill | Expense, account: str, amount: int
 ) -> Iterator[Effect]:
-    """Paid by us, without a gateway: payable / account."""
+    """Paid by us, without asking a gateway: payable / account."""
     where = dimensions(party=item.supplier_id if isinstance(item, Bill) else item.party_id)
     yield Post(
         [
@@ -70,3 +70,12 @@ def pay(
     outlet = chart.outlet_of(account)
     if outlet is not None:
         yield from drawers.moved(event, view, outlet, item.asset, -amount)
+    if account.startswith(chart.GATEWAY):
+        yield from settlements.collect(
+            event,
+            view,
+            provider=account.split(":")[1],
+            account=account,
+            asset=item.asset,
+            payouts=amount,
+        )

@@ -1,5 +1,7 @@
 """What of a statement is a gateway's: its days in a bank's, and its own, line by line."""
 
+import pytest
+
 from tables.invoices import Invoice
 from tables.payments import Case, Payment, Refund
 from tables.settlements import Settlement
@@ -138,6 +140,23 @@ class TestSettlements:
         books.until("2026-03-03T06:00:00Z")
         assert account not in books.balances
         assert books.refused("line.resolve", **wish) == "line_resolved"
+
+
+class TestWhatIsPaidFromAGateway:
+    @pytest.mark.parametrize("kind", ["bill", "expense"])
+    def test_is_in_its_day(self, books, kind):
+        account = books.row(Payment, books.pay(amount="1160.00", order_id="o")).account
+        if kind == "bill":
+            said = {"supplier_id": "s", "number": "1", "category": "fuel", "amount": "1000"}
+        else:
+            said = {"category": "fuel", "amount": "1000"}
+        item = books.done(f"{kind}.create", **said)[f"{kind}_id"]
+        books.done(f"{kind}.pay", **{f"{kind}_id": item}, account=account)
+        books.until("2026-03-03T06:00:00Z")
+        [day] = books.rows(Settlement)
+        assert (day.payouts, day.net) == (100_000, 16_000)
+        assert account not in books.balances
+        assert books.balances["cash:in_transit"] == 16_000
 
 
 class TestDaysThatAreOver:
