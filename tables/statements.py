@@ -130,7 +130,9 @@ class BankItemAt(Row, frozen=True):
 
 @register
 class Leaving(Row, frozen=True):
-    """A settlement that its gateway's own statement has yet to show as gone, by its amount."""
+    """A settlement that its gateway's own statement has yet to show as gone, or (below zero) as
+    come, by its amount.
+    """
 
     KIND = "lv"
     KEY = ("tenant_id", "account", "asset", "amount", "settlement_id")

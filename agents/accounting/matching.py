@@ -158,7 +158,9 @@ def settlement(view: View, line: StatementLine) -> Found:
 
 
 def withdrawal(view: View, line: StatementLine) -> Settlement | None:
-    """The settlement that left a gateway's account by this line; of several alike, the first."""
+    """The settlement that left a gateway's account by this line, or (a day of refunds) came into it;
+    of several alike, the first.
+    """
     prefix = Leaving.prefix_of(line.tenant_id, line.account, line.asset, str(-line.minor))
     found = []
     for each in view.scan(prefix, CANDIDATES_MAX):

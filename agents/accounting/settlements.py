@@ -93,7 +93,7 @@ def cut_off(event: Event[Due], view: View) -> Effects:
         )
     yield Put(after)
     yield from awaited(after)
-    if row.net > 0:
+    if row.net:
         about = row.account, row.asset, str(row.net), row.settlement_id
         yield Put(Leaving(row.tenant_id, *about))
     yield from generated(after)
@@ -106,7 +106,7 @@ def awaited(row: Settlement) -> Iterator[Effect]:
 
 
 def left(row: Settlement) -> Iterator[Effect]:
-    """Its gateway's own statement shows it as gone; nothing moves."""
+    """Its gateway's own statement shows it as gone, or (a day of refunds) as come; nothing moves."""
     about = row.account, row.asset, str(row.net), row.settlement_id
     yield Delete(Leaving.key_of(row.tenant_id, *about))
     yield Put(row.replaced(line_out="shown", version=row.version + 1))
@@ -160,7 +160,7 @@ def _leaves(before: Settlement, after: Settlement) -> Iterator[Effect]:
         return
     about = before.tenant_id, before.account, before.asset
     yield Delete(Leaving.key_of(*about, str(before.net), before.settlement_id))
-    if after.net > 0:
+    if after.net:
         yield Put(Leaving(*about, str(after.net), after.settlement_id))
 
 

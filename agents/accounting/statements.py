@@ -240,6 +240,8 @@ def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[
         yield from _suspended(line, line.minor, "currency_differs")
     elif line.minor > 0 and known is not None:
         yield from _shown(event, view, line, known)
+    elif (topped := _topped_up(view, line)) is not None:
+        yield from _withdrawn(line, topped)
     elif line.minor > 0 and line.receipt:
         yield from _untold(event, view, line, provider)
     elif line.minor > 0:  # without a name nobody knows whether it was counted
@@ -249,6 +251,19 @@ def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[
         yield from _fee(event, view, line, provider, known)
     else:
         yield from _left(event, view, line, provider)
+
+
+def _topped_up(view: View, line: StatementLine) -> Settlement | None:
+    """The day of refunds for which a bank paid; of what names a payer or a reference there is none."""
+    if line.minor < 0 or line.reference or line.party:
+        return None
+    return matching.withdrawal(view, line)
+
+
+def _withdrawn(line: StatementLine, gone: Settlement) -> Iterator[Effect]:
+    """A settlement's other side, which cash:in_transit has already."""
+    yield from settlements.left(gone)
+    yield Put(_matched(line, "withdrawal", Matched("settlement", gone.settlement_id, gone.net)))
 
 
 def _untold(event: Event[Any], view: View, line: StatementLine, provider: str) -> Iterator[Effect]:
@@ -306,8 +321,7 @@ def _left(event: Event[Any], view: View, line: StatementLine, provider: str) -> 
         return
     gone = matching.withdrawal(view, line)
     if gone is not None:
-        yield from settlements.left(gone)
-        yield Put(_matched(line, "withdrawal", Matched("settlement", gone.settlement_id, gone.net)))
+        yield from _withdrawn(line, gone)
         return
     yield from _collect(event, view, line, fees=-line.minor)
     yield from _unexplained(line)

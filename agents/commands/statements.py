@@ -182,7 +182,7 @@ def resolve(event: Event[ResolveLine], view: View) -> Effects:
     case = view.row(Case, event.tenant_id, line.case_id) if line.case_id else None
     if case is not None:
         demand(case.status == "open" and case.amount == line.minor, "case_closed")
-        effects = _of_a_case(view, line, case, kind, subject)
+        effects = _of_a_case(event, view, line, case, kind, subject)
     else:
         demand(line.status == "open", f"line_{line.status}", "nothing about it is open")
         effects = _of_a_line(event, view, line, kind, subject)
@@ -203,17 +203,22 @@ def resolve(event: Event[ResolveLine], view: View) -> Effects:
 
 
 def _of_a_case(
-    view: View, line: StatementLine, case: Case, kind: str, subject: str
+    event: Event[ResolveLine],
+    view: View,
+    line: StatementLine,
+    case: Case,
+    kind: str,
+    subject: str,
 ) -> Iterator[Effect]:
     """Money that came and named nothing: suspense / where it belongs, its case closed."""
     kinds = {"settlement", "item", "account", "other_line"}
     demand(kind in kinds, "resolution_unfit", "money came", 422)
     if kind == "settlement":
         row = found(view, Settlement, line.tenant_id, subject)
-        fits = row.status == "expected" and row.asset == case.asset and row.net >= case.amount
-        demand(fits, "settlement_differs", "not expected, or of less or other money", 422)
-        _alone(view, line, row.net - case.amount)
-        yield from settlements.settle(row, line, chart.SUSPENSE, less=row.net - case.amount)
+        if row.account == line.account:
+            yield from _withdrawn(event, view, line, row, chart.SUSPENSE, case.amount)
+        else:
+            yield from _arrived(view, line, row, case.amount)
     elif kind == "other_line":
         yield from _went_and_came(view, line, case, subject)
     elif kind == "item":
@@ -227,6 +232,14 @@ def _of_a_case(
     yield from replaced_case(view, case, [Placement(placed, subject, case.amount)])
 
 
+def _arrived(view: View, line: StatementLine, row: Settlement, minor: int) -> Iterator[Effect]:
+    """A settlement came, all of it or (the rest is a fee) less: suspense / cash:in_transit."""
+    fits = row.status == "expected" and row.asset == line.asset and row.net >= minor
+    demand(fits, "settlement_differs", "not expected, or of less or other money", 422)
+    _alone(view, line, row.net - minor)
+    yield from settlements.settle(row, line, chart.SUSPENSE, less=row.net - minor)
+
+
 def _of_a_line(
     event: Event[ResolveLine], view: View, line: StatementLine, kind: str, subject: str
 ) -> Iterator[Effect]:
@@ -234,12 +247,13 @@ def _of_a_line(
     minor = line.unexplained
     demand(kind != "other_line", "resolution_unfit", "say it of the line that came", 422)
     if kind == "settlement":
-        yield from _withdrawn(event, view, line, subject)
+        row = found(view, Settlement, line.tenant_id, subject)
+        yield from _withdrawn(event, view, line, row, chart.SUSPENSE_OUT, minor)
     elif kind in {"bill", "expense"}:
-        row = _owed(view, line, kind, subject)
-        fits = row.asset == line.asset and 0 < -minor <= row.outstanding
+        owed = _owed(view, line, kind, subject)
+        fits = owed.asset == line.asset and 0 < -minor <= owed.outstanding
         demand(fits, "more_than_is_owed", "so much is not owed of it", 422)
-        yield from payables.pay(event, view, row, chart.SUSPENSE_OUT, -minor)
+        yield from payables.pay(event, view, owed, chart.SUSPENSE_OUT, -minor)
     elif kind == "item":
         item = _item(view, line, subject, minor)
         yield from _moved(line, chart.SUSPENSE_OUT, line.account, minor)
@@ -295,14 +309,18 @@ def _alone(view: View, line: StatementLine, minor: int) -> None:
 
 
 def _withdrawn(
-    event: Event[ResolveLine], view: View, line: StatementLine, settlement_id: str
+    event: Event[ResolveLine],
+    view: View,
+    line: StatementLine,
+    row: Settlement,
+    source: str,
+    minor: int,
 ) -> Iterator[Effect]:
-    """A gateway's line was a settlement that left: cash:in_transit has that already."""
-    row = found(view, Settlement, event.tenant_id, settlement_id)
+    """A gateway's line was a settlement that left, or came: cash:in_transit has that already."""
     about = row.account, row.asset, row.net, row.line_out
-    fits = row.status != "collecting" and about == (line.account, line.asset, -line.minor, "")
+    fits = row.status != "collecting" and about == (line.account, line.asset, -minor, "")
     demand(fits, "settlement_differs", "of another account or amount, or shown before", 422)
-    yield from _moved(line, chart.SUSPENSE_OUT, line.account, line.unexplained)
+    yield from _moved(line, source, line.account, minor)
     yield from settlements.left(row)
     yield from settlements.collect(
         event,
@@ -310,7 +328,7 @@ def _withdrawn(
         provider=row.provider,
         account=row.account,
         asset=row.asset,
-        fees=line.unexplained,
+        **({"fees": minor} if minor < 0 else {"gross": -minor}),
     )
 
 

@@ -142,6 +142,52 @@ class TestSettlements:
         assert books.refused("line.resolve", **wish) == "line_resolved"
 
 
+class TestADayOfRefunds:
+    @pytest.fixture
+    def owing(self, books) -> Settlement:
+        """A day's 160 shillings that the bank pays the gateway; both of its lines are the bank's."""
+        payment_id = books.pay(amount="1160.00", order_id="o")
+        books.until("2026-03-03T06:00:00Z")
+        refund = books.done("payment.refund", payment_id=payment_id, amount="160")
+        books.gateway(refund["call_id"])
+        books.until("2026-03-04T06:00:00Z")
+        row = max(books.rows(Settlement), key=lambda row: row.day)
+        assert row.net == -16_000
+        return row
+
+    def line(self, books: Books, row: Settlement, **more) -> StatementLine:
+        """The gateway's own line of the money that came from the bank."""
+        day = "2026-03-04"
+        wish = {"amount": "160.00", "value_day": day, **more}
+        read(books, wish, account=row.account, day=day)
+        [line] = [each for each in books.rows(StatementLine) if each.account == row.account]
+        return line
+
+    @pytest.mark.parametrize("receipt", ["", "TOPUP"])
+    def test_is_shown_by_its_gateway_as_money_that_came(self, books, owing, receipt):
+        before = books.balances
+        line = self.line(books, owing, receipt=receipt, text="from your bank")
+        assert (line.status, line.rule, books.balances) == ("matched", "withdrawal", before)
+        assert books.row(Settlement, owing.settlement_id).line_out == "shown"
+        assert len(books.rows(Payment)) == 1
+
+    def test_is_not_what_a_payer_sent(self, books, owing):
+        line = self.line(books, owing, receipt="TCA2", party="+254712345678")
+        assert line.rule == "never_told"
+
+    @pytest.mark.parametrize("receipt", ["", "TOPUP"])
+    def test_is_what_a_person_says_it_was(self, books, owing, receipt):
+        before = books.balances
+        named = {"reference": "NOBODYS", "party": "KCB"} if receipt else {"party": "KCB"}
+        line = self.line(books, owing, receipt=receipt, **named)
+        if not receipt:
+            assert line.exception == "unmatched_credit"
+        books.done("line.resolve", line_id=line.line_id, settlement_id=owing.settlement_id)
+        assert books.balances == before
+        books.until("2026-03-06T06:00:00Z")
+        assert books.balances == before
+
+
 class TestWhatIsPaidFromAGateway:
     @pytest.mark.parametrize("kind", ["bill", "expense"])
     def test_is_in_its_day(self, books, kind):
