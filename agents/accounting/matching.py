@@ -13,9 +13,11 @@ from datetime import date, timedelta
 from itertools import accumulate
 from typing import NamedTuple
 
+from agents.accounting import chart
 from agents.accounting.codes import meant
 from agents.accounting.deposits import Meaning, meaning
 from agents.registry import View
+from tables.balances import Balance
 from tables.invoices import Invoice, InvoiceNumber
 from tables.payments import PayCode
 from tables.settlements import Settlement
@@ -158,8 +160,8 @@ def settlement(view: View, line: StatementLine) -> Found:
 
 
 def withdrawal(view: View, line: StatementLine) -> Settlement | None:
-    """The settlement that left a gateway's account by this line, or (a day of refunds) came into it;
-    of several alike, the first.
+    """The settlement that left a gateway's account by this line, or (a day of refunds) came into
+    it; of several alike, the first.
     """
     prefix = Leaving.prefix_of(line.tenant_id, line.account, line.asset, str(-line.minor))
     found = []
@@ -169,6 +171,16 @@ def withdrawal(view: View, line: StatementLine) -> Settlement | None:
         if row is not None and row.line_out == "" and row.day <= line.day:
             found.append(row)
     return min(found, key=lambda row: (row.day, row.settlement_id), default=None)
+
+
+def in_transit_alone(view: View, tenant_id: str, asset: str) -> int:
+    """Minor units in transit that no settlement waits for, as a till's drops."""
+    row = view.row(Balance, tenant_id, chart.IN_TRANSIT, asset)
+    alone = row.posted if row else 0
+    for each in view.scan(Awaited.prefix_of(tenant_id, asset), AWAITED_MAX):
+        assert isinstance(each, Awaited)
+        alone -= int(each.amount)
+    return alone
 
 
 def _expected(view: View, line: StatementLine, *amount: str) -> list[Settlement]:

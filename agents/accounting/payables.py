@@ -1,7 +1,8 @@
 """What we owe and how it is paid: bills, and payments of bills and expenses from an account.
 
 Bill: cost + tax:input / payable, less what we withhold for the tax authority (tax:wht_payable).
-Paid: payable / bank, drawer or gateway, of whose day it is a payout. Guarantee: payable = Σ outstanding, after every entry.
+Paid: payable / bank, drawer or gateway, of whose day it is a payout. Guarantee: payable = Σ
+outstanding, after every entry.
 """
 
 from collections.abc import Iterator

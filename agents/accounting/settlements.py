@@ -30,8 +30,8 @@ def collect(
 ) -> Generator[Effect, None, str]:
     """Add items (gross, refunds, fees, payouts, disputes) to the day that collects now; its id.
 
-    What is at a bank, or in a wallet of ours, has arrived, and a float stays where it is: nothing is
-    settled of it.
+    What is at a bank, or in a wallet of ours, has arrived, and a float stays: nothing is settled
+    of it.
     """
     if account.startswith((chart.BANK, chart.CRYPTO)) or account in methods.FLOATS:
         return ""
@@ -106,7 +106,7 @@ def awaited(row: Settlement) -> Iterator[Effect]:
 
 
 def left(row: Settlement) -> Iterator[Effect]:
-    """Its gateway's own statement shows it as gone, or (a day of refunds) as come; nothing moves."""
+    """Its gateway's own statement shows it as gone (below zero: as come); nothing moves."""
     about = row.account, row.asset, str(row.net), row.settlement_id
     yield Delete(Leaving.key_of(row.tenant_id, *about))
     yield Put(row.replaced(line_out="shown", version=row.version + 1))

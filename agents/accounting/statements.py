@@ -254,7 +254,7 @@ def _of_gateway(event: Event[Any], view: View, line: StatementLine) -> Iterator[
 
 
 def _topped_up(view: View, line: StatementLine) -> Settlement | None:
-    """The day of refunds for which a bank paid; of what names a payer or a reference there is none."""
+    """The day of refunds that a bank paid for; of what names a payer or a reference, none."""
     if line.minor < 0 or line.reference or line.party:
         return None
     return matching.withdrawal(view, line)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agents.accounting import chart, payables, settlements, statements
+from agents.accounting import chart, matching, payables, settlements, statements
 from agents.accounting.accounts import afford, leaving
 from agents.accounting.cases import close_case
 from agents.accounting.invoicing import replaced_case
@@ -182,7 +182,7 @@ def resolve(event: Event[ResolveLine], view: View) -> Effects:
     case = view.row(Case, event.tenant_id, line.case_id) if line.case_id else None
     if case is not None:
         demand(case.status == "open" and case.amount == line.minor, "case_closed")
-        effects = _of_a_case(event, view, line, case, kind, subject)
+        effects = _of_a_case(event, view, line, case, kind=kind, subject=subject)
     else:
         demand(line.status == "open", f"line_{line.status}", "nothing about it is open")
         effects = _of_a_line(event, view, line, kind, subject)
@@ -207,6 +207,7 @@ def _of_a_case(
     view: View,
     line: StatementLine,
     case: Case,
+    *,
     kind: str,
     subject: str,
 ) -> Iterator[Effect]:
@@ -216,7 +217,7 @@ def _of_a_case(
     if kind == "settlement":
         row = found(view, Settlement, line.tenant_id, subject)
         if row.account == line.account:
-            yield from _withdrawn(event, view, line, row, chart.SUSPENSE, case.amount)
+            yield from _withdrawn(event, view, line, row, case.amount)
         else:
             yield from _arrived(view, line, row, case.amount)
     elif kind == "other_line":
@@ -248,7 +249,7 @@ def _of_a_line(
     demand(kind != "other_line", "resolution_unfit", "say it of the line that came", 422)
     if kind == "settlement":
         row = found(view, Settlement, line.tenant_id, subject)
-        yield from _withdrawn(event, view, line, row, chart.SUSPENSE_OUT, minor)
+        yield from _withdrawn(event, view, line, row, minor)
     elif kind in {"bill", "expense"}:
         owed = _owed(view, line, kind, subject)
         fits = owed.asset == line.asset and 0 < -minor <= owed.outstanding
@@ -313,13 +314,13 @@ def _withdrawn(
     view: View,
     line: StatementLine,
     row: Settlement,
-    source: str,
     minor: int,
 ) -> Iterator[Effect]:
     """A gateway's line was a settlement that left, or came: cash:in_transit has that already."""
     about = row.account, row.asset, row.net, row.line_out
     fits = row.status != "collecting" and about == (line.account, line.asset, -minor, "")
     demand(fits, "settlement_differs", "of another account or amount, or shown before", 422)
+    source = chart.SUSPENSE if line.case_id else chart.SUSPENSE_OUT
     yield from _moved(line, source, line.account, minor)
     yield from settlements.left(row)
     yield from settlements.collect(
@@ -339,12 +340,13 @@ def _may_go_to(event: Event[ResolveLine], view: View, line: StatementLine, accou
     """Raise Unfit for an account that a sub-ledger, a statement or a drawer stands behind, that
     would be overdrawn, or for more than one person may move alone.
 
-    What left may be in transit: cash that was fetched for a till, whose float has taken it.
+    What left may be in transit: cash that was fetched for a till, whose float has taken it. What
+    came may be, as far as no settlement waits for it: a till's drops.
     """
-    of_tills = account == chart.IN_TRANSIT and line.minor > 0
-    moved = account in _OF_OTHERS or account.startswith((chart.BANK, "gateway:", "cash:drawer:"))
-    moved = moved or of_tills
-    demand(not moved, "control_account", f"{account} has commands of its own", 422)
     minor = line.unexplained or line.minor
+    moved = account in _OF_OTHERS or account.startswith((chart.BANK, "gateway:", "cash:drawer:"))
+    if account == chart.IN_TRANSIT and minor > 0:
+        moved = minor > matching.in_transit_alone(view, line.tenant_id, line.asset)
+    demand(not moved, "control_account", f"{account} has commands of its own", 422)
     _alone(view, line, abs(minor))
     afford(view, event.tenant_id, account, line.asset, leaving(account, -minor))

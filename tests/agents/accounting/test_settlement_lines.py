@@ -145,7 +145,7 @@ class TestSettlements:
 class TestADayOfRefunds:
     @pytest.fixture
     def owing(self, books) -> Settlement:
-        """A day's 160 shillings that the bank pays the gateway; both of its lines are the bank's."""
+        """A day's 160 shillings that the bank pays the gateway."""
         payment_id = books.pay(amount="1160.00", order_id="o")
         books.until("2026-03-03T06:00:00Z")
         refund = books.done("payment.refund", payment_id=payment_id, amount="160")

@@ -412,6 +412,37 @@ class TestCashForATill:
         assert books.refused("line.resolve", **wish) == "control_account"
 
 
+class TestDropsOfATill:
+    @pytest.fixture
+    def dropped(self, books) -> Books:
+        """700 shillings were taken out meanwhile, and 300 at the end."""
+        books.applied("pos.order.completed", order_id="o", total_amount=1000)
+        books.core.now_ms += 60_000
+        closed = {"counted_amount": "300", "deposit": "300", "drops": "700"}
+        books.applied("pos.cash.drawer.closed", **closed)
+        assert books.balances["cash:in_transit"] == 100_000
+        return books
+
+    def say(self, line: StatementLine) -> dict:
+        return {"line_id": line.line_id, "account": "cash:in_transit"}
+
+    def test_are_brought_to_the_bank_in_parts(self, dropped):
+        for amount in ("400.00", "300.01"):
+            line = line_of(dropped, amount, text="drop")
+            if amount == "400.00":
+                dropped.done("line.resolve", **self.say(line))
+        assert dropped.refused("line.resolve", **self.say(line)) == "control_account"
+        last = line_of(dropped, "300.00", text="drop")
+        assert dropped.done("line.resolve", **self.say(last))["status"] == "resolved"
+        assert dropped.balances["cash:in_transit"] == 30_000
+        assert line_of(dropped, "300.00", text="CASH deposit").rule == "settlement"
+        assert "cash:in_transit" not in dropped.balances
+
+    def test_are_not_what_a_settlement_waits_for(self, dropped):
+        line = line_of(dropped, "700.01", text="drop")
+        assert dropped.refused("line.resolve", **self.say(line)) == "control_account"
+
+
 class TestPayoutsByABank:
     BUNI = "bank:buni"
 
