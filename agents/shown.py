@@ -52,7 +52,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Credit: "amount",
     Refund: "amount",
     Taken: "amount",
-    Dispute: "amount fee",
+    Dispute: "amount fee excess",
     SettlementProof: "",
     Settlement: "gross refunds fees payouts disputes",
     Statement: "opening closing",

@@ -35,6 +35,7 @@ class Invoice(Row, frozen=True):
     `levies` are other taxes by account. `to_withhold` is what the customer will pay to the tax
     authority instead of us. `dunned` is the last reminder sent, in days from the due date.
     `tax_document_id` is what the tax authority is told of it, and `tax_status` how that stands.
+    `disputes` counts the open ones of its payments.
     """
 
     KIND = "iv"
@@ -72,6 +73,7 @@ class Invoice(Row, frozen=True):
     customer_pin: str = ""
     tax_document_id: str = ""
     tax_status: str = ""
+    disputes: int = 0
 
     @property
     def outstanding(self) -> int:

@@ -280,6 +280,8 @@ class Dispute(Row, frozen=True):
     """A payer's bank takes money back until it is decided whose it is.
 
     States: opened → won | lost. Guarantees: what is disputed is held once and cannot be refunded.
+    `excess` is what was taken beyond what was refundable (suspense:out until it is won); `invoices`
+    are those that rest meanwhile.
     """
 
     KIND = "di"
@@ -297,3 +299,5 @@ class Dispute(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     provider: str = ""
+    excess: int = 0
+    invoices: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Disputes: disputes:held / gateway while it is open; won, it comes back; lost, it is our cost.
 
 Lost: expense:chargeback / disputes:held. The provider's fee is ours either way: fees / gateway.
+What it took beyond what is refundable is suspense:out / gateway, for a person unless it is won.
 While a payment is disputed its invoices are not asked for. Guarantee: disputes:held = Σ open ones.
 """
 
@@ -11,6 +12,7 @@ from agents.accounting import chart, dunning, settlements
 from agents.accounting.refunds import of_payment
 from agents.effects import Effect, Emit, Post, Put
 from agents.registry import Event, View
+from streams.ids import derive
 from streams.journal import Posting
 from streams.money import json_number
 from tables.invoices import Invoice
@@ -19,22 +21,31 @@ from tables.payments import Dispute, Payment
 CHARGEBACK = chart.expense("chargeback")
 
 
+def id_of(tenant_id: str, provider: str, name: str) -> str:
+    """The id of the dispute that a provider calls so, whoever says it first."""
+    return derive(tenant_id, f"{provider}/{name}", "dispute", 0)
+
+
 def open_dispute(
     event: Event[Any], view: View, payment: Payment, dispute: Dispute
 ) -> Iterator[Effect]:
     """The provider took the money back, and its fee."""
-    yield Post(
-        [
-            Posting(chart.DISPUTES_HELD, dispute.asset, dispute.amount, of_payment(payment)),
-            *_fee(payment, dispute, dispute.fee),
-            Posting(dispute.account, dispute.asset, -dispute.amount, of_payment(payment)),
-        ]
-    )
-    yield from _collected(event, view, dispute, disputes=dispute.amount, fees=dispute.fee)
+    whole, where = dispute.amount + dispute.excess, of_payment(payment)
+    legs = [
+        Posting(chart.DISPUTES_HELD, dispute.asset, dispute.amount, where),
+        Posting(chart.SUSPENSE_OUT, dispute.asset, dispute.excess, where),
+        *_fee(payment, dispute, dispute.fee),
+        Posting(dispute.account, dispute.asset, -whole, where),
+    ]
+    yield Post([leg for leg in legs if leg.minor])
+    yield from _collected(event, view, dispute, disputes=whole, fees=dispute.fee)
     disputed = payment.disputed + dispute.amount
     yield Put(payment.replaced(disputed=disputed, version=payment.version + 1))
-    yield Put(dispute)
-    yield from _flag(event, view, payment, disputed=True)
+    invoices = tuple(_invoices(view, payment))
+    yield Put(dispute.replaced(invoices=tuple(each.invoice_id for each in invoices)))
+    for invoice in invoices:
+        count = invoice.disputes + 1
+        yield Put(invoice.replaced(disputed=True, disputes=count, version=invoice.version + 1))
     yield Emit("treasury.dispute.opened", told(dispute))
 
 
@@ -44,15 +55,18 @@ def close(
     """It is decided. Money that was lost is given back for good, as a refund is."""
     payment = view.row(Payment, event.tenant_id, dispute.payment_id)
     assert payment is not None
-    to = dispute.account if won else CHARGEBACK
-    yield Post(
-        [
-            Posting(to, dispute.asset, dispute.amount, of_payment(payment)),
-            *_fee(payment, dispute, fee),
-            Posting(chart.DISPUTES_HELD, dispute.asset, -dispute.amount, of_payment(payment)),
-        ]
-    )
-    taken_back = -dispute.amount if won else 0
+    to, where = dispute.account if won else CHARGEBACK, of_payment(payment)
+    back = dispute.excess if won else 0
+    legs = [
+        Posting(to, dispute.asset, dispute.amount + back, where),
+        *_fee(payment, dispute, fee),
+        Posting(chart.SUSPENSE_OUT, dispute.asset, -back, where),
+        Posting(chart.DISPUTES_HELD, dispute.asset, -dispute.amount, where),
+    ]
+    legs = [leg for leg in legs if leg.minor]
+    if legs:
+        yield Post(legs)
+    taken_back = -dispute.amount - back if won else 0
     if taken_back or fee:
         yield from _collected(event, view, dispute, disputes=taken_back, fees=fee)
     if won:
@@ -62,7 +76,7 @@ def close(
         status="won" if won else "lost", fee=dispute.fee + fee, version=dispute.version + 1
     )
     yield Put(after)
-    yield from _flag(event, view, payment, disputed=False)
+    yield from _rests_no_more(event, view, payment, dispute)
     yield Emit("treasury.dispute.closed", told(after))
 
 
@@ -88,16 +102,31 @@ def _collected(event: Event[Any], view: View, dispute: Dispute, **items: int) ->
     )
 
 
-def _flag(event: Event[Any], view: View, payment: Payment, *, disputed: bool) -> Iterator[Effect]:
-    tenant = view.tenant(event.tenant_id)
-    for placement in payment.placements:
-        if placement.kind not in {"invoice", "quoted"}:
+def _invoices(view: View, payment: Payment) -> Iterator[Invoice]:
+    """What the payment paid, each once."""
+    placed = (each for each in payment.placements if each.kind in {"invoice", "quoted"})
+    for invoice_id in dict.fromkeys(each.subject for each in placed):
+        invoice = view.row(Invoice, payment.tenant_id, invoice_id)
+        if invoice is not None:
+            yield invoice
+
+
+def _rests_no_more(
+    event: Event[Any], view: View, payment: Payment, dispute: Dispute
+) -> Iterator[Effect]:
+    """Its invoices are asked for again, unless another dispute of theirs is open."""
+    counted = [view.row(Invoice, event.tenant_id, each) for each in dispute.invoices]
+    # One that was opened before invoices counted theirs names none.
+    for invoice in counted or _invoices(view, payment):
+        if invoice is None:
             continue
-        invoice = view.row(Invoice, event.tenant_id, placement.subject)
-        if invoice is not None and invoice.disputed != disputed:
-            yield Put(invoice.replaced(disputed=disputed, version=invoice.version + 1))
-            if not disputed and invoice.outstanding:
-                yield from dunning.next_moment(invoice, tenant, event.now_ms)
+        count = max(0, invoice.disputes - len(counted[:1]))
+        if (invoice.disputed, invoice.disputes) == (count > 0, count):
+            continue
+        after = invoice.replaced(disputed=count > 0, disputes=count, version=invoice.version + 1)
+        yield Put(after)
+        if not after.disputed and after.outstanding:
+            yield from dunning.next_moment(after, view.tenant(event.tenant_id), event.now_ms)
 
 
 def told(dispute: Dispute) -> dict[str, Any]:

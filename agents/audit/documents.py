@@ -92,10 +92,10 @@ def refund(before: Refund | None, after: Refund) -> str:
 
 
 def dispute(before: Dispute | None, after: Dispute) -> str:
-    """An amount above zero that never changes."""
-    if after.amount <= 0:
-        return f"an amount of {after.amount}"
-    return kept(before, after, "asset", "amount", "payment_id") or newer(before, after)
+    """An amount above zero, perhaps all of it beyond what was refundable, that never changes."""
+    if after.amount < 0 or after.excess < 0 or not after.amount + after.excess:
+        return f"an amount of {after.amount} and {after.excess} beyond"
+    return kept(before, after, "asset", "amount", "excess", "payment_id") or newer(before, after)
 
 
 def purchase(before: Purchase | None, after: Purchase) -> str:

@@ -102,16 +102,25 @@ def _held(event: Event[ApproveRefund] | Event[RejectRefund], view: View) -> Refu
 
 @handles(OPEN_DISPUTE, OpenDispute, ingress=COMMANDS)
 def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
-    """disputes:held / gateway."""
+    """disputes:held / gateway; one that its provider has told already is that one."""
     data = event.data
     payment = found(view, Payment, event.tenant_id, data.payment_id)
     through_others = payment.provider not in {"", "cash"}
     demand(through_others, "not_disputable", "nobody stands between us and the payer", 422)
+    dispute_id = event.derive("dispute")
+    if data.provider_reference:
+        dispute_id = disputes.id_of(event.tenant_id, payment.provider, data.provider_reference)
+        known = view.row(Dispute, event.tenant_id, dispute_id)
+        if known is not None:
+            same_payment = known.payment_id == payment.payment_id
+            demand(same_payment, "not_disputable", "that is a dispute of another payment", 422)
+            yield from answered(known)
+            return
     amount = wanted(data.amount, payment.asset, payment.refundable)
     demand(0 < amount <= payment.refundable, "more_than_received", http_status=422)
     dispute = Dispute(
         event.tenant_id,
-        event.derive("dispute"),
+        dispute_id,
         payment.payment_id,
         payment.asset,
         amount,

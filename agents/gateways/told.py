@@ -13,7 +13,6 @@ from agents.accounting.receipts import Receipt
 from agents.effects import Effects, Emit, Park, Put, Refuse
 from agents.registry import WEBHOOK, Event, View, handles
 from agents.words import Code, Id, OptionalId, Text
-from streams.ids import derive
 from streams.money import Amount, exponent_of, json_number, parse_minor
 from tables.payments import Dispute, GatewayCall, Payment, ProviderBalance, Reference
 
@@ -121,16 +120,16 @@ def disputed(event: Event[Disputed], view: View) -> Effects:
         return
     payment = view.row(Payment, event.tenant_id, known.payment_id)
     assert payment is not None
-    name = f"{data.gateway}/{data.dispute_id}"
-    dispute_id = derive(event.tenant_id, name, "dispute", 0)
+    dispute_id = disputes.id_of(event.tenant_id, data.gateway, data.dispute_id)
     dispute = view.row(Dispute, event.tenant_id, dispute_id)
     fee = data.fee.minor(data.currency) if data.fee else 0
     if dispute is None:
         asked = data.amount.minor(data.currency)
-        amount = min(asked, payment.refundable) if data.currency == payment.asset else 0
-        if amount < asked or amount <= 0:
+        amount = max(0, min(asked, payment.refundable))
+        ours = asked > 0 and data.currency == payment.asset
+        if amount < asked or not ours:
             yield _for_people(data, payment, "dispute_exceeds_payment")
-        if amount <= 0:
+        if not ours:
             return
         dispute = Dispute(
             event.tenant_id,
@@ -143,6 +142,7 @@ def disputed(event: Event[Disputed], view: View) -> Effects:
             fee=fee,
             created_ms=event.now_ms,
             provider=data.gateway,
+            excess=asked - amount,
         )
         yield from disputes.open_dispute(event, view, payment, dispute)
         fee = 0

@@ -135,6 +135,26 @@ class TestDisputes:
         refunded(books, paid)
         assert books.row(Dispute, dispute["dispute_id"]).status == "won"
 
+    def test_while_another_is_open_its_invoice_rests(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        payment_id = books.pay(order_id="o", amount="600")
+        first = books.done("dispute.open", payment_id=payment_id, amount="100")
+        second = books.done("dispute.open", payment_id=payment_id, amount="500")
+        for dispute, rests in ((first, True), (second, False)):
+            books.done("dispute.close", dispute_id=dispute["dispute_id"], outcome="won")
+            [invoice] = books.rows(Invoice)
+            assert (invoice.disputed, invoice.disputes) == (rests, int(rests))
+
+    def test_of_two_payments_rest_the_invoice_until_both_are_over(self, books):
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1160)
+        payments = [books.pay(order_id="o", amount="300") for _ in range(2)]
+        opened = [books.done("dispute.open", payment_id=each) for each in payments]
+        books.done("dispute.close", dispute_id=opened[0]["dispute_id"], outcome="lost")
+        [invoice] = books.rows(Invoice)
+        assert invoice.disputed
+        books.until("2026-04-20T00:00:00Z")
+        assert not books.emitted("invoice.due")
+
     def test_cash_is_not_disputed(self, books):
         payment_id = books.intent(amount="5")
         books.done("payment.confirm", payment_id=payment_id, method="cash")

@@ -14,6 +14,7 @@ from tables.payments import (
     Payment,
     ProviderBalance,
     Reference,
+    Refund,
 )
 from tables.payouts import Payout
 from tables.settlements import Settlement
@@ -256,9 +257,51 @@ class TestDisputes:
         self.paid(shop)
         self.tell(shop, "opened", amount="2000.00")
         [dispute] = shop.rows(Dispute)
-        assert dispute.amount == 116_000
+        assert (dispute.amount, dispute.excess) == (116_000, 84_000)
+        assert shop.balances["suspense:out"] == 84_000
+        assert shop.balances["gateway:stripe:collection"] == -84_000
         [said] = shop.emitted("reconciliation.exception")
         assert (said["kind"], said["amount"]) == ("dispute_exceeds_payment", 2000)
+
+    @pytest.mark.parametrize("refund", ["500.00", "1160.00"])
+    def test_of_what_was_given_back_it_is_for_people_unless_it_is_won(self, shop, refund):
+        payment_id = self.paid(shop)
+        answer = shop.done("payment.refund", payment_id=payment_id, amount=refund)
+        shop.gateway(shop.row(Refund, answer["refund_id"]).call_id)
+        before, out = shop.balances, int(refund[:-3]) * 100
+        gateway = before.get("gateway:stripe:collection", 0)
+        self.tell(shop, "opened", fee="15.00")
+        assert shop.balances["gateway:stripe:collection"] == gateway - 117_500
+        assert shop.balances["suspense:out"] == out
+        assert {row.disputes for row in shop.rows(Settlement)} == {116_000}
+        self.tell(shop, "won", fee="15.00")
+        assert shop.balances.pop("fees:stripe") == 1_500
+        assert shop.balances.get("suspense:out", 0) == 0
+        assert shop.balances["gateway:stripe:collection"] == gateway - 1_500
+        assert {row.disputes for row in shop.rows(Settlement)} == {0}
+
+    def test_lost_after_all_was_given_back_it_stays_for_people(self, shop):
+        payment_id = self.paid(shop)
+        answer = shop.done("payment.refund", payment_id=payment_id)
+        shop.gateway(shop.row(Refund, answer["refund_id"]).call_id)
+        self.tell(shop, "lost", fee="15.00")
+        assert shop.balances == {
+            "fees:stripe": 1_500,
+            "gateway:stripe:collection": -117_500,
+            "suspense:out": 116_000,
+        }
+
+    @pytest.mark.parametrize("first", ["person", "provider"])
+    def test_said_by_a_person_too_it_is_the_same(self, shop, first):
+        payment_id = self.paid(shop)
+        about = {"payment_id": payment_id, "amount": "300", "provider_reference": "dp_1"}
+        if first == "person":
+            shop.done("dispute.open", **about)
+        self.tell(shop, "opened", amount="300.00")
+        said = shop.done("dispute.open", **about)
+        [dispute] = shop.rows(Dispute)
+        assert said["dispute_id"] == dispute.dispute_id
+        assert shop.balances["disputes:held"] == 30_000
 
     def test_is_of_the_gateway_that_took_it(self, shop):
         """A payment got money by two ways; the card's bank takes its own back."""
