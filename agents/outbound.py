@@ -26,7 +26,7 @@ _DISPUTE = "dispute_id payment_id amount currency status reason fee sequence"
 
 OUTBOUND: Mapping[str, Told] = {
     "treasury.payment.success": Told(
-        "Money for a payment is here, proven by its provider or taken in cash.",
+        "Money for a payment is here, proven by its provider or taken in cash: of each receipt.",
         "payment_id order_id amount provider_reference currency provider invoice_id late sequence",
     ),
     "treasury.payment.authorized": Told(

@@ -216,9 +216,17 @@ def _paid(invoice: Invoice) -> dict[str, Any]:
 
 
 def overpaid(
-    event: Event[Any], view: View, invoice: Invoice, account: str, amount: int
+    event: Event[Any],
+    view: View,
+    invoice: Invoice,
+    account: str,
+    amount: int,
+    *,
+    payment_id: str = "",
 ) -> Generator[Effect, None, Placement]:
-    """Money beyond an invoice: the customer's credit, or a case when no customer is known."""
+    """Money (of a payment, if one is known) beyond an invoice: the customer's credit, or a case
+    when no customer is known.
+    """
     where = dimensions(order=invoice.order_id, party=invoice.customer_id)
     if not invoice.customer_id:
         yield from open_case(
@@ -227,6 +235,7 @@ def overpaid(
             account=account,
             asset=invoice.asset,
             amount=amount,
+            payment_id=payment_id,
             order_id=invoice.order_id,
         )
         return Placement("case", event.derive("case"), amount)

@@ -77,15 +77,16 @@ def _received(
     placements: list[Placement],
     settlement_id: str,
 ) -> Generator[Effect, None, Payment]:
-    late = payment.status in OVER
-    has_money = payment.status == "succeeded" and payment.received > payment.taken_back
+    has = payment.received - payment.taken_back
+    has_money = payment.status == "succeeded" and has > 0
+    late = payment.status in OVER and not (has_money and has < payment.amount)
     after = payment.replaced(
         received=payment.received + receipt.amount,
         placements=(*payment.placements, *placements),
         version=payment.version + 1,
     )
     if not has_money:
-        # A second success of one payment has a home now too, but its first success stands.
+        # A second receipt of one payment has a home now too, but its first stands.
         after = after.replaced(
             status="succeeded",
             provider=receipt.provider,
@@ -96,7 +97,7 @@ def _received(
             settlement_id=settlement_id,
             received_ms=event.now_ms,
         )
-        yield Emit("treasury.payment.success", _told(after, receipt, late=late))
+    yield Emit("treasury.payment.success", _told(after, receipt, late=late))
     yield Put(after)
     return after
 
@@ -245,7 +246,9 @@ def _place(
     if rest < receipt.amount:
         placed.append(Placement("invoice", invoice.invoice_id, receipt.amount - rest))
     if rest:
-        placed.append((yield from overpaid(event, view, after, receipt.account, rest)))
+        account, payment_id = receipt.account, payment.payment_id
+        over = yield from overpaid(event, view, after, account, rest, payment_id=payment_id)
+        placed.append(over)
     return placed
 
 

@@ -128,7 +128,7 @@ def _take(
         words = f"its money is of another {placement.kind}: {placement.subject}"
         yield Refuse("refund_not_possible", words, 422)
         return []
-    return (yield from _take_paid(event, view, placement, amount))
+    return (yield from _take_paid(event, view, payment, placement, amount))
 
 
 def _take_credit(
@@ -154,16 +154,25 @@ def _take_case(
 
 
 def _take_paid(
-    event: Event[Any], view: View, placement: Placement, amount: int
+    event: Event[Any], view: View, payment: Payment, placement: Placement, amount: int
 ) -> Generator[Effect, None, list[Taken]]:
-    """Out of an invoice: a credit note of so much."""
+    """Out of an invoice: a credit note of so much.
+
+    One that took a till's share's place may have needed less: the rest is its customer's credit.
+    """
     invoice = meant_invoice(view, event.tenant_id, placement.subject)
-    if invoice.paid < amount:
+    over = max(0, amount - invoice.paid)
+    if over and (invoice.invoice_id == placement.subject or not invoice.customer_id):
         yield MOVED
         return []
-    parts = note(invoice, amount)
-    yield Put(_moved(invoice, -amount))
-    return [Taken(account, minor, "invoice", invoice.invoice_id) for account, minor in parts]
+    parts = note(invoice, amount - over) if amount > over else []
+    if parts:
+        yield Put(_moved(invoice, over - amount))
+    taken = [Taken(account, minor, "invoice", invoice.invoice_id) for account, minor in parts]
+    if over:
+        credit = Placement("credit", invoice.customer_id, over)
+        taken += yield from _take_credit(event, view, payment, credit, over)
+    return taken
 
 
 def share_of(payment: Payment, amount: int) -> int:
@@ -424,7 +433,9 @@ def _pay_instead(
     if money.minor > rest:
         placed.append(Placement("invoice", own.invoice_id, money.minor - rest))
     if rest:
-        placed.append((yield from overpaid(event, view, own, money.account, rest)))
+        payment_id = money.dimensions.get("payment", "")
+        over = yield from overpaid(event, view, own, money.account, rest, payment_id=payment_id)
+        placed.append(over)
     return placed
 
 

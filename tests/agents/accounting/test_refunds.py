@@ -3,7 +3,7 @@
 import pytest
 
 from tables.invoices import Invoice
-from tables.payments import Dispute, Payment, Refund
+from tables.payments import Case, Dispute, Payment, Refund
 from tables.settlements import Settlement
 from tests.agents.accounting.books import Books
 
@@ -106,6 +106,31 @@ class TestRefunds:
         books.applied("pos.order.completed", order_id="o", total_amount=116, tenders=tenders)
         payment_id = books.pay(order_id="o")
         books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=116)
+        refunded(books, payment_id)
+        assert books.balances == {}
+
+    @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+    def test_of_a_tills_share_whose_order_was_invoiced_for_less(self, books, outcome):
+        tenders = [{"method": "mpesa", "amount": 1000}]
+        about = {"order_id": "o", "customer_id": "c"}
+        books.applied("pos.order.completed", total_amount=1000, tenders=tenders, **about)
+        payment_id = books.pay(order_id="o")
+        books.applied("cafe.order.created", total_amount=800, **about)
+        before = books.balances
+        assert before["customer:credit"] == -20_000
+        for amount in ("800", "200") if outcome == "succeeded" else ("1000", "900", "1000"):
+            refunded(books, payment_id, outcome, amount=amount)
+        assert books.balances == (before if outcome == "failed" else {})
+
+    @pytest.mark.parametrize("resolved", [False, True])
+    def test_of_what_was_paid_too_much_without_a_customer(self, books, resolved):
+        books.applied("cafe.order.created", order_id="o", total_amount=1000)
+        payment_id = books.pay(order_id="o", amount="1500")
+        [case] = books.rows(Case)
+        assert case.payment_id == payment_id
+        if resolved:
+            books.done("case.resolve", case_id=case.case_id, customer_id="x")
+        refunded(books, payment_id, amount="1000")
         refunded(books, payment_id)
         assert books.balances == {}
 

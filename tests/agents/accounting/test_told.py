@@ -76,6 +76,18 @@ class TestDeposits:
         assert shop.balances[MPESA] == 122_000
         assert shop.balances["customer:credit"] == -6_000
 
+    def test_each_receipt_of_one_code_is_told(self, shop):
+        payment_id = shop.confirmed()
+        code = shop.call(payment_id).code
+        for receipt, amount in (("TCA1", "400.00"), ("TCA2", "760.00"), ("TCA3", "1.00")):
+            shop.deposit(receipt, code, amount)
+        told = [
+            (said["payment_id"], said["amount"], said["provider_reference"], said["late"])
+            for said in shop.emitted("payment.success")
+        ]
+        parts = (400, "TCA1", False), (760, "TCA2", False), (1, "TCA3", True)
+        assert told == [(payment_id, *part) for part in parts]
+
     def test_money_for_a_payment_that_was_given_up_counts(self, shop):
         payment_id = shop.confirmed()
         call = shop.call(payment_id)
