@@ -182,6 +182,23 @@ class TestTheForm:
         [payment] = shop.rows(Payment)
         assert payment.attempt == 2
 
+    @pytest.mark.parametrize(
+        "wish", [{"amount": "1000"}, {"amount": "1160.50"}, {"capture_method": "manual"}]
+    )
+    async def test_an_intent_of_something_else_gives_way_to_what_is_shown(self, shop, desk, wish):
+        [invoice] = shop.rows(Invoice)
+        about = {"invoice_id": invoice.invoice_id, "actor": "a", **wish}
+        kind = "treasury.command.payment_intent.create"
+        created = await desk.hear(kind, ingress="http", **about)
+        form = await shop.form()
+        for _ in range(2):
+            answer = await shop.send(form)
+        assert answer.status in {200, 303}
+        before, payment = sorted(shop.rows(Payment), key=lambda row: row.status)
+        assert before.payment_id == json.loads(created.reply.body)["payment_id"]
+        assert (before.status, before.attempt) == ("cancelled", 0)
+        assert (payment.status, payment.amount) == ("processing", 116_000)
+
     async def test_cents_are_rounded_up_and_the_page_says_whose_they_are(self, shop, desk):
         await desk.hear(
             "treasury.command.payment_intent.create", ingress="http", amount="0.50", actor="a"

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from agents.accounting.codes import code_of
-from agents.commands.payments import CONFIRM, CREATE_INTENT
+from agents.commands.payments import CANCEL, CONFIRM, CREATE_INTENT
 from agents.registry import View
 from agents.roles.gateways import Gateway
 from connectors.http import require_safe
@@ -170,9 +170,17 @@ def _by_mpesa(invoice: Invoice) -> Method:
 async def _attempt(call: Call, found: Shown, method: Method, phone: str, once: str) -> str:
     """Have the payer asked; a reason if that was refused."""
     tenant_id, payment = found.tenant.tenant_id, found.payment
-    payment_id = payment.payment_id if payment and payment.status == "requires_action" else ""
-    if payment_id and payment is not None and payment.attempt >= ATTEMPTS_MAX:
-        return "too_many_attempts"
+    payment_id = ""
+    if payment is not None and payment.status == "requires_action":
+        if payment.attempt >= ATTEMPTS_MAX:
+            return "too_many_attempts"
+        payment_id = payment.payment_id
+        if not _is_offered(payment, method, found.invoice):
+            wish = {"payment_id": payment_id}
+            status, answer = await _say(call, tenant_id, CANCEL, f"{once}/cancel", wish)
+            if status >= 400:
+                return str(answer["code"])
+            payment_id = ""
     if not payment_id:
         asked = format_minor(method.minor, exponent_of(found.invoice.asset))
         wish = {"invoice_id": found.invoice.invoice_id, "amount": asked}
@@ -184,6 +192,14 @@ async def _attempt(call: Call, found: Shown, method: Method, phone: str, once: s
     wish = {"payment_id": payment_id, "method": method.name, **told}
     status, answer = await _say(call, tenant_id, CONFIRM, f"{once}/{payment_id}", wish)
     return str(answer["code"]) if status >= 400 else ""
+
+
+def _is_offered(payment: Payment, method: Method, invoice: Invoice) -> bool:
+    """Whether an intent that waits is what the page shows: else its payer is asked for another
+    amount than that.
+    """
+    asked = payment.amount, payment.asset, payment.capture_method
+    return asked == (method.minor, invoice.asset, "automatic")
 
 
 async def _say(
