@@ -116,7 +116,7 @@ BY_NAME: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
     TaxReturn: ("gross", "taxes"),
 }
 """Members that are minor units by a name."""
-HIDDEN = frozenset({"tenant_id", "link_token", "told_ms", "taken", "nonce"})
+HIDDEN = frozenset({"tenant_id", "came", "link_token", "told_ms", "taken", "nonce"})
 
 
 def shown(row: Row) -> dict[str, Any]:

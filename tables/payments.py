@@ -26,6 +26,18 @@ class Placement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     amount: int
 
 
+class Came(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Money that one receipt brought, minor units, and how much of it went `back` by the same way:
+    refunds that have not failed, disputes that were not won.
+    """
+
+    provider: str
+    reference: str
+    account: str
+    amount: int
+    back: int = 0
+
+
 @register
 class Payment(Row, frozen=True):
     """A payment intent; `amount` in minor units of `asset`, `received` of what truly came.
@@ -35,7 +47,8 @@ class Payment(Row, frozen=True):
     `next_action` is what its payer needs to go on: an address, or a client's secret. `routed` is
     why its gateway is that one (connectors/routing.py). A payment in another currency than its
     invoice's pays `quoted` minor units of it, of `quoted_asset`. `taken_back` is what a chain has
-    undone of what was received; `received_ms` is when its money first came.
+    undone of what was received; `received_ms` is when its money first came. `came` is what each
+    receipt brought since no money was here.
     """
 
     KIND = "pi"
@@ -79,6 +92,30 @@ class Payment(Row, frozen=True):
     quoted_asset: str = ""
     taken_back: int = 0
     received_ms: int = 0
+    came: tuple[Came, ...] = ()
+
+    @property
+    def receipts(self) -> tuple[Came, ...]:
+        """What each receipt brought; of a payment from before they were kept, one brought all."""
+        if self.came or not self.provider_reference or not self.received:
+            return self.came
+        back = self.received - self.refundable
+        about = self.provider, self.provider_reference, self.account
+        return (Came(*about, self.received, back),)
+
+    def receipt_of(self, provider: str, reference: str) -> Came | None:
+        """The receipt of that name, or the provider's first: its name may have come only since."""
+        theirs = [each for each in self.receipts if each.provider == provider]
+        exact = [each for each in theirs if each.reference == reference]
+        return next(iter([*exact, *theirs]), None)
+
+    def gives_back(self, provider: str, reference: str, amount: int) -> tuple[Came, ...]:
+        """Its receipts after so much more (or, below zero, less) went back by one of them."""
+        found = self.receipt_of(provider, reference)
+        return tuple(
+            msgspec.structs.replace(each, back=each.back + amount) if each == found else each
+            for each in self.receipts
+        )
 
     @property
     def refundable(self) -> int:
@@ -246,7 +283,8 @@ class Refund(Row, frozen=True):
     """Money on its way back to who paid it; refund:pending = Σ refunds in flight.
 
     States: held (above the tenant's limit, until somebody else approves) → submitted → completed |
-    failed (what was taken goes back); completed → failed when it comes back. Guarantees: of one
+    failed (what was taken goes back); completed → failed when it comes back. It goes by the way
+    that the money of one `receipt` came, out of that one's `account`. Guarantees: of one
     payment never more is given back than is refundable; a fee stays where it is. Constraints: the
     amount never changes; cash is given back at once; who asked for one that is held cannot let it
     go.
@@ -273,6 +311,8 @@ class Refund(Row, frozen=True):
     requested_by: str = ""
     approved_by: str = ""
     metadata: dict[str, str] = {}
+    account: str = ""
+    receipt: str = ""
 
 
 @register
@@ -280,8 +320,8 @@ class Dispute(Row, frozen=True):
     """A payer's bank takes money back until it is decided whose it is.
 
     States: opened → won | lost. Guarantees: what is disputed is held once and cannot be refunded.
-    `excess` is what was taken beyond what was refundable (suspense:out until it is won); `invoices`
-    are those that rest meanwhile.
+    `receipt` is the provider's name of the money. `excess` is what was taken beyond what was
+    refundable (suspense:out until it is won); `invoices` are those that rest meanwhile.
     """
 
     KIND = "di"
@@ -301,3 +341,4 @@ class Dispute(Row, frozen=True):
     provider: str = ""
     excess: int = 0
     invoices: tuple[str, ...] = ()
+    receipt: str = ""

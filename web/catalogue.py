@@ -85,6 +85,7 @@ OF_DECISIONS: Mapping[str, str] = {
     "branch_unknown": "No outlet has its documents numbered in this branch.",
     "call_done": "The gateway's answer to this call is known already.",
     "call_unknown": "There is no such call to a gateway.",
+    "came_in_parts": "No receipt of the payment brought so much: give back each part by itself.",
     "capture_above_limit": "Above the limit for journals, money moves by one that two people post.",
     "capture_unsupported": "The method takes money at once; nothing can be held by it.",
     "case_closed": "The case was resolved before.",

@@ -40,7 +40,8 @@ def open_dispute(
     yield Post([leg for leg in legs if leg.minor])
     yield from _collected(event, view, dispute, disputes=whole, fees=dispute.fee)
     disputed = payment.disputed + dispute.amount
-    yield Put(payment.replaced(disputed=disputed, version=payment.version + 1))
+    came = payment.gives_back(dispute.provider, dispute.receipt, dispute.amount)
+    yield Put(payment.replaced(disputed=disputed, came=came, version=payment.version + 1))
     invoices = tuple(_invoices(view, payment))
     yield Put(dispute.replaced(invoices=tuple(each.invoice_id for each in invoices)))
     for invoice in invoices:
@@ -71,7 +72,8 @@ def close(
         yield from _collected(event, view, dispute, disputes=taken_back, fees=fee)
     if won:
         disputed = payment.disputed - dispute.amount
-        yield Put(payment.replaced(disputed=disputed, version=payment.version + 1))
+        came = payment.gives_back(dispute.provider, dispute.receipt, -dispute.amount)
+        yield Put(payment.replaced(disputed=disputed, came=came, version=payment.version + 1))
     after = dispute.replaced(
         status="won" if won else "lost", fee=dispute.fee + fee, version=dispute.version + 1
     )

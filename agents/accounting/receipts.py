@@ -17,7 +17,7 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, GatewayCall, Payment, Placement, Reference, Refund
+from tables.payments import Came, Case, GatewayCall, Payment, Placement, Reference, Refund
 from tables.payouts import Payout
 
 OVER = frozenset({"succeeded", "expired", "cancelled"})
@@ -80,8 +80,10 @@ def _received(
     has = payment.received - payment.taken_back
     has_money = payment.status == "succeeded" and has > 0
     late = payment.status in OVER and not (has_money and has < payment.amount)
+    brought = Came(receipt.provider, receipt.reference, receipt.account, receipt.amount)
     after = payment.replaced(
         received=payment.received + receipt.amount,
+        came=(*payment.receipts, brought) if has_money else (brought,),
         placements=(*payment.placements, *placements),
         version=payment.version + 1,
     )
@@ -187,8 +189,17 @@ def named(
 
 def _bears(payment: Payment, call: GatewayCall, reference: str) -> Iterator[Effect]:
     yield Put(call.replaced(provider_reference=reference, counted=reference))
+    came = tuple(
+        msgspec.structs.replace(each, reference=reference)
+        if (each.provider, each.reference) == (call.gateway, call.call_id)
+        else each
+        for each in payment.came
+    )
     if payment.provider_reference == call.call_id:
-        yield Put(payment.replaced(provider_reference=reference, version=payment.version + 1))
+        payment = payment.replaced(provider_reference=reference)
+    elif came == payment.came:
+        return
+    yield Put(payment.replaced(came=came, version=payment.version + 1))
 
 
 def _of_another_currency(

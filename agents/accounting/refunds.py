@@ -21,16 +21,23 @@ from agents.registry import Event, View
 from streams.journal import Posting
 from streams.money import exponent_of, format_minor, half_up, json_number
 from tables.invoices import Invoice, Order
-from tables.payments import Case, Credit, Payment, Placement, Refund, Taken
+from tables.payments import Came, Case, Credit, Payment, Placement, Refund, Taken
 
 _OF_OTHERS = frozenset({"payment", "settlement", "entry", "account", "other_line"})
 MOVED = Refuse("refund_not_possible", "somebody moved the payment's money meanwhile")
+
+
+def way_of(payment: Payment, amount: int) -> Came | None:
+    """The first receipt by whose way so much can go back; none goes back to a bank by itself."""
+    ours = (each for each in payment.receipts if not each.provider.startswith(chart.BANK))
+    return next((each for each in ours if each.amount - each.back >= amount), None)
 
 
 def request(
     event: Event[Any],
     view: View,
     payment: Payment,
+    way: Came,
     amount: int,
     *,
     reason: str,
@@ -39,7 +46,7 @@ def request(
 ) -> Generator[Effect, None, Refund]:
     """Take `amount` (refundable) from where the payment's money is, newest place first.
 
-    It goes out at once, unless somebody other than `by` must approve it.
+    It goes back the `way` that it came: at once, unless somebody other than `by` must approve it.
     """
     where = of_payment(payment)
     taken: list[Taken] = []
@@ -59,6 +66,7 @@ def request(
         payment.replaced(
             refund_pending=payment.refund_pending + amount,
             placements=tuple(reversed(kept)),
+            came=payment.gives_back(way.provider, way.reference, amount),
             version=payment.version + 1,
         )
     )
@@ -71,10 +79,12 @@ def request(
         tuple(taken),
         status="held",
         reason=reason,
-        provider=payment.provider,
+        provider=way.provider,
         created_ms=event.now_ms,
         requested_by=by,
         metadata=metadata,
+        account=way.account,
+        receipt=way.reference,
     )
     tenant = view.tenant(event.tenant_id)
     if tenant.needs_two(tenant.settings.refund_limit, refund.asset, amount):
@@ -91,11 +101,23 @@ def send(event: Event[Any], view: View, refund: Refund) -> Generator[Effect, Non
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
     submitted = refund.replaced(status="submitted")
-    if payment.provider == "cash":
-        afford(view, event.tenant_id, payment.account, refund.asset, refund.amount)
+    if refund.provider == "cash":
+        account = account_of(payment, refund)
+        afford(view, event.tenant_id, account, refund.asset, refund.amount)
         yield Put(submitted)
         return (yield from complete(event, view, submitted, refund.refund_id))
     return (yield from _submit(event, payment, submitted))
+
+
+def account_of(payment: Payment, refund: Refund) -> str:
+    """Out of which it goes; one from before receipts were kept names none."""
+    return refund.account or payment.account
+
+
+def named(payment: Payment, refund: Refund) -> str:
+    """The provider's name of the money, which may have got one only since."""
+    receipt = payment.receipt_of(refund.provider, refund.receipt)
+    return receipt.reference if receipt else payment.provider_reference
 
 
 def _submit(event: Event[Any], payment: Payment, refund: Refund) -> Generator[Effect, None, Refund]:
@@ -105,7 +127,7 @@ def _submit(event: Event[Any], payment: Payment, refund: Refund) -> Generator[Ef
     request_ = {
         "refund_id": refund.refund_id,
         "payment_id": payment.payment_id,
-        "provider_reference": payment.provider_reference,
+        "provider_reference": named(payment, refund),
         "amount": format_minor(refund.amount, exponent_of(refund.asset)),
         "currency": refund.asset,
     }
@@ -255,14 +277,14 @@ def complete(
     """It is with the payer: refund:pending / gateway, or the drawer."""
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
-    where = of_payment(payment)
+    where, account = of_payment(payment), account_of(payment, refund)
     yield Post(
         [
             Posting(chart.REFUND_PENDING, refund.asset, refund.amount, where),
-            Posting(payment.account, refund.asset, -refund.amount, where),
+            Posting(account, refund.asset, -refund.amount, where),
         ]
     )
-    settlement_id, outlet = "", chart.outlet_of(payment.account)
+    settlement_id, outlet = "", chart.outlet_of(account)
     if outlet is not None:
         yield from drawers.moved(event, view, outlet, refund.asset, -refund.amount)
     else:
@@ -270,7 +292,7 @@ def complete(
             event,
             view,
             provider=refund.provider,
-            account=payment.account,
+            account=account,
             asset=refund.asset,
             refunds=refund.amount,
         )
@@ -326,10 +348,10 @@ def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iter
     """
     payment = view.row(Payment, event.tenant_id, refund.payment_id)
     assert payment is not None
-    where = of_payment(payment)
+    where, account = of_payment(payment), account_of(payment, refund)
     yield Post(
         [
-            Posting(payment.account, refund.asset, refund.amount, where),
+            Posting(account, refund.asset, refund.amount, where),
             Posting(chart.REFUND_PENDING, refund.asset, -refund.amount, where),
         ]
     )
@@ -337,7 +359,7 @@ def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iter
         event,
         view,
         provider=refund.provider,
-        account=payment.account,
+        account=account,
         asset=refund.asset,
         refunds=-refund.amount,
     )
@@ -392,6 +414,7 @@ def fail(
         payment.replaced(
             refund_pending=payment.refund_pending - refund.amount,
             placements=tuple(placements),
+            came=payment.gives_back(refund.provider, refund.receipt, -refund.amount),
             version=payment.version + 1,
         )
     )

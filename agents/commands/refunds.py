@@ -4,7 +4,7 @@ from typing import Literal
 
 from agents.accounting import chart, disputes, refunds
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same, wanted
-from agents.effects import Effects
+from agents.effects import Effects, Refuse
 from agents.registry import COMMANDS, Event, View, handles
 from agents.words import Id, Metadata, OptionalId, Text
 from streams.money import Amount
@@ -64,12 +64,19 @@ def refund(event: Event[RefundPayment], view: View) -> Effects:
     payment = found(view, Payment, event.tenant_id, data.payment_id)
     demand(payment.received, f"payment_{payment.status}", "no money came yet")
     by_hand = "it came to a bank: pay it back by a transfer, and say what the transfer's line was"
-    demand(not payment.provider.startswith(chart.BANK), "refund_not_possible", by_hand, 422)
+    at_bank = all(each.provider.startswith(chart.BANK) for each in payment.receipts)
+    demand(not at_bank, "refund_not_possible", by_hand, 422)
     amount = wanted(data.amount, payment.asset, payment.refundable)
     words = f"{payment.refundable} minor units are"
     demand(0 < amount <= payment.refundable, "more_than_refundable", words, 422)
+    way = refunds.way_of(payment, amount)
+    if way is None:
+        parts = ", ".join(str(each.amount - each.back) for each in payment.receipts)
+        words = f"its money came in parts; by each may go back, in minor units: {parts}"
+        yield Refuse("came_in_parts", words, 422)
+        return
     row = yield from refunds.request(
-        event, view, payment, amount, reason=data.reason, by=data.actor, metadata=data.metadata
+        event, view, payment, way, amount, reason=data.reason, by=data.actor, metadata=data.metadata
     )
     yield from answered(row, 202 if row.status == "submitted" else 201)
 
@@ -129,6 +136,7 @@ def open_dispute(event: Event[OpenDispute], view: View) -> Effects:
         fee=not_below_zero(data.fee, payment.asset),
         created_ms=event.now_ms,
         provider=payment.provider,
+        receipt=payment.provider_reference,
     )
     yield from disputes.open_dispute(event, view, payment, dispute)
     yield from answered(dispute, 201)

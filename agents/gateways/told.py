@@ -143,6 +143,7 @@ def disputed(event: Event[Disputed], view: View) -> Effects:
             created_ms=event.now_ms,
             provider=data.gateway,
             excess=asked - amount,
+            receipt=data.reference,
         )
         yield from disputes.open_dispute(event, view, payment, dispute)
         fee = 0

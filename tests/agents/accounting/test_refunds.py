@@ -1,5 +1,7 @@
 """Money that goes back: refunds in part, in vain, in cash; and disputes."""
 
+import json
+
 import pytest
 
 from tables.invoices import Invoice
@@ -132,6 +134,36 @@ class TestRefunds:
             books.done("case.resolve", case_id=case.case_id, customer_id="x")
         refunded(books, payment_id, amount="1000")
         refunded(books, payment_id)
+        assert books.balances == {}
+
+    @pytest.mark.parametrize("method", ["instant", "cash"])
+    def test_goes_back_by_the_way_it_came(self, books, method):
+        """A push fails, another way succeeds, and then the push does after all."""
+        books.applied("cafe.order.created", order_id="o", customer_id="c", total_amount=1000)
+        payment_id, confirm = books.intent(order_id="o"), "treasury.command.payment.confirm"
+        phone = {"method": "mpesa", "phone": "+254712345678"}
+        books.done(confirm, payment_id=payment_id, **phone)
+        push = books.call_of(payment_id)
+        books.gateway(push, "failed", failure="timeout")
+        books.done(confirm, payment_id=payment_id, method=method)
+        if method == "instant":
+            call_id = books.row(Payment, payment_id).call_id
+            books.gateway(call_id, provider_reference="I1", amount="1000.00")
+        books.answer(push, "succeeded", provider_reference="MP1")
+        assert books.refused("payment.refund", payment_id=payment_id) == "came_in_parts"
+        for provider, receipt in ((method, "I1"), ("mpesa", "MP1")):
+            answer = books.done("payment.refund", payment_id=payment_id, amount="1000")
+            refund = books.row(Refund, answer["refund_id"])
+            assert refund.provider == provider
+            if provider == "cash":
+                assert refund.status == "completed"
+                continue
+            [call] = [c for e in books.core.entries for c in e.calls if c.call_id == refund.call_id]
+            assert call.gateway == provider
+            assert json.loads(call.request)["provider_reference"] == receipt
+            books.gateway(refund.call_id, "failed")
+            answer = books.done("payment.refund", payment_id=payment_id, amount="1000")
+            books.gateway(books.row(Refund, answer["refund_id"]).call_id)
         assert books.balances == {}
 
     def test_of_what_never_came_is_refused(self, books):
