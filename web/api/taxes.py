@@ -12,8 +12,8 @@ from aiohttp import web
 from agents.accounting import chart, tax, tax_months
 from agents.shown import shown
 from streams.money import exponent_of, format_minor
-from tables.postgres.lists import opening
-from tables.postgres.taxes import certified, undocumented_tax
+from streams.timestamps import BadTimestamp, parse_day
+from tables.postgres.taxes import booked_tax, certified, undocumented_tax
 from tables.tax_documents import TaxDocument, TaxReturn
 from web.api.resources import one
 from web.call import Call
@@ -35,7 +35,7 @@ BOXES = (
         "output_tax_booked",
         "Tax on sales, as booked; differs by rounding and by what is not declared",
     ),
-    ("input_tax_booked", "Tax on purchases, as booked"),
+    ("input_tax_booked", "Tax on purchases, as booked; without journals that settle taxes"),
     ("input_tax_undocumented", "Of that, tax of bills without an eTIMS number: not deducted"),
     ("input_tax", "Tax on purchases that is deducted"),
     ("withheld_vat", "Tax that customers withheld, by certificates noted for the month"),
@@ -69,7 +69,7 @@ def _wait_s(call: Call) -> int:
 async def get_vat_return(call: Call) -> web.StreamResponse:
     """The boxes of a month as they stand, and how its return stands; JSON or CSV."""
     wanted, period = format_of(parameters(call)), call.request.match_info["period"]
-    first, after = _month(period)
+    days = _month(period)
     async with call.context.desk.view(call.tenant_id) as view:
         asset = tax_months.asset_of(tenant_of(view, call))
         row = view.row(TaxReturn, call.tenant_id, f"vat-{period}")
@@ -78,8 +78,7 @@ async def get_vat_return(call: Call) -> web.StreamResponse:
     async with reading(call) as connection:
         about = (connection, call.tenant_id)
         booked = {
-            account: await opening(*about, account, asset, after)
-            - await opening(*about, account, asset, first)
+            account: await booked_tax(*about, account, asset, days)
             for account in (chart.TAX_OUTPUT, chart.TAX_INPUT)
         }
         undocumented = await undocumented_tax(*about, asset, period)
@@ -99,8 +98,8 @@ async def get_vat_return(call: Call) -> web.StreamResponse:
 def _month(period: str) -> tuple[date, date]:
     """The first day of a month, and of the next one. Raises `Problem` 404 for none."""
     try:
-        first = date.fromisoformat(f"{period}-01")
-    except ValueError:
+        first = parse_day(f"{period}-01")
+    except BadTimestamp:
         raise not_found() from None
     return first, date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
