@@ -174,11 +174,17 @@ def next_day(text: str) -> str:
 
 
 def parse_day(text: str) -> date:
-    """A day like 2026-01-31. Raises BadTimestamp for one that no calendar has."""
+    """A day like 2026-01-31, of the years 1970 to 2200: what is reckoned from it is a day as well.
+
+    Raises BadTimestamp for one that no calendar has, or of another year.
+    """
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise BadTimestamp("no_such_day") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise BadTimestamp("out_of_bounds")
+    return day
 
 
 @lru_cache(maxsize=8192)

@@ -380,7 +380,7 @@ class TestStatements:
         days = dict.fromkeys(("from_day", "to_day", "day"), "0001-01-01")
         lines = [{"key": "1", "amount": "-1.00", **LINE}]
         code = books.refused("statement.import", **about, **days, lines=lines)
-        assert code == "day_out_of_bounds"
+        assert code == "bad_date"
 
     def test_that_say_a_line_twice_are_read_all_the_same(self, books):
         wish = {"key": "same", "amount": "1.00", **LINE}
