@@ -23,6 +23,8 @@ CREATE_INTENT = "treasury.command.payment_intent.create"
 CONFIRM = "treasury.command.payment.confirm"
 CANCEL = "treasury.command.payment.cancel"
 
+_NEVER_PAYABLE = frozenset({"draft", "void"})
+"""Money for such an invoice has no home; beyond one that is paid it is its customer's credit."""
 _NOT_HELD = "capture_unsupported", "this method takes money at once", 422
 
 
@@ -70,6 +72,9 @@ def create_intent(event: Event[CreateIntent], view: View) -> Effects:
     invoice = _invoice(event, view)
     if data.invoice_id and invoice is None:
         raise unknown("invoice")
+    if invoice is not None:
+        payable = invoice.status not in _NEVER_PAYABLE
+        demand(payable, "invoice_not_open", f"it is {invoice.status}", 422)
     if not data.order_id and invoice is None and data.amount is None:
         return [Refuse("amount_missing", "give an amount, an order or an invoice", 422)]
     asset = data.currency or (invoice.asset if invoice else tenant.currency)

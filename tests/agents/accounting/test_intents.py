@@ -86,6 +86,14 @@ class TestOneAtATime:
         books.pay(order_id=order, amount="100")
         assert books.balances["customer:credit"] == -10_000
 
+    def test_of_an_invoice_that_is_void_or_a_draft_is_refused(self, books, order):
+        [invoice] = books.rows(Invoice)
+        books.done("invoice.void", invoice_id=invoice.invoice_id)
+        draft = books.done("invoice.create", customer_id="c", amount="10", draft=True)
+        for invoice_id in (invoice.invoice_id, draft["invoice_id"]):
+            wish = {"invoice_id": invoice_id, "amount": "10"}
+            assert books.refused(CREATE, **wish) == "invoice_not_open"
+
 
 class TestReference:
     def test_is_of_one_intent_for_ever(self, books):
