@@ -86,7 +86,7 @@ def milestone_completed(event: Event[MilestoneCompleted], view: View) -> Effects
         parts=parts,
         project_id=data.project_id,
         reference=data.milestone_id,
-        to_withhold=withheld(tenant.country, data.withholding, parts.net),
+        to_withhold=withheld(tenant.country, data.withholding, parts.net, asset),
         metadata={"name": data.name} if data.name else {},
     )
     invoice, raised = raise_invoice(event, view, tenant, claim)

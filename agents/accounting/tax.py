@@ -28,12 +28,12 @@ _VAT: Final[dict[str, _Table]] = {
 _LEVIES: Final[dict[tuple[str, str], _Table]] = {
     ("KE", "tourism_levy"): ((date(2012, 6, 1), Fraction(2, 100)),),
 }
-_WITHHOLDING: Final[dict[tuple[str, str], tuple[Fraction, int]]] = {
-    ("KE", "vat"): (Fraction(2, 100), 0),
-    ("KE", "professional"): (Fraction(5, 100), 2_400_000),
-    ("KE", "contractual"): (Fraction(3, 100), 2_400_000),
+_WITHHOLDING: Final[dict[tuple[str, str], tuple[Fraction, int, str]]] = {
+    ("KE", "vat"): (Fraction(2, 100), 0, "KES"),
+    ("KE", "professional"): (Fraction(5, 100), 2_400_000, "KES"),
+    ("KE", "contractual"): (Fraction(3, 100), 2_400_000, "KES"),
 }
-"""Rate on the net amount, and the net (minor units) from which on it is withheld."""
+"""Rate on the net amount, and the net (minor units of a currency) from which on it is withheld."""
 
 TOURISM_LEVY, SERVICE_CHARGE = "tax:tourism_levy", "service_charge"
 LEVIES: Final = {"tourism_levy": TOURISM_LEVY}
@@ -127,10 +127,14 @@ def on_net(rates: Rates, net: int, treatment: str = "standard") -> Parts:
     return Parts(net, _rounded((net + levies.get(SERVICE_CHARGE, 0)) * vat), levies)
 
 
-def withheld(country: str, kind: str, net: int) -> int:
-    """What a payer withholds of a net amount, minor units; 0 below the threshold or if unknown."""
-    rate, threshold = _WITHHOLDING.get((country, kind), (Fraction(0), 0))
-    return _rounded(net * rate) if net >= threshold else 0
+def withheld(country: str, kind: str, net: int, asset: str) -> int:
+    """What a payer withholds of a net amount, minor units of `asset`; 0 if the kind is unknown.
+
+    Below the threshold it is nothing. In another currency it is withheld of every amount: no rate
+    is known here to compare it with the threshold.
+    """
+    rate, threshold, threshold_asset = _WITHHOLDING.get((country, kind), (Fraction(0), 0, asset))
+    return 0 if asset == threshold_asset and net < threshold else _rounded(net * rate)
 
 
 def can_withhold(country: str, kind: str) -> bool:

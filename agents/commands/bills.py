@@ -116,7 +116,7 @@ def _bill(event: Event[CreateBill], view: View) -> Bill:
         order_id=data.po_id,
         category=data.category,
         project_id=data.project_id,
-        withheld=withheld(tenant.country, data.withholding, total - tax),
+        withheld=withheld(tenant.country, data.withholding, total - tax, asset),
         issued_date=issued,
         due_date=data.due_date or days_later(issued, tenant.payment_terms_days),
         lines=_lines(data, asset, total - tax),

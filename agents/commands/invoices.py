@@ -127,7 +127,7 @@ def _claim(event: Event[CreateInvoice], tenant: Tenant) -> Claim:
         lines=lines,
         project_id=data.project_id,
         reference=data.reference,
-        to_withhold=withheld(tenant.country, data.withholding, parts.net),
+        to_withhold=withheld(tenant.country, data.withholding, parts.net, asset),
         metadata=data.metadata,
         draft=data.draft,
         customer_name=data.customer_name,
