@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.accounting import crediting, tax_documents, tax_queue
-from agents.accounting.invoicing import Claim, issue, raise_invoice
+from agents.accounting.invoicing import Claim, apply_waiting, issue, raise_invoice
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
 from agents.accounting.tax import can_withhold, of_gross, rates_of, withheld
@@ -80,7 +80,10 @@ class Withhold(Command, frozen=True):
 
 @handles(CREATE, CreateInvoice, ingress=COMMANDS)
 def create(event: Event[CreateInvoice], view: View) -> Effects:
-    """Receivable / revenue + tax:output; a draft waits for its issue."""
+    """Receivable / revenue + tax:output; a draft waits for its issue.
+
+    Money that came for its order before it is applied to it.
+    """
     data, tenant = event.data, view.tenant(event.tenant_id)
     order = None
     if data.order_id:
@@ -91,6 +94,7 @@ def create(event: Event[CreateInvoice], view: View) -> Effects:
     invoice, raised = raise_invoice(event, view, tenant, _claim(event, tenant))
     yield from raised
     if order is not None:
+        order, invoice = yield from apply_waiting(event, view, order, invoice, final=True)
         yield Put(order.replaced(invoice_id=invoice.invoice_id))
     yield from answered(invoice, 201)
 
