@@ -110,13 +110,15 @@ NAMES = {
     "minor": "amount",
 }
 TOTALS = (Invoice, Bill, Expense, TaxDocument)
-QUANTITIES = {BillLine: "quantity", Usage: "now next late", Meter: "included"}
+QUANTITIES = {BillLine: "quantity", Usage: "now next late unused", Meter: "included"}
 BY_NAME: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
     Invoice: ("levies",),
     TaxReturn: ("gross", "taxes"),
 }
 """Members that are minor units by a name."""
-HIDDEN = frozenset({"tenant_id", "came", "link_token", "told_ms", "taken", "nonce"})
+HIDDEN = frozenset(
+    {"tenant_id", "came", "link_seed", "link_token", "nonce", "taken", "told_ms"}
+)
 
 
 def shown(row: Row) -> dict[str, Any]:

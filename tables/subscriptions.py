@@ -45,7 +45,10 @@ class Plan(Row, frozen=True):
 
 @register
 class Subscription(Row, frozen=True):
-    """One customer's subscription; `period` counts from 0, `began` is its first day (ISO)."""
+    """One customer's subscription; `period` counts from 0, `began` is its first day (ISO).
+
+    `link_seed` makes the payment links of its invoices hard to guess; nobody is shown it.
+    """
 
     KIND = "su"
     KEY = ("tenant_id", "subscription_id")
@@ -66,11 +69,15 @@ class Subscription(Row, frozen=True):
     created_ms: int = 0
     version: int = 1
     metadata: dict[str, str] = {}
+    link_seed: str = ""
 
 
 @register
 class Usage(Row, frozen=True):
-    """What one meter counted in one period, in millionths; `late` came after it was billed."""
+    """What one meter counted in one period, in millionths; `late` came after it was billed.
+
+    `unused` is what the period before has left of what it includes, for uses of it that come late.
+    """
 
     KIND = "us"
     KEY = ("tenant_id", "subscription_id", "meter")
@@ -81,3 +88,4 @@ class Usage(Row, frozen=True):
     now: int = 0
     next: int = 0
     late: int = 0
+    unused: int = 0

@@ -30,7 +30,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
     Without `parts`, the total is gross and all of it taxed at the standard rate. `income` is the
     account credited with the net amount, by default the revenue of the source. `tax_document_id`
-    and `tax_status` are of a document that stands for it already.
+    and `tax_status` are of a document that stands for it already. `link_seed` makes its payment
+    link hard to guess where the event does not.
     """
 
     order_id: str
@@ -52,6 +53,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     customer_pin: str = ""
     tax_document_id: str = ""
     tax_status: str = ""
+    link_seed: str = ""
 
 
 @lru_cache(maxsize=4096)
@@ -70,9 +72,10 @@ def raise_invoice(
     day = local_day(event.timestamp_ms, tenant.time_zone)
     parts = claim.parts or tax.of_total(tenant, claim.total, day)
     linked = tenant.settings.payment_links and not claim.draft
+    invoice_id = event.derive("invoice", ordinal)
     invoice = Invoice(
         event.tenant_id,
-        event.derive("invoice", ordinal),
+        invoice_id,
         claim.order_id,
         claim.customer_id,
         claim.source,
@@ -88,7 +91,7 @@ def raise_invoice(
         lines=claim.lines,
         levies=parts.levies,
         metadata=claim.metadata,
-        link_token=token_of(event) if linked else "",
+        link_token=token_of(event, invoice_id, claim.link_seed) if linked else "",
         created_ms=event.now_ms,
         status="draft" if claim.draft else "open",
         customer_name=claim.customer_name,

@@ -13,9 +13,16 @@ from tables.payments import PayCode
 from tables.tenants import Tenant
 
 
-def token_of(event: Event[Any]) -> str:
-    """The token of the link that this event makes: as hard to guess as the event's id."""
-    return hashlib.sha256(event.derive("payment_link").encode()).hexdigest()[:40]
+def token_of(event: Event[Any], invoice_id: str, seed: str = "") -> str:
+    """The token of the link to an invoice of this event: as hard to guess as the event's id.
+
+    The id of a moment in time is no secret (who knows the tenant, the subscription and the day can
+    reckon it): `seed` is of the event that made the subscription, and as hard to guess as its id,
+    which is that of the caller's idempotency key. Subscriptions from before there were seeds have
+    none.
+    """
+    words = f"{event.derive('payment_link')}/{invoice_id}/{seed}"
+    return hashlib.sha256(words.encode()).hexdigest()[:40]
 
 
 def link(event: Event[Any], tenant: Tenant, invoice: Invoice) -> Iterator[Effect]:

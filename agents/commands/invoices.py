@@ -148,7 +148,7 @@ def issue_draft(event: Event[OfInvoice], view: View) -> Effects:
     after = invoice.replaced(
         status="open",
         issued_date=local_day(event.timestamp_ms, tenant.time_zone),
-        link_token=token_of(event) if tenant.settings.payment_links else "",
+        link_token=token_of(event, invoice.invoice_id) if tenant.settings.payment_links else "",
         version=invoice.version + 1,
     )
     after = tax_documents.named(tenant, after)

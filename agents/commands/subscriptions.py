@@ -116,6 +116,7 @@ def create(event: Event[CreateSubscription], view: View) -> Effects:
         began,
         created_ms=event.now_ms,
         metadata=data.metadata,
+        link_seed=event.derive("link_seed"),
     )
     yield from metering.begin_period(event, view, row, plan)
     yield from answered(same(view, Subscription, event.tenant_id, subscription_id), 201)
@@ -132,7 +133,7 @@ def cancel(event: Event[CancelSubscription], view: View) -> Effects:
     after = row.replaced(status="cancelled", ends=row.period_to, version=row.version + 1)
     if data.at_once:
         plan = same(view, Plan, event.tenant_id, row.plan_id)
-        yield from metering.bill(event, view, row, plan, share=_share(row, today))
+        yield from metering.bill(event, view, row, plan, share=_share(row, today), last=True)
         after = after.replaced(
             status="ended", ends=today, period_from="", period_to="", deferred=0, deferred_total=0
         )

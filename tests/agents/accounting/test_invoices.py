@@ -188,6 +188,16 @@ class TestWithholding:
         books.done("invoice.withhold", invoice_id=invoice_id, amount="6000")
         assert books.row(Invoice, invoice_id).outstanding == 34_200_000
 
+    @pytest.mark.parametrize(("currency", "withheld"), [("KES", 0), ("USD", 100_000)])
+    def test_the_threshold_is_in_shillings(self, books, currency, withheld):
+        sold = {**self.MILESTONE, "amount": "23200", "withholding": "professional"}
+        books.applied("projects.milestone.completed", **{**sold, "currency": currency})
+        [invoice] = books.rows(Invoice)
+        assert (invoice.total - invoice.tax, invoice.to_withhold) == (2_000_000, withheld)
+        bill = {"supplier_id": "s", "number": "1", "amount": "23200", "tax_amount": "3200"}
+        wish = {**bill, "category": "fuel", "withholding": "professional", "currency": currency}
+        assert books.done("bill.create", **wish)["withheld"] == f"{withheld // 100}.00"
+
     def test_a_milestone_is_invoiced_once(self, books):
         books.applied("projects.milestone.completed", **self.MILESTONE)
         [entry] = books.event("projects.milestone.completed", **self.MILESTONE)
@@ -202,6 +212,19 @@ class TestLinks:
         assert link.invoice_id == invoice_id
         [said] = books.emitted("payment_link.generated")
         assert said["path"] == f"/pay/{link.token}"
+
+    def test_of_two_invoices_of_one_moment_differ(self):
+        books = Books(payment_links=True)
+        meters = [{"name": "m", "unit_price": "10"}]
+        books.done("plan.create", plan_id="p", name="P", price="90", prepaid=True, meters=meters)
+        books.done("subscription.create", plan_id="p", customer_id="c", subscription_id="s")
+        used = {"subscription_id": "s", "meter": "m", "quantity": 7}
+        books.applied("cafe.subscription.usage.metered", **used)
+        books.until("2026-04-02T06:00:00Z")
+        invoices = books.rows(Invoice)
+        assert len({invoice.link_token for invoice in invoices}) == 3
+        for invoice in invoices:
+            assert books.row(PaymentLink, invoice.link_token).invoice_id == invoice.invoice_id
 
 
 class TestLateMoney:
@@ -268,3 +291,34 @@ class TestLateMoney:
         assert books.refused("payment.cancel", payment_id=payment_id) == "payment_cancelled"
         refused = books.refused("payment.confirm", payment_id=payment_id, method="instant")
         assert refused == "payment_cancelled"
+
+    def test_for_an_order_that_is_invoiced_by_hand_pays_it(self, books):
+        books.pay(order_id="o", customer_id="c", amount="1000")
+        wish = {"order_id": "o", "customer_id": "c", "amount": "900"}
+        said = books.done("invoice.create", **wish)
+        assert (said["status"], said["paid"]) == ("paid", "900.00")
+        assert books.balances.get("suspense", 0) == 0
+        assert books.row(Credit, "c", "KES").amount == 10_000
+
+
+class TestDays:
+    @pytest.mark.parametrize("day", ["0001-01-02", "1969-12-31", "2201-01-01", "9999-12-31"])
+    def test_beyond_two_centuries_are_refused(self, books, day):
+        said = {"order_id": "o", "customer_id": "c", "total_amount": 10, "due_date": day}
+        [entry] = books.event(ORDER, **said)
+        assert (entry.status, entry.reason) == ("rejected", "bad_date: out_of_bounds")
+        milestone = {"milestone_id": "m", "project_id": "p", "customer_id": "c", "amount": 10}
+        [entry] = books.event("projects.milestone.completed", **milestone, due_date=day)
+        assert entry.reason == "bad_date: out_of_bounds"
+        wish = {"customer_id": "c", "amount": "10", "due_date": day}
+        assert books.refused("invoice.create", **wish) == "bad_date"
+        bill = {"supplier_id": "s", "number": "1", "amount": "10", "category": "fuel"}
+        assert books.refused("bill.create", **bill, issued_date=day) == "bad_date"
+        assert books.refused("bill.create", **bill, due_date=day) == "bad_date"
+
+    @pytest.mark.parametrize("day", ["1970-01-01", "2200-12-31"])
+    def test_of_those_centuries_are_taken(self, books, day):
+        ordered(books, due_date=day)
+        bill = {"supplier_id": "s", "number": "1", "amount": "10", "category": "fuel"}
+        books.done("bill.create", **bill, issued_date=day)
+        books.until("2026-03-10T06:00:00Z")
