@@ -117,6 +117,7 @@ def usage_metered(event: Event[UsageMetered], view: View) -> Effects:
         return [Refuse("subscription_ended")]
     plan = view.row(Plan, event.tenant_id, row.plan_id)
     assert plan is not None
-    if data.meter not in {meter.name for meter in plan.meters}:
+    meter = next((meter for meter in plan.meters if meter.name == data.meter), None)
+    if meter is None:
         return [Refuse("meter_unknown", data.meter[:64], 422)]
-    return metering.count(event, view, row, data.meter, quantity)
+    return metering.count(event, view, row, plan, meter=meter, quantity=quantity)

@@ -2,9 +2,10 @@
 
 At the end of a period one invoice: the fixed price and quantity × price, each rounded once. A use
 belongs to the period of its own time; if that was billed already it is on the next invoice, as of
-a prior period. Prepaid: the price is invoiced when the period begins, to deferred_revenue, and
-released month by month, in proportion to days. A change of plan takes effect with the next period:
-nothing is prorated but a period that ends early (cancelled at once), whose price counts by days.
+a prior period, unless the period before had so much left of what it includes. Prepaid: the price
+is invoiced when the period begins, to deferred_revenue, and released month by month, in proportion
+to days. A change of plan takes effect with the next period: nothing is prorated but a period that
+ends early (cancelled at once), whose price counts by days.
 """
 
 from collections import Counter
@@ -73,22 +74,34 @@ def period_due(event: Event[Due], view: View) -> Effects:
     row = view.row(Subscription, event.tenant_id, event.data.subject)
     if row is None or not row.period_to or row.status == "ended":
         return
-    if event.now_ms < _instant(row.period_to, view.tenant(event.tenant_id).time_zone):
-        return  # the period was ended early: this moment is of one that is gone
+    ends_ms = _instant(row.period_to, view.tenant(event.tenant_id).time_zone)
+    if event.now_ms < ends_ms:  # the time zone changed: midnight is later now
+        yield Schedule(ends_ms, "period", row.subscription_id)
+        return
     plan = view.row(Plan, event.tenant_id, row.plan_id)
     assert plan is not None
-    yield from bill(event, view, row, plan, share=Fraction(1))
+    last = row.status == "cancelled"
+    yield from bill(event, view, row, plan, share=Fraction(1), last=last)
     row = row.replaced(deferred=0, deferred_total=0, period=row.period + 1, version=row.version + 1)
-    if row.status == "cancelled":
+    if last:
         yield Put(row.replaced(status="ended", period_from="", period_to=""))
     else:
         yield from begin_period(event, view, row, plan)
 
 
 def bill(
-    event: Event[Any], view: View, row: Subscription, plan: Plan, *, share: Fraction
+    event: Event[Any],
+    view: View,
+    row: Subscription,
+    plan: Plan,
+    *,
+    share: Fraction,
+    last: bool = False,
 ) -> Iterator[Effect]:
-    """The period's invoice; `share` of its price counts. What was deferred is earned."""
+    """The period's invoice; `share` of its price counts. What was deferred is earned.
+
+    The `last` one has the uses from after the period as well: no other will.
+    """
     if row.deferred:
         yield _released(row, row.deferred)
     lines: list[Priced] = []
@@ -102,13 +115,16 @@ def bill(
         for quantity, included, late in (
             (usage.late, 0, True),
             (usage.now, meter.included, False),
+            (usage.next if last else 0, meter.included, False),
         ):
             charged = max(quantity - included, 0)
             if charged:
                 amount = _metered(meter, charged, plan.asset)
                 metered = (meter.name, quantity_text(charged), amount)
                 lines.append(_line(event, view, *metered, late=late))
-        yield Put(usage.replaced(late=0, now=usage.next, next=0))
+        unused = max(meter.included - usage.now, 0)
+        now = 0 if last else usage.next
+        yield Put(usage.replaced(late=0, now=now, next=0, unused=unused))
     if any(parts.net for _, parts in lines):
         yield from _invoice(event, view, row, plan, lines=lines)
 
@@ -167,6 +183,7 @@ def _invoice(
         lines=tuple(line for line, _ in lines),
         reference=row.subscription_id,
         income=income,
+        link_seed=row.link_seed,
     )
     # A period's last invoice and the next one's first can be of one event.
     tenant = view.tenant(event.tenant_id)
@@ -210,14 +227,27 @@ def _released(row: Subscription, amount: int) -> Post:
 
 
 def count(
-    event: Event[Any], view: View, row: Subscription, meter: str, quantity: int
+    event: Event[Any],
+    view: View,
+    row: Subscription,
+    plan: Plan,
+    *,
+    meter: Meter,
+    quantity: int,
 ) -> Iterator[Effect]:
-    """A meter counted so much (millionths) at the event's own time."""
+    """A meter counted so much (millionths) at the event's own time.
+
+    A late use takes first what the period before had left of what it includes.
+    """
     day = local_day(event.timestamp_ms, view.tenant(event.tenant_id).time_zone)
-    usage = view.row(Usage, event.tenant_id, row.subscription_id, meter)
-    usage = usage or Usage(event.tenant_id, row.subscription_id, meter)
+    usage = view.row(Usage, event.tenant_id, row.subscription_id, meter.name)
+    if usage is None:
+        unused = meter.included if row.period else 0
+        usage = Usage(event.tenant_id, row.subscription_id, meter.name, unused=unused)
     if day < row.period_from:
-        yield Put(usage.replaced(late=usage.late + quantity))
+        is_of_last = day >= months_later(row.began, (row.period - 1) * plan.months)
+        free = min(quantity, usage.unused) if is_of_last else 0
+        yield Put(usage.replaced(late=usage.late + quantity - free, unused=usage.unused - free))
     elif day < row.period_to:
         yield Put(usage.replaced(now=usage.now + quantity))
     else:

@@ -1,5 +1,7 @@
 """Periods by the tenant's calendar, across month ends and clock changes; uses; prepaid plans."""
 
+import pytest
+
 from tables.invoices import Invoice
 from tables.subscriptions import Subscription
 from tests.agents.accounting.books import Books
@@ -52,6 +54,18 @@ class TestPeriods:
         [invoice] = books.rows(Invoice)
         assert invoice.issued_date == "2026-04-01"
 
+    def test_go_on_when_the_time_zone_changes(self, books):
+        subscribed(books)
+        books.applied("auth.tenant.updated", time_zone="Europe/London")
+        books.until("2026-03-31T22:30:00Z")
+        assert books.rows(Invoice) == []
+        books.until("2026-03-31T23:00:00Z")  # midnight in London, in summer
+        assert len(books.rows(Invoice)) == 1
+        books.applied("auth.tenant.updated", time_zone="Asia/Tokyo")
+        books.until("2026-05-31T23:00:00Z")
+        assert len(books.rows(Invoice)) == 3
+        assert books.row(Subscription, "s").period_to == "2026-07-01"
+
     def test_a_use_belongs_to_its_own_time(self, books):
         subscribed(books)
         books.until("2026-03-31T21:30:00Z")
@@ -61,7 +75,7 @@ class TestPeriods:
         _, april = sorted(books.rows(Invoice), key=lambda row: row.issued_date)
         assert lines(april) == [
             ("Deliveries", "1", 100_000, False),
-            ("drops", "30", 46_500, True),
+            ("drops", "20", 31_000, True),  # March had used none of its ten
             ("drops", "1", 1_550, False),
         ]
 
@@ -112,6 +126,30 @@ class TestUses:
         ):
             [entry] = books.event(USED, subscription_id="s", **said)
             assert entry.reason.startswith(reason)
+
+    def test_that_are_late_take_what_their_period_had_left(self, books):
+        subscribed(books)
+        used(books, 4)
+        books.until("2026-04-02T06:00:00Z")
+        used(books, 5, at="2026-03-30T06:00:00Z")
+        used(books, 3, at="2026-03-31T06:00:00Z")  # two of them beyond the ten
+        used(books, 11)
+        books.until("2026-05-02T06:00:00Z")
+        used(books, 7, at="2026-04-30T06:00:00Z")  # April had nothing left
+        books.until("2026-06-02T06:00:00Z")
+        _, april, may = sorted(books.rows(Invoice), key=lambda row: row.issued_date)
+        assert lines(april)[1:] == [("drops", "2", 3_100, True), ("drops", "1", 1_550, False)]
+        assert lines(may)[1:] == [("drops", "7", 10_850, True)]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_of_the_next_period_are_billed_when_it_never_comes(self, books, at_once):
+        subscribed(books, price="0")
+        books.core.now_ms += 30 * 24 * 3_600_000 + 1  # nobody told the time
+        used(books, 12)
+        books.done("subscription.cancel", subscription_id="s", at_once=at_once)
+        books.until("2026-06-01T06:00:00Z")
+        [invoice] = books.rows(Invoice)
+        assert lines(invoice) == [("drops", "2", 3_100, False)]
 
 
 class TestPrepaid:
