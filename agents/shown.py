@@ -116,9 +116,7 @@ BY_NAME: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
     TaxReturn: ("gross", "taxes"),
 }
 """Members that are minor units by a name."""
-HIDDEN = frozenset(
-    {"tenant_id", "came", "link_seed", "link_token", "nonce", "taken", "told_ms"}
-)
+HIDDEN = frozenset({"tenant_id", "came", "link_seed", "link_token", "nonce", "taken", "told_ms"})
 
 
 def shown(row: Row) -> dict[str, Any]:
