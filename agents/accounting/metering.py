@@ -5,7 +5,8 @@ belongs to the period of its own time; if that was billed already it is on the n
 a prior period, unless the period before had so much left of what it includes. Prepaid: the price
 is invoiced when the period begins, to deferred_revenue, and released month by month, in proportion
 to days. A change of plan takes effect with the next period: nothing is prorated but a period that
-ends early (cancelled at once), whose price counts by days.
+ends early (cancelled at once), whose price counts by days. A prepaid one that does is earned at
+once; what is to be given back of it is a credit note.
 """
 
 from collections import Counter

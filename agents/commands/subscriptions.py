@@ -54,7 +54,9 @@ class CreateSubscription(Command, frozen=True):
 
 
 class CancelSubscription(Command, frozen=True):
-    """At the end of the period, or at once: then its price counts by days."""
+    """At the end of the period, or at once: then its price counts by days; what was prepaid is
+    earned, and given back by a credit note if it is to be.
+    """
 
     subscription_id: Id
     at_once: bool = False
