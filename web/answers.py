@@ -144,6 +144,21 @@ SUGGESTION = record(
         "because": {"type": "array", "items": STRING},
     }
 )
+SETTLEMENT_ITEM = record(
+    {
+        "kind": {"enum": ["payment", "payout", "refund"]},
+        "id": STRING,
+        "settlement_id": STRING,
+        "provider": STRING,
+        "tenant_id": STRING,
+        "currency": STRING,
+        "amount": ref("Amount"),
+        "provider_reference": STRING,
+    },
+    order_id=STRING,
+    invoice_id=STRING,
+    payment_id=STRING,
+)
 STATEMENT_GAP = record(
     {
         "account": STRING,

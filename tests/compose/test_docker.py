@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from compose.local.nats import nats_server_path
+from compose.settings import Settings, new_master_key
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "compose" / "docker"
@@ -16,6 +17,8 @@ DEPLOYMENT = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES = DEPLOYMENT["services"]
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 EVERY_SERVICE = pytest.mark.parametrize("name", sorted(SERVICES))
+OPTIONAL = {"TREASURY_AUTH_API_KEY"}
+"""A secret without which the worker serves: of a service that need not be there."""
 LOCKS = ["requirements.lock", "requirements-dev.lock", "compose/docker/requirements.lock"]
 
 
@@ -73,8 +76,25 @@ class TestComposeFile:
     @EVERY_SERVICE
     def test_every_secret_comes_from_the_environment_file(self, name: str) -> None:
         for key, value in SERVICES[name].get("environment", {}).items():
-            if re.search("PASSWORD|KEY|SECRET|DSN", key):
+            if re.search("PASSWORD|KEY|SECRET|DSN", key) and key not in OPTIONAL:
                 assert ":?" in value, f"{key} of {name} must be required from outside"
+
+    def test_the_worker_can_serve_with_what_the_example_asks_for(self, monkeypatch) -> None:
+        """An address beyond the container, an issuer whose keys are found, a schema and topics."""
+        given = {"POSTGRES_PASSWORD": "pw", "TREASURY_ISSUER": "https://auth.example"}
+        given["TREASURY_MASTER_KEY"] = new_master_key()
+        for key, text in SERVICES["worker"]["environment"].items():
+            said = re.sub(
+                r"\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}", lambda m: given.get(m[1], m[2] or ""), text
+            )
+            monkeypatch.setenv(key, said)
+        settings = Settings()
+        assert settings.host == "0.0.0.0"
+        assert settings.migrate_at_start
+        assert "://" in settings.issuer
+        assert settings.audience == "treasury"
+        assert settings.app_dsn
+        assert settings.gateway_settings == {}
 
     def test_the_example_names_every_secret_and_holds_none(self) -> None:
         wanted = set(re.findall(r"\$\{(\w+)", (FOLDER / "compose.yaml").read_text()))

@@ -29,6 +29,18 @@ class TestBalances:
         assert revenue["credits"] == revenue["balance"] == revenue["available"]
         assert rows["receivable", "USD"]["balance"] == {"amount": "7.25", "currency": "USD"}
 
+    async def test_are_a_table_too(self, api, sold):
+        answer = await api.get(f"{BALANCES}?format=csv&account=receivable")
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert answer.raw.decode().splitlines() == [
+            (
+                "account,currency,normal_side,debits,credits,balance,"
+                "pending_debits,pending_credits,available"
+            ),
+            "receivable,KES,debit,1500.00,0.00,1500.00,0.00,0.00,1500.00",
+            "receivable,USD,debit,7.25,0.00,7.25,0.00,0.00,7.25",
+        ]
+
     async def test_of_debit_and_credit_accounts_are_equal(self, api, sold):
         rows = (await api.get(f"{BALANCES}?currency=KES")).json["data"]
         debits = sum(int(row["debits"]["amount"].replace(".", "")) for row in rows)

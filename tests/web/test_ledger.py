@@ -178,6 +178,7 @@ class TestStatements:
             "r,w1,'=tax,-25.00,KES,,",
             "r,,payout,-475.00,KES,submitted,",
         ]
+        assert text.split("\r\n")[4] == "r,,balance,0.00,KES,,"
         assert (await listed.get("/api/v1/alpha/payees/x/statement")).status == 404
 
 
@@ -221,6 +222,9 @@ class TestTheTrialBalance:
         assert now["totals"] == [
             {"currency": "KES", "debit": "116.00", "credit": "116.00", "ties": True}
         ]
+        table = (await listed.get("/api/v1/alpha/trial-balance?format=csv")).raw.decode()
+        assert table.splitlines()[0] == "account,currency,normal_side,debit,credit"
+        assert len(table.splitlines()) == 1 + len(now["data"])
         then = (await listed.get("/api/v1/alpha/trial-balance?through=2026-01-01")).json
         assert then["data"] == now["data"]
         before = (await listed.get("/api/v1/alpha/trial-balance?through=2025-12-31")).json

@@ -141,6 +141,17 @@ class TestAProof:
         sums = {"gross": "300.00", "refunds": "30.00", "net": "270.00", "items": "3"}
         assert json.loads(leaves[0]).items() >= sums.items()
 
+    async def test_has_the_items_that_the_settlement_lists(self, shop):
+        await shop.day_ends()
+        path = shop.path.removesuffix("/proof")
+        found = (await shop.get(f"{path}/items")).json["data"]
+        assert {(row["kind"], row["id"]) for row in found} == {
+            *(("payment", payment_id) for payment_id in shop.payments),
+            ("refund", shop.refund_id),
+        }
+        assert sorted(row["amount"] for row in found) == ["100.00", "200.00", "30.00"]
+        assert (await shop.get(f"{path}x/items")).status == 404
+
     async def test_is_checked_by_itself_and_with_a_node(self, shop, tmp_path):
         await shop.day_ends()
         await shop.say(shop.path, {}, "prove")

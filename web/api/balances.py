@@ -1,5 +1,8 @@
 """Balances and accounts, from the working set of the tenant's owner: as committed now."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from aiohttp import web
 
 from streams.partitioner import partition_of
@@ -7,22 +10,42 @@ from tables.balances import Balance
 from tables.postgres.lists import balances_at
 from web import shapes
 from web.call import Call
-from web.lists import json_response, moment_of, parameters, reading
-from web.problems import not_found
+from web.lists import format_of, json_response, moment_of, parameters, reading
+from web.problems import Problem, not_found
+from web.tables import csv_response
 
 BALANCES_MAX = 1_000
 """More than this is narrowed by account; `has_more` says that it happened."""
+COLUMNS = (
+    *("account", "currency", "normal_side", "debits", "credits", "balance"),
+    *("pending_debits", "pending_credits", "available"),
+)
+"""Of a CSV; what was pending at a moment of the past is empty."""
 
 
 async def list_balances(call: Call) -> web.StreamResponse:
-    """Balances by account and currency; `account` is a prefix."""
+    """Balances by account and currency; `account` is a prefix. JSON or CSV."""
     given = parameters(call)
+    wanted = format_of(given)
     if "at" in given:
         return await _past_balances(call, given)
     rows, position, has_more = await read_balances(call, given.get("account", ""))
     currency = given.get("currency")
     shown = [shapes.balance(row) for row in rows if currency in {None, row.asset}]
+    if wanted == "csv":
+        if has_more:
+            raise Problem(422, "too-many-lines", f"More than {BALANCES_MAX}: narrow by account.")
+        return _table(shown)
     return json_response({"data": shown, "has_more": has_more, "position": position})
+
+
+def _table(shown: Sequence[Mapping[str, Any]]) -> web.Response:
+    """A line for each balance; its amounts are of its one currency."""
+    lines = [
+        {name: value["amount"] if isinstance(value, dict) else value for name, value in row.items()}
+        for row in shown
+    ]
+    return csv_response(COLUMNS, lines)
 
 
 async def _past_balances(call: Call, given: dict[str, str]) -> web.StreamResponse:
@@ -42,6 +65,8 @@ async def _past_balances(call: Call, given: dict[str, str]) -> web.StreamRespons
         for row in rows
         if row.account.startswith(prefix) and currency in {None, row.asset}
     ]
+    if format_of(given) == "csv":
+        return _table(shown)
     return json_response({"data": shown, "has_more": False, "at": given["at"]})
 
 

@@ -35,8 +35,11 @@ PERIODS_MAX, PAYOUTS_MAX = 1_000, 1_000
 
 
 async def get_trial_balance(call: Call) -> web.StreamResponse:
-    """All accounts with their debits and credits: as committed now, or `through` a day's end."""
-    given = parameters(call).get("through")
+    """All accounts with their debits and credits: as committed now, or `through` a day's end.
+
+    JSON, or CSV without the totals.
+    """
+    wanted, given = format_of(parameters(call)), parameters(call).get("through")
     if given is None:
         async with call.context.desk.view(call.tenant_id) as view:
             found = view.scan(Balance.prefix_of(call.tenant_id), ACCOUNTS_MAX)
@@ -49,6 +52,9 @@ async def get_trial_balance(call: Call) -> web.StreamResponse:
         async with reading(call) as connection:
             records = await trial_balance(connection, call.tenant_id, _day("through", given))
         rows = [(r["account"], r["asset"], int(r["debits"]), int(r["credits"])) for r in records]
+    if wanted == "csv":
+        columns = ("account", "currency", "normal_side", "debit", "credit")
+        return csv_response(columns, [_line(*row) for row in rows])
     debits, credits_ = Counter[str](), Counter[str]()
     for _, asset, debit, credit in rows:
         posted = debit - credit
@@ -151,13 +157,13 @@ async def get_statement(call: Call) -> web.StreamResponse:
         raise not_found()
     paid = await _payouts(call, payee_id)
     earned = [shown(row) for row in periods]
-    if wanted == "csv":
-        return _csv(payee_id, earned, paid)
     left = [
         {"currency": row.asset, "balance": _text(-row.posted, row.asset)}
         for row in balances
         if isinstance(row, Balance)
     ]
+    if wanted == "csv":
+        return _csv(payee_id, earned, paid, left)
     return json_response(
         {"payee_id": payee_id, "periods": earned, "payouts": paid, "balances": left}
     )
@@ -177,9 +183,12 @@ async def _payouts(call: Call, payee_id: str) -> list[dict[str, Any]]:
 
 
 def _csv(
-    payee_id: str, earned: list[dict[str, Any]], paid: list[dict[str, Any]]
+    payee_id: str,
+    earned: list[dict[str, Any]],
+    paid: list[dict[str, Any]],
+    left: list[dict[str, str]],
 ) -> web.StreamResponse:
-    """One line per gross amount, deduction and payout."""
+    """One line per gross amount, deduction and payout, and what is owed of each currency."""
     columns = ("payee_id", "period", "kind", "amount", "currency", "status", "reference")
     rows = []
     for row in earned:
@@ -191,6 +200,7 @@ def _csv(
     for row in paid:
         sent = (f"-{row['amount']}", row["currency"], row["status"], row["provider_reference"])
         rows.append((payee_id, "", "payout", *sent))
+    rows += [(payee_id, "", "balance", row["balance"], row["currency"], "", "") for row in left]
     return csv_response(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 

@@ -23,7 +23,7 @@ from tables.settlements import Settlement, SettlementProof
 from web.api.resources import one
 from web.call import Call
 from web.commands import command
-from web.lists import reading
+from web.lists import json_response, reading
 from web.problems import Problem, not_found
 
 Leaf = dict[str, str]
@@ -59,6 +59,15 @@ async def _kept(call: Call, settlement: Settlement) -> dict[str, Any]:
         texts = [line.decode() for line in lines]
         await keep_leaves(connection, call.tenant_id, root, texts)
     return {"root": root, "size": len(lines)}
+
+
+async def list_items(call: Call) -> web.StreamResponse:
+    """The payments, payouts and refunds of a settlement as they are now: as a proof has them."""
+    settlement = await one(call, Settlement, call.request.match_info["settlement_id"])
+    async with reading(call) as connection:
+        rows = await settled_rows(connection, call.tenant_id, settlement.settlement_id)
+    _, *items = _leaves(settlement, rows)
+    return json_response({"data": items})
 
 
 async def get_proof(call: Call) -> web.StreamResponse:

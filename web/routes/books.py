@@ -30,6 +30,14 @@ BOOKS: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        f"{TENANT}/settlements/{{settlement_id}}/items",
+        proofs.list_items,
+        scopes.SETTLEMENTS_READ,
+        summary="The payments, payouts and refunds that a settlement consists of.",
+        shows=listed(answers.SETTLEMENT_ITEM),
+    ),
+    Route(
+        "GET",
         f"{TENANT}/settlements/{{settlement_id}}/proof",
         getting(SettlementProof, "settlement_id"),
         scopes.SETTLEMENTS_READ,
@@ -167,9 +175,9 @@ BOOKS: tuple[Route, ...] = (
         f"{TENANT}/trial-balance",
         books.get_trial_balance,
         scopes.BALANCES_READ,
-        summary="All accounts' debits and credits, now or through a day.",
+        summary="All accounts' debits and credits, now or through a day; JSON or CSV.",
         shows=answers.TRIAL_BALANCE,
-        filters=("through",),
+        filters=("through", "format"),
     ),
     act("/clock/advance", "clock.advance", scopes.SANDBOX_CLOCK, "Put a sandbox's clock forward."),
     Route(

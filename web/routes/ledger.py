@@ -22,7 +22,7 @@ LEDGER: tuple[Route, ...] = (
         scopes.BALANCES_READ,
         summary="List balances by account and currency, as committed now or decided `at` a moment.",
         shows=answers.BALANCES,
-        filters=("account", "currency", "at"),
+        filters=("account", "currency", "at", "format"),
     ),
     Route(
         "GET",
