@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from agents.accounting.methods import METHODS
-from connectors.registry import CONNECTORS
+from connectors.registry import CONNECTORS, PROVIDERS
 from streams.money import ENCODER
 from web import asyncapi as events
 from web import openapi as paths
@@ -130,15 +130,17 @@ def _matrix() -> str:
         )
         takes = ", ".join(asset for asset in _ASSETS if each.takes(asset))
         doubted = ", ".join(sorted(each.doubted)) or "–"
-        lines.append(
-            f"<tr><th>{gateway}</th><td>{methods}</td>{cells}<td>{takes}</td><td>{doubted}</td></tr>"
-        )
+        secrets = ", ".join(PROVIDERS[gateway].secrets)
+        last = "".join(f"<td>{words}</td>" for words in (takes, doubted, secrets))
+        lines.append(f"<tr><th>{gateway}</th><td>{methods}</td>{cells}{last}</tr>")
     return _document(
         "Gateways",
         "<p>What is asked of a gateway that does not claim it fails as"
         " <code>capability_unsupported</code>, unsent. <code>GET /connectors</code> says how each"
-        " fares for a tenant. <a href=/docs>All routes.</a></p>"
-        f"<table><tr>{head}<th>among these currencies</th><th>callbacks need a query</th></tr>"
+        " fares for a tenant. Secrets are set as <code>PUT …/secrets/GATEWAY.NAME</code>."
+        " <a href=/docs>All routes.</a></p>"
+        f"<table><tr>{head}<th>among these currencies</th><th>callbacks need a query</th>"
+        "<th>secrets</th></tr>"
         f"{''.join(lines)}</table>",
     )
 
