@@ -32,9 +32,12 @@ class Tenants(Protocol):
     """Who knows tenants (connectors/auth/client.py)."""
 
     async def tenant(self, tenant_id: str) -> Mapping[str, str] | None:
-        """What is said of a tenant; None if there is none. Raises Unavailable, Misconfigured."""
+        """What is said of a tenant; None if there is none. Raises Unavailable, Misconfigured.
 
-    async def outlets(self, tenant_id: str) -> Sequence[Outlet] | None:
+        Its `slug` is what its outlets are found by.
+        """
+
+    async def outlets(self, tenant_id: str, *, slug: str = "") -> Sequence[Outlet] | None:
         """Its outlets; None if there is no such tenant. Raises as `tenant`."""
 
 
@@ -116,8 +119,9 @@ class Lookups:
         found = await self._asked(row)
         if found is None:
             return
-        await self._found(row, "treasury.tenant.found", found)
-        for outlet in await self._outlets(row.tenant_id):
+        said = {name: text for name, text in found.items() if name != "slug"}
+        await self._found(row, "treasury.tenant.found", said)
+        for outlet in await self._outlets(row.tenant_id, found.get("slug", row.tenant_id)):
             told = {"outlet_id": outlet.outlet_id, "name": outlet.name, "status": outlet.status}
             await self._found(row, "treasury.outlet.found", told)
 
@@ -132,12 +136,12 @@ class Lookups:
             data=data,
         )
 
-    async def _outlets(self, tenant_id: str) -> Sequence[Outlet]:
+    async def _outlets(self, tenant_id: str, slug: str) -> Sequence[Outlet]:
         """What the auth service lists, if it can be asked now: its own events may tell later."""
         assert self._tenants is not None
         try:
             async with self._slots:
-                return await self._tenants.outlets(tenant_id) or ()
+                return await self._tenants.outlets(tenant_id, slug=slug) or ()
         except (Unavailable, Misconfigured) as error:
             log.warning("outlets_not_looked_up", tenant_id=tenant_id, error=str(error))
             return ()

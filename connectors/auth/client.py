@@ -60,6 +60,8 @@ class AuthService:
     async def tenant(self, tenant_id: str) -> Mapping[str, str] | None:
         """What it says of a tenant, by our names; None if it has none of this id.
 
+        `slug` is what its outlets are found by.
+
         Raises `Unavailable` while it does not answer, `Misconfigured` when it refuses us or its
         answer is none.
         """
@@ -126,6 +128,7 @@ def tenant_of(body: bytes, tenant_id: str) -> Mapping[str, str]:
         "time_zone": _text(said, "time_zone", _zone) or _text(said, "timezone", _zone),
         "mode": _text(said, "mode", lambda text: text in {"live", "sandbox"}),
         "status": "active" if said.get("status", "active") == "active" else "suspended",
+        "slug": _text(said, "slug", _slug),
     }
     return {name: text for name, text in found.items() if text}
 

@@ -37,11 +37,12 @@ class TestATenant:
             "currency": "UGX",
             "time_zone": "Africa/Kampala",
             "status": "active",
+            "slug": "t",
         }
 
     async def test_without_what_it_does_not_say(self, auth, fake):
         fake.add("t", name="Plain")
-        assert await auth.tenant("t") == {"name": "Plain", "status": "active"}
+        assert await auth.tenant("t") == {"name": "Plain", "status": "active", "slug": "t"}
 
     @pytest.mark.parametrize("status", ["suspended", "deleted", "pending", None, 7])
     async def test_in_any_other_status_is_suspended(self, auth, fake, status):
