@@ -49,7 +49,7 @@ from agents.roles.webhooks import Webhooks
 from agents.roles.writer import Limits
 from agents.roles.writers import Writers, WriterSettings
 from compose.credentials import Credentials
-from compose.messaging import connect_nats, watch_nats
+from compose.messaging import close_nats, connect_nats, watch_nats
 from compose.settings import Settings
 from compose.telemetry import Gauges
 from compose.topics import require_topics
@@ -223,7 +223,7 @@ class Worker:
 
     async def _close_nats(self) -> None:
         self._stopping = True
-        await self.nats.close()
+        await close_nats(self.nats)
 
     async def _nats_closed(self) -> None:
         if not self._stopping:

@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import asyncpg
 import msgspec
-import nats
 from nats.aio.client import Client
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +21,7 @@ from compose.calling import Accepted
 from compose.judgement import judge
 from compose.local.accounts import temporary_folder
 from compose.local.stack import KafkaKind
+from compose.messaging import nats_client
 from compose.month import Month, live
 from compose.sending import Payers, publish
 from compose.up import Local, Running
@@ -102,23 +102,21 @@ async def play(
     """Live the month, publish, pay, wait until settled, compare; fills the report."""
     assert running.endpoints is not None
     accepted = Accepted()
-    client = await nats.connect(running.endpoints.nats)
-    pool = await open_pool(running.settings().archiver_dsn, max_size=4)
-    try:
-        async with aiohttp.ClientSession() as session:
-            payers = Payers(session, running.urls[0], running.token, accepted.commands)
-            if with_month:
-                tell("five tenants live through January")
-                script = month(report.seed)
-                report.month = await live(script, running, (client, pool), accepted)
-            tell(f"{len(load.messages)} events of a heavy day")
-            await _send(load, running.endpoints.nats, (client, pool), report)
-            await _pay(load, payers, report)
-            tell("reading what the installation shows")
-            await _compare(load, running, payers, (client, pool), report=report, before=accepted)
-    finally:
-        await pool.close()
-        await client.close()
+    async with (
+        nats_client(running.endpoints.nats) as client,
+        await open_pool(running.settings().archiver_dsn, max_size=4) as pool,
+        aiohttp.ClientSession() as session,
+    ):
+        payers = Payers(session, running.urls[0], running.token, accepted.commands)
+        if with_month:
+            tell("five tenants live through January")
+            script = month(report.seed)
+            report.month = await live(script, running, (client, pool), accepted)
+        tell(f"{len(load.messages)} events of a heavy day")
+        await _send(load, running.endpoints.nats, (client, pool), report)
+        await _pay(load, payers, report)
+        tell("reading what the installation shows")
+        await _compare(load, running, payers, (client, pool), report=report, before=accepted)
 
 
 def _patience_s(load: Load) -> float:

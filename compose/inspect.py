@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TextIO
 
 import asyncpg
-import nats
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from agents.auth import THAW
@@ -15,6 +14,7 @@ from agents.clock import REDRIVE
 from agents.roles.inlet import Inlet
 from agents.roles.jetstream import INBOUND_SUBJECTS, OUTBOUND
 from agents.roles.redriving import redriving
+from compose.messaging import nats_client
 from compose.settings import Settings
 from streams.envelope import Envelope, read
 from streams.errors import Misconfigured
@@ -161,9 +161,8 @@ async def life_of(settings: Settings, tenant_id: str, event_id: str) -> list[dic
 
 async def tail_events(settings: Settings, count: int, seconds: float, stream: TextIO) -> None:
     """Print outbound events from now on, one JSON object a line."""
-    client = await nats.connect(settings.nats)
-    until = time.monotonic() + seconds
-    try:
+    async with nats_client(settings.nats) as client:
+        until = time.monotonic() + seconds
         config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW)
         jetstream = client.jetstream()
         subscription = await jetstream.pull_subscribe("treasury.>", stream=OUTBOUND, config=config)
@@ -177,8 +176,6 @@ async def tail_events(settings: Settings, count: int, seconds: float, stream: Te
                 await message.ack()
             stream.flush()
             count -= len(messages)
-    finally:
-        await client.close()
 
 
 async def send_lines(settings: Settings, lines: Iterable[bytes]) -> dict[str, Any]:
@@ -186,9 +183,8 @@ async def send_lines(settings: Settings, lines: Iterable[bytes]) -> dict[str, An
 
     A line that no sister service could publish is refused with its number and a reason.
     """
-    client = await nats.connect(settings.nats)
-    sent, refused = 0, list[dict[str, Any]]()
-    try:
+    async with nats_client(settings.nats) as client:
+        sent, refused = 0, list[dict[str, Any]]()
         jetstream = client.jetstream()
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -199,8 +195,6 @@ async def send_lines(settings: Settings, lines: Iterable[bytes]) -> dict[str, An
                 continue
             await jetstream.publish(subject, line.strip(), timeout=10)
             sent += 1
-    finally:
-        await client.close()
     return {"sent": sent, "refused": refused}
 
 

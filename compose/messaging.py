@@ -1,17 +1,21 @@
 """The connection to NATS: it never gives up, and if it does all the same, the process ends.
 
 The client's own reconnecting ends without a word at an error it does not expect, or waits for ever
-for a connection that will not close; its status is "reconnecting" from then on.
+for a connection that will not close; its status is "reconnecting" from then on. Its closing, when
+the server went away at that moment, ends in a cancellation that nobody asked for.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NoReturn
 
+import nats
 import structlog
 from nats.aio.client import Client
 
+from agents.roles.outages import uninterrupted
 from streams.errors import Unavailable
 
 ATTEMPT_EVERY_S = 0.5
@@ -38,6 +42,26 @@ async def connect_nats(
         error_cb=_error,
         closed_cb=closed,
     )
+
+
+async def close_nats(client: Client) -> None:
+    """Close a connection, whatever it is doing.
+
+    One that has just lost its server waits for the old socket and cancels that wait as it closes;
+    it is closed when the cancellation comes out.
+    """
+    with suppress(Unavailable):
+        await uninterrupted(client.close())
+
+
+@asynccontextmanager
+async def nats_client(url: str, **options: Any) -> AsyncIterator[Client]:
+    """A connection for a while, with the client's own options."""
+    client = await nats.connect(url, **options)
+    try:
+        yield client
+    finally:
+        await close_nats(client)
 
 
 async def watch_nats(client: Client, *, given_up_s: float = GIVEN_UP_S) -> NoReturn:

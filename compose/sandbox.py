@@ -12,11 +12,12 @@ from secrets import token_hex
 from typing import Self
 
 import aiohttp
-import nats
 from aiohttp import web
+from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
 
+from compose.messaging import nats_client
 from compose.triggers import NotTriggered, Triggers
 from connectors.auth.fake import FakeAuthService
 from connectors.buni.fake import FakeBuni
@@ -146,13 +147,14 @@ class Sandbox:
 
     async def report_to(self, address: str) -> None:
         """Where the notifications service reports what became of each message: at this NATS."""
-        client = await nats.connect(address, max_reconnect_attempts=-1)
-        self._exit.push_async_callback(client.close)
+        client = await self._exit.enter_async_context(
+            nats_client(address, max_reconnect_attempts=-1)
+        )
         self.triggers.nats = client
         reporting = asyncio.create_task(self._report(client))
         self._exit.callback(reporting.cancel)
 
-    async def _report(self, client: nats.NATS) -> None:
+    async def _report(self, client: Client) -> None:
         """Each message once; one that NATS does not take waits, and those behind it with it."""
         reported = 0
         while True:

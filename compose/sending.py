@@ -5,13 +5,16 @@ Accepted is what JetStream acknowledged or HTTP answered; nothing here looks at 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from agents.roles.outages import uninterrupted
+from compose.messaging import nats_client
+from streams.errors import Unavailable
 from streams.ids import http_event_id
 from tests.model.generator import PUBLISHERS, Message, Story
 
@@ -34,15 +37,15 @@ async def publish(url: str, messages: Sequence[Message]) -> None:
     Several workers share the stream, so the order of two messages is not that of their decisions:
     publish one that must come later (`Message.after`) when the earlier one is decided.
     """
-    clients = [await nats.connect(url, name=f"service {n}") for n in range(PUBLISHERS)]
-    try:
+    async with AsyncExitStack() as connected:
+        clients = [
+            await connected.enter_async_context(nats_client(url, name=f"service {n}"))
+            for n in range(PUBLISHERS)
+        ]
         async with asyncio.TaskGroup() as tasks:
             for number, client in enumerate(clients):
                 mine = [each for each in messages if each.publisher == number]
                 tasks.create_task(_publish_in_order(client, mine))
-    finally:
-        for client in clients:
-            await client.close()
 
 
 async def _publish_in_order(client: Client, messages: list[Message]) -> None:
@@ -52,9 +55,9 @@ async def _publish_in_order(client: Client, messages: list[Message]) -> None:
     async def acknowledged(message: Message) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                await jetstream.publish(message.subject, message.raw)
+                await uninterrupted(jetstream.publish(message.subject, message.raw))
                 break
-            except (NatsError, TimeoutError):
+            except (NatsError, TimeoutError, Unavailable):
                 # It may be stored nevertheless: then this makes a duplicate, as services do.
                 if attempt == ATTEMPTS - 1:
                     raise

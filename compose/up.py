@@ -17,7 +17,6 @@ from typing import Self
 
 import aiohttp
 import msgspec
-import nats
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 
@@ -26,6 +25,7 @@ from compose.local.installed import leave_settings
 from compose.local.processes import Command, StartError, free_port, port_answers
 from compose.local.stack import Endpoints, KafkaKind, Stack
 from compose.local.supervisor import Supervisor
+from compose.messaging import nats_client
 from compose.repair import restore
 from compose.sandbox import Sandbox
 from compose.serve import migrate_database
@@ -241,9 +241,8 @@ async def seed_demo(nats_url: str, *, within_s: float = 30.0) -> bool:
     Returns whether all that NATS carries was decided within the time, and so what they made shows.
     """
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    client = await nats.connect(nats_url)
-    stream = client.jetstream()
-    try:
+    async with nats_client(nats_url) as client:
+        stream = client.jetstream()
         for event_type, name, data in _DEMO:
             envelope = {
                 "event_id": f"demo-{name}",
@@ -254,8 +253,6 @@ async def seed_demo(nats_url: str, *, within_s: float = 30.0) -> bool:
             }
             await stream.publish(event_type, msgspec.json.encode(envelope), timeout=10)
         return await _all_decided(stream, within_s)
-    finally:
-        await client.close()
 
 
 async def _all_decided(stream: JetStreamContext, within_s: float) -> bool:

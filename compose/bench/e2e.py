@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import asyncpg
-import nats
 from nats.aio.client import Client
 
 from agents.roles.jetstream import CONSUMER, INBOUND
@@ -19,6 +18,7 @@ from compose.bench.load import make_load, split
 from compose.bench.report import BenchFailed, Options, Report, percentile
 from compose.bench.stack import POLL_S, SLOWEST_EVENTS_PER_S, Installation, installation
 from compose.bench.wire import Wire, frames
+from compose.messaging import nats_client
 from streams.envelope import Refusal
 from streams.envelope import read as read_envelope
 from streams.ids import derive
@@ -52,21 +52,19 @@ async def measure(
     """Flood with the first `flood` messages of the load, then pace the rest for `seconds`."""
     # A contradiction must come after what it contradicts was decided, which no flood can promise.
     warm, rest = ([each for each in some if each.after is None] for some in split(load))
-    client = await nats.connect(home.settings.nats)
-    pool = await open_pool(home.settings.archiver_dsn, max_size=2)
-    try:
-        async with await Wire.open(home.settings.nats, client.jetstream()) as wire:
-            await wire.publisher.flood(frames(warm))
-            await _settled(client, pool, len(warm))
-            used_s = home.cpu_s()
-            rate = await _throughput(wire, rest[:flood], client, pool, tell)
-            used_s = home.cpu_s() - used_s
-            tell(f"workers: {1e6 * used_s / flood:.0f} µs of processor time an event")
-            some = rest[flood : flood + int(seconds * rate / 2)]
-            latencies = await _latencies(wire, some, rate / 2, client, pool)
-    finally:
-        await pool.close()
-        await client.close()
+    async with (
+        nats_client(home.settings.nats) as client,
+        await open_pool(home.settings.archiver_dsn, max_size=2) as pool,
+        await Wire.open(home.settings.nats, client.jetstream()) as wire,
+    ):
+        await wire.publisher.flood(frames(warm))
+        await _settled(client, pool, len(warm))
+        used_s = home.cpu_s()
+        rate = await _throughput(wire, rest[:flood], client, pool, tell)
+        used_s = home.cpu_s() - used_s
+        tell(f"workers: {1e6 * used_s / flood:.0f} µs of processor time an event")
+        some = rest[flood : flood + int(seconds * rate / 2)]
+        latencies = await _latencies(wire, some, rate / 2, client, pool)
     return Report(
         f"e2e sync {sync}",
         broker=home.broker,

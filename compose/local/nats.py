@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-import nats
 from nats.errors import Error as NatsError
 
 from compose.local.processes import Command, ServiceProcess, StartError, free_port, port_answers
+from compose.messaging import nats_client
 
 NatsSync = Literal["default", "always"]
 READY_WITHIN_S = 30.0
@@ -83,20 +83,13 @@ class NatsServer:
     async def _is_ready(self) -> bool:
         if not await port_answers(self.port):
             return False
+        options = {"connect_timeout": 1, "allow_reconnect": False, "error_cb": _expected}
         try:
-            client = await nats.connect(
-                self.url, connect_timeout=1, allow_reconnect=False, error_cb=_expected
-            )
+            async with nats_client(self.url, **options) as client:
+                await client.jetstream().account_info()
         except (OSError, NatsError, TimeoutError):
             return False
-        try:
-            await client.jetstream().account_info()
-        except (NatsError, TimeoutError):
-            return False
-        else:
-            return True
-        finally:
-            await client.close()
+        return True
 
 
 async def _expected(_error: Exception) -> None:

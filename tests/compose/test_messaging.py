@@ -16,7 +16,7 @@ from compose import container
 from compose.container import Worker
 from compose.local.nats import NatsServer
 from compose.local.processes import free_port
-from compose.messaging import connect_nats, watch_nats
+from compose.messaging import close_nats, connect_nats, watch_nats
 from compose.settings import Settings, new_master_key
 from streams.errors import Unavailable
 from streams.journal import Position
@@ -44,7 +44,7 @@ async def client(server) -> AsyncIterator[Client]:
     await connect_nats(client, server.url, name="test", closed=_never, attempt_every_s=0.01)
     yield client
     client._closed_cb = None
-    await client.close()
+    await close_nats(client)
 
 
 class NothingYet:
@@ -102,6 +102,26 @@ class TestReconnecting:
         with pytest.raises(Unavailable, match="tried no server for 1 s"):
             await asyncio.wait_for(guard, WITHIN_S)
         assert client.is_reconnecting
+
+
+class TestClosing:
+    async def test_raises_no_cancellation_that_nobody_asked_for(self, server, client, monkeypatch):
+        """The client cancels its own wait for the old socket, and then waits for it itself."""
+        client._closed_cb = None
+        monkeypatch.setattr(client._transport, "close", lambda: None)
+        await server.kill()
+        await until(lambda: client.is_reconnecting)
+        await close_nats(client)
+        assert client.is_closed
+
+    async def test_can_be_cancelled(self, client, monkeypatch):
+        monkeypatch.setattr(client, "close", asyncio.Event().wait)
+        closing = asyncio.create_task(close_nats(client))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        monkeypatch.undo()
 
 
 class TestTheWorkersConnection:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Self
 
 import aiohttp
-import nats
 from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.audit.invariants import Findings
 from compose import seeing
 from compose.judgement import judge
 from compose.local.processes import Command
+from compose.messaging import nats_client
 from compose.sending import Payers, publish
 from compose.topics import create_topics
 from compose.up import Local, Running
@@ -283,23 +283,21 @@ class Cluster:
         await publish(self.running.endpoints.nats, late)
         self._sent += late
         await self.settled()
-        client = await nats.connect(self.running.endpoints.nats)
-        pool = await open_pool(self.settings.archiver_dsn, max_size=2)
-        try:
-            async with aiohttp.ClientSession() as session:
-                judgement = await judge(
-                    self.running,
-                    (client, pool),
-                    self._payers(session, self.running.urls[-1]),
-                    load=self.load,
-                    sent=[message.raw for message in self._sent],
-                    books=expected([*self._sent, *self._forged], self._played),
-                    within_s=PATIENCE_S,
-                    kafka_complete=self._kafka_complete,
-                )
-        finally:
-            await pool.close()
-            await client.close()
+        async with (
+            nats_client(self.running.endpoints.nats) as client,
+            await open_pool(self.settings.archiver_dsn, max_size=2) as pool,
+            aiohttp.ClientSession() as session,
+        ):
+            judgement = await judge(
+                self.running,
+                (client, pool),
+                self._payers(session, self.running.urls[-1]),
+                load=self.load,
+                sent=[message.raw for message in self._sent],
+                books=expected([*self._sent, *self._forged], self._played),
+                within_s=PATIENCE_S,
+                kafka_complete=self._kafka_complete,
+            )
         found = [*judgement.differences, *map(str, (await self._over_time()).violations)]
         print(*found, sep="\n")
         return found
@@ -317,13 +315,11 @@ class Cluster:
         return Payers(session, url, self.running.token, self._answered)
 
     async def _with_pool(self, wait) -> None:
-        client = await nats.connect(self.running.endpoints.nats)
-        pool = await open_pool(self.settings.archiver_dsn, max_size=2)
-        try:
+        async with (
+            nats_client(self.running.endpoints.nats) as client,
+            await open_pool(self.settings.archiver_dsn, max_size=2) as pool,
+        ):
             await wait(client, pool, within_s=PATIENCE_S)
-        finally:
-            await pool.close()
-            await client.close()
 
 
 async def both(*work: Awaitable[None]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from agents.roles.outages import uninterrupted
 from tables.postgres.archived import last_record
 from tables.postgres.pool import open_pool
 from tests.e2e.cluster import Cluster
@@ -28,7 +29,7 @@ async def flowing(cluster: Cluster) -> AsyncIterator[None]:
         assert over.is_set(), "the load is too small for what the test does"
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(flow())
+        tasks.create_task(uninterrupted(flow()))
         yield
         over.set()
     await cluster.publish(messages)
