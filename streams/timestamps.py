@@ -5,6 +5,7 @@ from the installed tzdata package alone, because a day decides which period a po
 """
 
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import resources
@@ -171,6 +172,14 @@ def _first_of_day(day: date, begins: datetime, zone: ZoneInfo) -> datetime:
 def next_day(text: str) -> str:
     """The day after one like 2026-01-31."""
     return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
+
+
+def months_later(day: str, months: int) -> str:
+    """The same day so many months later; the last day of a month that has no such day (ISO)."""
+    first = date.fromisoformat(day)
+    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(first.day, last)).isoformat()
 
 
 def parse_day(text: str) -> date:

@@ -47,6 +47,9 @@ class Plan(Row, frozen=True):
 class Subscription(Row, frozen=True):
     """One customer's subscription; `period` counts from 0, `began` is its first day (ISO).
 
+    Of `deferred_total`, what the invoice `deferred_invoice_id` of a prepaid period is worth net of
+    tax, `deferred` is yet to be earned.
+
     `link_seed` makes the payment links of its invoices hard to guess; nobody is shown it.
     """
 
@@ -70,6 +73,7 @@ class Subscription(Row, frozen=True):
     version: int = 1
     metadata: dict[str, str] = {}
     link_seed: str = ""
+    deferred_invoice_id: str = ""
 
 
 @register

@@ -3,10 +3,10 @@
 At the end of a period one invoice: the fixed price and quantity × price, each rounded once. A use
 belongs to the period of its own time; if that was billed already it is on the next invoice, as of
 a prior period, unless the period before had so much left of what it includes. Prepaid: the price
-is invoiced when the period begins, to deferred_revenue, and released month by month, in proportion
-to days. A change of plan takes effect with the next period: nothing is prorated but a period that
-ends early (cancelled at once), whose price counts by days. A prepaid one that does is earned at
-once; what is to be given back of it is a credit note.
+is invoiced when the period begins, and earned as it goes by (deferral.py). A change of plan takes
+effect with the next period: nothing is prorated but a period that ends early (cancelled at once),
+whose price counts by days. A prepaid one that does is earned at once; what is to be given back of
+it is a credit note.
 """
 
 from collections import Counter
@@ -15,34 +15,19 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from agents.accounting import chart
+from agents.accounting import chart, deferral
 from agents.accounting.invoicing import Claim, raise_invoice
 from agents.accounting.lines import MILLIONTHS, quantity_text
 from agents.accounting.tax import Parts, of_gross, rates_of, treated
-from agents.effects import Effect, Effects, Post, Put, Schedule
+from agents.effects import Effect, Effects, Put, Schedule
 from agents.registry import Event, View, when_due
-from streams.journal import Posting
 from streams.money import exponent_of, half_up
-from streams.timestamps import instant_of, local_day
-from tables.invoices import Line
+from streams.timestamps import instant_of, local_day, months_later
+from tables.invoices import Invoice, Line
 from tables.memory import Due
 from tables.subscriptions import Meter, Plan, Subscription, Usage
 
-SOURCE = "subscription"
 Priced = tuple[Line, Parts]
-_MONTHS = 12
-
-
-def months_later(began: str, months: int) -> str:
-    """The same day so many months later; the last day of a month that has no such day (ISO)."""
-    first = date.fromisoformat(began)
-    year, month = divmod(first.year * _MONTHS + first.month - 1 + months, _MONTHS)
-    for day in range(first.day, 0, -1):
-        try:
-            return date(year, month + 1, day).isoformat()
-        except ValueError:
-            continue
-    raise ValueError(f"no day {months} months after {began}")
 
 
 def begin_period(event: Event[Any], view: View, row: Subscription, plan: Plan) -> Iterator[Effect]:
@@ -55,14 +40,11 @@ def begin_period(event: Event[Any], view: View, row: Subscription, plan: Plan) -
     if not plan.prepaid or not plan.price:
         yield Put(row)
         return
-    line, parts = _line(event, view, plan.name, "1", plan.price)
-    row = row.replaced(deferred=parts.net, deferred_total=parts.net)
-    yield Put(row)
-    lines = [(line, parts)]
-    yield from _invoice(event, view, row, plan, lines=lines, income=chart.DEFERRED_REVENUE)
-    next_month = months_later(since, 1)
-    if next_month < until:
-        yield Schedule(_instant(next_month, time_zone), "release", row.subscription_id)
+    lines = [_line(event, view, plan.name, "1", plan.price)]
+    invoice, effects = _invoice(event, view, row, plan, lines=lines, income=chart.DEFERRED_REVENUE)
+    yield Put(deferral.begun(row, invoice))
+    yield from effects
+    yield from deferral.next_release(row, since, time_zone)
 
 
 def _instant(day: str, time_zone: str) -> int:
@@ -83,7 +65,7 @@ def period_due(event: Event[Due], view: View) -> Effects:
     assert plan is not None
     last = row.status == "cancelled"
     yield from bill(event, view, row, plan, share=Fraction(1), last=last)
-    row = row.replaced(deferred=0, deferred_total=0, period=row.period + 1, version=row.version + 1)
+    row = deferral.over(row).replaced(period=row.period + 1, version=row.version + 1)
     if last:
         yield Put(row.replaced(status="ended", period_from="", period_to=""))
     else:
@@ -104,7 +86,7 @@ def bill(
     The `last` one has the uses from after the period as well: no other will.
     """
     if row.deferred:
-        yield _released(row, row.deferred)
+        yield deferral.released(row, row.deferred)
     lines: list[Priced] = []
     if plan.price and not plan.prepaid:
         price = half_up(plan.price * share.numerator, share.denominator)
@@ -127,7 +109,8 @@ def bill(
         now = 0 if last else usage.next
         yield Put(usage.replaced(late=0, now=now, next=0, unused=unused))
     if any(parts.net for _, parts in lines):
-        yield from _invoice(event, view, row, plan, lines=lines)
+        _, effects = _invoice(event, view, row, plan, lines=lines)
+        yield from effects
 
 
 def _metered(meter: Meter, millionths: int, asset: str) -> int:
@@ -168,7 +151,7 @@ def _invoice(
     *,
     lines: list[Priced],
     income: str = "",
-) -> Iterator[Effect]:
+) -> tuple[Invoice, Iterator[Effect]]:
     levies: Counter[str] = Counter()
     for _, parts in lines:
         levies.update(parts.levies)
@@ -177,7 +160,7 @@ def _invoice(
         "",
         row.customer_id,
         "",
-        SOURCE,
+        deferral.SOURCE,
         plan.asset,
         net + tax + levies.total(),
         parts=Parts(net, tax, dict(levies)),
@@ -188,43 +171,7 @@ def _invoice(
     )
     # A period's last invoice and the next one's first can be of one event.
     tenant = view.tenant(event.tenant_id)
-    _, effects = raise_invoice(event, view, tenant, claim, int(bool(income)))
-    yield from effects
-
-
-@when_due("release")
-def release_due(event: Event[Due], view: View) -> Effects:
-    """A month of a prepaid period is over: its share of days is earned."""
-    row = view.row(Subscription, event.tenant_id, event.data.subject)
-    if row is None or not row.deferred:
-        return
-    time_zone = view.tenant(event.tenant_id).time_zone
-    today = local_day(event.now_ms, time_zone)
-    if not row.period_from < today < row.period_to:
-        return
-    since, until, now = map(date.fromisoformat, (row.period_from, row.period_to, today))
-    earned = half_up(row.deferred_total * (now - since).days, (until - since).days)
-    amount = earned - (row.deferred_total - row.deferred)
-    if amount > 0:
-        yield _released(row, amount)
-        yield Put(row.replaced(deferred=row.deferred - amount, version=row.version + 1))
-    months = 1
-    while months_later(row.period_from, months) <= today:
-        months += 1
-    next_month = months_later(row.period_from, months)
-    if next_month < row.period_to:
-        yield Schedule(_instant(next_month, time_zone), "release", row.subscription_id)
-
-
-def _released(row: Subscription, amount: int) -> Post:
-    where = {"party": row.customer_id, "subscription": row.subscription_id}
-    asset = row.asset
-    return Post(
-        [
-            Posting(chart.DEFERRED_REVENUE, asset, amount, where),
-            Posting(chart.revenue(SOURCE), asset, -amount, where),
-        ]
-    )
+    return raise_invoice(event, view, tenant, claim, int(bool(income)))
 
 
 def count(

@@ -1,20 +1,20 @@
 """Refunds: money goes back from where it was placed, through refund:pending, out of its gateway.
 
 From an invoice: revenue + tax:output / refund:pending, which is a credit note of the refunded part.
-From a customer's credit, or a case: customer:credit or suspense / refund:pending. Failed, or come
-back from the payer's bank: all goes back to where it was taken. Above the tenant's limit it is held
-until somebody else approves. The provider's fee stays. Refundable = received - refunded - pending -
-disputed. Guarantee: refund:pending = Σ refunds in flight.
+From a customer's credit, or a case: customer:credit or suspense / refund:pending. Above the limit
+of the tenant it is held until somebody else approves. The provider's fee stays. What fails or comes
+back is where it was (refund_returns.py). Refundable = received - refunded - pending - disputed.
+Guarantee: refund:pending = Σ refunds in flight.
 """
 
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from agents.accounting import chart, drawers, settlements, tax_documents
+from agents.accounting import chart, deferral, drawers, settlements, tax_documents
 from agents.accounting.accounts import afford
 from agents.accounting.cases import close_case, dimensions, give_credit
 from agents.accounting.crediting import note
-from agents.accounting.invoicing import overpaid, settle, stated
+from agents.accounting.invoicing import stated
 from agents.accounting.receipts import sent
 from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Post, Put, Refuse
 from agents.registry import Event, View
@@ -189,7 +189,7 @@ def _take_paid(
         return []
     parts = note(invoice, amount - over) if amount > over else []
     if parts:
-        yield Put(_moved(invoice, over - amount))
+        yield from put_moved(view, invoice, over - amount)
     taken = [Taken(account, minor, "invoice", invoice.invoice_id) for account, minor in parts]
     if over:
         credit = Placement("credit", invoice.customer_id, over)
@@ -214,12 +214,12 @@ def _take_quoted(
     if invoice.paid < part:
         yield MOVED
         return []
-    yield from _through_clearing(payment, invoice, note(invoice, part), 1)
-    yield Put(_moved(invoice, -part))
+    yield from through_clearing(payment, invoice, note(invoice, part), 1)
+    yield from put_moved(view, invoice, -part)
     return [Taken(chart.FX_CLEARING, amount, "quoted", invoice.invoice_id)]
 
 
-def _through_clearing(
+def through_clearing(
     payment: Payment, invoice: Invoice, parts: list[tuple[str, int]], sign: int
 ) -> Iterator[Effect]:
     """Parts of a credit note against fx:clearing, in the invoice's currency; back with sign -1."""
@@ -229,24 +229,6 @@ def _through_clearing(
     legs = [Posting(account, invoice.asset, sign * minor, where) for account, minor in parts]
     whole = sum(leg.minor for leg in legs)
     yield Post([*legs, Posting(chart.FX_CLEARING, invoice.asset, -whole, where)])
-
-
-def _restore_quoted(
-    event: Event[Any], view: View, payment: Payment, placements: list[Placement], back: Placement
-) -> Iterator[Effect]:
-    """The other way; the payment has one such placement again."""
-    there = sum(each.amount for each in placements if each.kind == "quoted")
-    part = share_of(payment, there + back.amount) - share_of(payment, there)
-    invoice = meant_invoice(view, event.tenant_id, back.subject)
-    if _gave_way(view, event.tenant_id, Placement("invoice", back.subject, part)):
-        money = Posting(chart.FX_CLEARING, invoice.asset, part, of_payment(payment))
-        yield from _pay_instead(event, view, invoice, money)
-    else:
-        before = _moved(invoice, part)
-        yield from _through_clearing(payment, invoice, note(before, part), -1)
-        yield Put(before)
-    placements[:] = [each for each in placements if each.kind != "quoted"]
-    placements.append(Placement("quoted", back.subject, there + back.amount))
 
 
 def meant_invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
@@ -260,7 +242,7 @@ def meant_invoice(view: View, tenant_id: str, invoice_id: str) -> Invoice:
     return own or invoice
 
 
-def _moved(invoice: Invoice, paid: int) -> Invoice:
+def moved(invoice: Invoice, paid: int) -> Invoice:
     """The invoice with so much more paid and less credited, or (below zero) the other way."""
     return stated(
         invoice.replaced(
@@ -269,6 +251,13 @@ def _moved(invoice: Invoice, paid: int) -> Invoice:
             version=invoice.version + 1,
         )
     )
+
+
+def put_moved(view: View, invoice: Invoice, paid: int) -> Iterator[Effect]:
+    """That invoice, and what is left to be earned of it."""
+    after = moved(invoice, paid)
+    yield Put(after)
+    yield from deferral.followed(view, after)
 
 
 def complete(
@@ -319,19 +308,19 @@ def complete(
 def _declare(event: Event[Any], view: View, refund: Refund, payment: Payment) -> Iterator[Effect]:
     """Credit notes of what the refund took from invoices; `payment` is as before it."""
     reason = refund.reason or "refunded"
-    for invoice, amount in _of_invoices(view, refund, payment.refunded):
+    for invoice, amount in of_invoices(view, refund, payment.refunded):
         named = invoice.tax_document_id
         yield from tax_documents.credit(event, view, named, amount, reason=reason)
 
 
-def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[Invoice, int]]:
+def of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[Invoice, int]]:
     """What a refund gives back of each invoice, in its currency; `refunded` was before it.
 
     Of a till's share that gave way since, too: its document was credited as a whole then.
     """
     payment = view.row(Payment, refund.tenant_id, refund.payment_id)
     assert payment is not None
-    for part in _by_subject(refund):
+    for part in by_subject(refund):
         if part.kind not in {"invoice", "quoted"}:
             continue
         invoice = view.row(Invoice, refund.tenant_id, part.subject)
@@ -342,145 +331,12 @@ def _of_invoices(view: View, refund: Refund, refunded: int) -> Iterator[tuple[In
         yield invoice, amount
 
 
-def returned(event: Event[Any], view: View, refund: Refund, reason: str) -> Iterator[Effect]:
-    """It was with the payer's bank, which sent it back: gateway / refund:pending, and then it has
-    failed.
-    """
-    payment = view.row(Payment, event.tenant_id, refund.payment_id)
-    assert payment is not None
-    where, account = of_payment(payment), account_of(payment, refund)
-    yield Post(
-        [
-            Posting(account, refund.asset, refund.amount, where),
-            Posting(chart.REFUND_PENDING, refund.asset, -refund.amount, where),
-        ]
-    )
-    yield from settlements.collect(
-        event,
-        view,
-        provider=refund.provider,
-        account=account,
-        asset=refund.asset,
-        refunds=-refund.amount,
-    )
-    yield Put(
-        payment.replaced(
-            refund_pending=payment.refund_pending + refund.amount,
-            refunded=payment.refunded - refund.amount,
-            version=payment.version + 1,
-        )
-    )
-    left = payment.refunded - refund.amount
-    for invoice, amount in _of_invoices(view, refund, left):
-        if invoice.status != "void":  # else its order's own invoice has told the whole sale
-            named = invoice.tax_document_id
-            yield from tax_documents.uncredit(event, view, named, amount, reason=reason)
-    yield from fail(event, view, refund, reason, kind="refund_returned")
-
-
-def fail(
-    event: Event[Any],
-    view: View,
-    refund: Refund,
-    failure: str,
-    *,
-    by: str = "",
-    kind: str = "refund_failed",
-) -> Iterator[Effect]:
-    """It was not given back, for certain: everything is where it was.
-
-    Who has to look is told, unless it was stopped `by` a person.
-    """
-    payment = view.row(Payment, event.tenant_id, refund.payment_id)
-    assert payment is not None
-    where = of_payment(payment)
-    back = [part for part in refund.taken if not _gave_way(view, event.tenant_id, part)]
-    legs = [Posting(part.account, refund.asset, -part.amount, where) for part in back]
-    amount = sum(part.amount for part in back)
-    if amount:
-        yield Post([Posting(chart.REFUND_PENDING, refund.asset, amount, where), *legs])
-    placements = list(payment.placements)
-    for placement in _by_subject(refund):
-        if placement.kind == "quoted":
-            yield from _restore_quoted(event, view, payment, placements, placement)
-        elif _gave_way(view, event.tenant_id, placement):
-            own = meant_invoice(view, event.tenant_id, placement.subject)
-            money = Posting(chart.REFUND_PENDING, refund.asset, placement.amount, where)
-            placements += yield from _pay_instead(event, view, own, money)
-        else:
-            yield from _restore(event, view, refund.asset, placement)
-            placements.append(placement)
-    yield Put(
-        payment.replaced(
-            refund_pending=payment.refund_pending - refund.amount,
-            placements=tuple(placements),
-            came=payment.gives_back(refund.provider, refund.receipt, -refund.amount),
-            version=payment.version + 1,
-        )
-    )
-    after = refund.replaced(
-        status="failed", failure=failure, approved_by=by, version=refund.version + 1
-    )
-    yield Put(after)
-    if by:
-        return
-    said = {
-        "kind": kind,
-        "refund_id": refund.refund_id,
-        "payment_id": refund.payment_id,
-        "amount": json_number(refund.amount, refund.asset),
-        "currency": refund.asset,
-        "reason": failure,
-    }
-    yield Emit("treasury.reconciliation.exception", said)
-
-
-def _gave_way(view: View, tenant_id: str, part: Taken | Placement) -> bool:
-    """Whether it was taken from a till's share, and the order's own invoice took its place since.
-
-    That one stays open for what was taken then (sales.py): what is not given back pays it.
-    """
-    if part.kind != "invoice":
-        return False
-    invoice = view.row(Invoice, tenant_id, part.subject)
-    return invoice is not None and invoice.status == "void"
-
-
-def _pay_instead(
-    event: Event[Any], view: View, own: Invoice, money: Posting
-) -> Generator[Effect, None, list[Placement]]:
-    """Money of a share that gave way pays its order's own invoice; where it is then."""
-    own, effects, rest = settle(own, money.account, money.minor, money.dimensions)
-    yield from effects
-    placed = []
-    if money.minor > rest:
-        placed.append(Placement("invoice", own.invoice_id, money.minor - rest))
-    if rest:
-        payment_id = money.dimensions.get("payment", "")
-        over = yield from overpaid(event, view, own, money.account, rest, payment_id=payment_id)
-        placed.append(over)
-    return placed
-
-
-def _by_subject(refund: Refund) -> list[Placement]:
+def by_subject(refund: Refund) -> list[Placement]:
     """What was taken, in its order."""
     sums: dict[tuple[str, str], int] = {}
     for part in refund.taken:
         sums[part.kind, part.subject] = sums.get((part.kind, part.subject), 0) + part.amount
     return [Placement(kind, subject, amount) for (kind, subject), amount in sums.items()]
-
-
-def _restore(event: Event[Any], view: View, asset: str, placement: Placement) -> Iterator[Effect]:
-    kind, subject, amount = placement.kind, placement.subject, placement.amount
-    if kind == "credit":
-        yield from give_credit(event, view, subject, asset, amount)
-    elif kind == "case":
-        case = view.row(Case, event.tenant_id, subject)
-        assert case is not None
-        again = case.amount + amount if case.status == "open" else amount
-        yield Put(case.replaced(status="open", resolution="", amount=again))
-    else:
-        yield Put(_moved(meant_invoice(view, event.tenant_id, subject), amount))
 
 
 def of_payment(payment: Payment) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agents.accounting import crediting, tax_documents, tax_queue
+from agents.accounting import crediting, deferral, tax_documents, tax_queue
 from agents.accounting.invoicing import Claim, apply_waiting, issue, raise_invoice
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
@@ -174,6 +174,7 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
         demand(untold, "invoice_has_tax_document", "the tax authority was told: credit it")
         yield from tax_queue.cancel(event, view, document)
     yield from crediting.void(_invoice(event, view))
+    yield from deferral.followed(view, same(view, Invoice, event.tenant_id, invoice.invoice_id))
     if invoice.order_id:
         order = view.row(Order, event.tenant_id, invoice.order_id)
         if order is not None and order.invoice_id == invoice.invoice_id:
@@ -190,6 +191,7 @@ def credit(event: Event[CreditInvoice], view: View) -> Effects:
     demand(fits, "more_than_outstanding", "refund what was paid", 422)
     after, effects = crediting.credit(invoice, amount)
     yield from effects
+    yield from deferral.followed(view, after)
     named, reason = invoice.tax_document_id, event.data.reason or "credited"
     yield from tax_documents.credit(event, view, named, amount, reason=reason)
     yield from answered(after)

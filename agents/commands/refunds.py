@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from agents.accounting import chart, disputes, refunds
+from agents.accounting import chart, disputes, refund_returns, refunds
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same, wanted
 from agents.effects import Effects, Refuse
 from agents.registry import COMMANDS, Event, View, handles
@@ -96,7 +96,7 @@ def approve(event: Event[ApproveRefund], view: View) -> Effects:
 def reject(event: Event[RejectRefund], view: View) -> Effects:
     """It is not sent, and its money is where it was."""
     data, refund = event.data, _held(event, view)
-    yield from refunds.fail(event, view, refund, data.reason or "rejected", by=data.actor)
+    yield from refund_returns.fail(event, view, refund, data.reason or "rejected", by=data.actor)
     yield from answered(same(view, Refund, event.tenant_id, refund.refund_id))
 
 

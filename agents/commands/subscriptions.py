@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import msgspec
 
-from agents.accounting import metering
+from agents.accounting import deferral, metering
 from agents.accounting.lines import quantity_of
 from agents.commands.base import Command, answered, demand, found, not_below_zero, same
 from agents.effects import Effects, Put, Unfit
@@ -136,8 +136,8 @@ def cancel(event: Event[CancelSubscription], view: View) -> Effects:
     if data.at_once:
         plan = same(view, Plan, event.tenant_id, row.plan_id)
         yield from metering.bill(event, view, row, plan, share=_share(row, today), last=True)
-        after = after.replaced(
-            status="ended", ends=today, period_from="", period_to="", deferred=0, deferred_total=0
+        after = deferral.over(after).replaced(
+            status="ended", ends=today, period_from="", period_to=""
         )
     yield Put(after)
     yield from answered(after)

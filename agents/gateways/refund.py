@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agents.accounting import refunds
+from agents.accounting import refund_returns, refunds
 from agents.accounting.settlements import unexplained_loss
 from agents.effects import Effect, Refuse
 from agents.registry import Event, View
@@ -34,7 +34,7 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     """The provider did not give it back, for certain."""
     refund = _refund(view, call)
     if refund.status == "submitted" and refund.call_id == call.call_id:
-        yield from refunds.fail(event, view, refund, failure)
+        yield from refund_returns.fail(event, view, refund, failure)
 
 
 def returned(event: Event[Any], view: View, call: GatewayCall, reason: str) -> Iterator[Effect]:
@@ -56,7 +56,7 @@ def returned(event: Event[Any], view: View, call: GatewayCall, reason: str) -> I
     if refund.status != "completed":
         yield Refuse(f"refund_{refund.status}")
         return
-    yield from refunds.returned(event, view, refund, reason)
+    yield from refund_returns.returned(event, view, refund, reason)
 
 
 def _refund(view: View, call: GatewayCall) -> Refund:

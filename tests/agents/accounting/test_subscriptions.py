@@ -153,18 +153,6 @@ class TestUses:
 
 
 class TestPrepaid:
-    def test_is_revenue_month_by_month(self):
-        books = Books()
-        subscribed(books, price="900", months=3, prepaid=True)
-        assert books.balances == {"receivable": 90_000, "deferred_revenue": -90_000}
-        books.until("2026-03-31T21:00:00Z")
-        assert books.balances["revenue:subscription"] == -30_326  # 31 of 92 days
-        books.until("2026-04-30T21:00:00Z")
-        assert books.balances["revenue:subscription"] == -59_674  # 61 of 92 days
-        books.until("2026-05-31T21:00:00Z")
-        assert books.balances["revenue:subscription"] == -90_000
-        assert books.balances["deferred_revenue"] == -90_000  # the next three months
-
     def test_its_uses_are_billed_when_they_are_known(self):
         books = Books()
         subscribed(books, prepaid=True)
