@@ -37,6 +37,10 @@ OUTBOUND: Mapping[str, Told] = {
         "An attempt failed; the payment can be tried again unless this is final.",
         "payment_id order_id amount currency provider reason final sequence",
     ),
+    "treasury.payment.ended": Told(
+        "A payment is expired or cancelled: nobody is asked for it any more. Money may come late.",
+        "payment_id order_id amount currency status reason sequence",
+    ),
     "treasury.payment.refunded": Told(
         "Money is back with who paid it.",
         "payment_id refund_id order_id amount currency provider provider_reference reason sequence",

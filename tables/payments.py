@@ -155,6 +155,7 @@ class GatewayCall(Row, frozen=True):
     Of a payment, these are its attempts: what was tried, and how it ended. `gateways` may take it,
     in order; `handle` is the provider's name of it. `code` is what its payer was shown. `counted`
     is the reference under which its money was counted: its own id until a receipt is known.
+    `failure` is our word for why it failed, `detail` the provider's code and words as they came.
     """
 
     KIND = "ca"
@@ -177,6 +178,7 @@ class GatewayCall(Row, frozen=True):
     handle: str = ""
     code: str = ""
     counted: str = ""
+    detail: str = ""
 
 
 @register

@@ -4,15 +4,15 @@ A gateway that certainly did not begin leaves the attempt to the next one; whate
 is waited for, however long it takes.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from agents.accounting.codes import code_for
 from agents.accounting.methods import CHAINS, TOLD_BY_CODE
 from agents.accounting.onchain import awaited
-from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Put
+from agents.effects import CALL_DEADLINE_MS, CallGateway, Effect, Emit, Put
 from agents.registry import Event, View
-from streams.money import exponent_of, format_minor
+from streams.money import exponent_of, format_minor, json_number
 from tables.payments import GatewayCall, PayCode, Payment
 
 NOT_BEGUN = frozenset({"not_reached", "circuit_open", "provider_busy", "not_configured"})
@@ -50,6 +50,22 @@ def attempt(
         code,
     )
     return after
+
+
+def ended(payment: Payment, status: str) -> Iterator[Effect]:
+    """It is `expired` or `cancelled`, and nobody is asked for it; money that comes late counts."""
+    after = payment.replaced(status=status, next_action="", version=payment.version + 1)
+    yield Put(after)
+    said = {
+        "payment_id": after.payment_id,
+        "order_id": after.order_id,
+        "amount": json_number(after.amount, after.asset),
+        "currency": after.asset,
+        "status": status,
+        "reason": after.failure,
+        "sequence": after.version,
+    }
+    yield Emit("treasury.payment.ended", said)
 
 
 def _request(event: Event[Any], payment: Payment, code: str, turn: int) -> dict[str, Any]:

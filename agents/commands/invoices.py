@@ -1,9 +1,17 @@
-"""Invoices by hand: raise, issue a draft, void, credit, write off, note what was withheld."""
+"""Invoices by hand: raise, issue, void, credit, write off, withhold, pay from credit."""
 
 from typing import Any
 
-from agents.accounting import crediting, deferral, tax_documents, tax_queue
-from agents.accounting.invoicing import Claim, apply_waiting, issue, raise_invoice
+from agents.accounting import chart, crediting, deferral, tax_documents, tax_queue
+from agents.accounting.cases import give_credit
+from agents.accounting.invoicing import (
+    Claim,
+    apply_waiting,
+    issue,
+    of_invoice,
+    raise_invoice,
+    settle,
+)
 from agents.accounting.lines import LineGiven, itemise
 from agents.accounting.links import token_of
 from agents.accounting.tax import can_withhold, of_gross, rates_of, withheld
@@ -14,6 +22,7 @@ from agents.words import Code, Day, Id, Metadata, OptionalId, Text
 from streams.money import Amount
 from streams.timestamps import local_day, parse_day
 from tables.invoices import Invoice, Order
+from tables.payments import Credit
 from tables.tax_documents import TaxDocument
 from tables.tenants import Tenant
 
@@ -23,6 +32,7 @@ VOID = "treasury.command.invoice.void"
 CREDIT = "treasury.command.invoice.credit"
 WRITE_OFF = "treasury.command.invoice.write_off"
 WITHHOLD = "treasury.command.invoice.withhold"
+APPLY_CREDIT = "treasury.command.invoice.apply_credit"
 
 
 class CreateInvoice(Command, frozen=True):
@@ -76,6 +86,13 @@ class Withhold(Command, frozen=True):
 
     invoice_id: Id
     amount: Amount
+
+
+class ApplyCredit(Command, frozen=True):
+    """Pay from the customer's credit; without an amount, all that it is enough for."""
+
+    invoice_id: Id
+    amount: Amount | None = None
 
 
 @handles(CREATE, CreateInvoice, ingress=COMMANDS)
@@ -215,4 +232,21 @@ def withhold(event: Event[Withhold], view: View) -> Effects:
     demand(amount <= invoice.outstanding, "more_than_outstanding", http_status=422)
     after, effects = crediting.withhold(invoice, amount)
     yield from effects
+    yield from answered(after)
+
+
+@handles(APPLY_CREDIT, ApplyCredit, ingress=COMMANDS)
+def apply_credit(event: Event[ApplyCredit], view: View) -> Effects:
+    """customer:credit / receivable: what the customer has with us pays what they owe."""
+    invoice = _invoice(event, view)
+    demand(invoice.outstanding, f"invoice_{invoice.status}", "nothing is outstanding")
+    credit = view.row(Credit, event.tenant_id, invoice.customer_id, invoice.asset)
+    has = credit.amount if credit is not None else 0
+    demand(has > 0, "no_credit", f"in {invoice.asset}", 422)
+    amount = wanted(event.data.amount, invoice.asset, min(has, invoice.outstanding))
+    demand(amount <= has, "more_than_credit", http_status=422)
+    demand(0 < amount <= invoice.outstanding, "more_than_outstanding", http_status=422)
+    after, paid, _ = settle(invoice, chart.CUSTOMER_CREDIT, amount, of_invoice(invoice))
+    yield from paid
+    yield from give_credit(event, view, invoice.customer_id, invoice.asset, -amount)
     yield from answered(after)

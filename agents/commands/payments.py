@@ -208,7 +208,6 @@ def cancel(event: Event[Cancel], view: View) -> Effects:
         return
     waits = payment.status == "requires_action"
     demand(waits, f"payment_{payment.status}", "it cannot be cancelled")
-    after = payment.replaced(status="cancelled", version=payment.version + 1)
     yield Unschedule(payment.expires_ms, "intent", payment.payment_id)
-    yield Put(after)
-    yield from answered(after)
+    yield from attempts.ended(payment, "cancelled")
+    yield from answered(same(view, Payment, event.tenant_id, payment.payment_id))

@@ -177,13 +177,14 @@ def completed(event: Event[Completed], view: View) -> Effects:
     yield Unschedule(call.deadline_ms + CALL_FINAL_AFTER_MS, "call", call.call_id, log_time=True)
     if data.outcome == "unknown":
         if call.status == "granted":  # what is known of it stays known
-            yield from _unknown(event, view, call)
+            yield from _unknown(event, view, call.replaced(detail=data.detail))
         return
     after = call.replaced(
         status="done",
         outcome=data.outcome,
         failure=data.failure if data.outcome == "failed" else "",
         provider_reference=data.provider_reference or call.provider_reference,
+        detail=data.detail,
     )
     yield Put(after)
     yield from cases.answer(view, after)
@@ -208,7 +209,7 @@ def _after_success(event: Event[Completed], view: View, call: GatewayCall) -> Ef
         yield from OPERATIONS[call.operation].succeeded(event, view, after)
     elif data.outcome == "failed" and call.operation in RETURNING and not call.failure:
         reason = data.failure or "returned"
-        yield Put(call.replaced(failure=reason))
+        yield Put(call.replaced(failure=reason, detail=data.detail))
         yield from RETURNING[call.operation].returned(event, view, call, reason)
     else:
         yield Refuse("call_done")

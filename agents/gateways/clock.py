@@ -1,7 +1,8 @@
 """What the clock ends: intents nobody confirmed, money held that nobody captured."""
 
+from agents.accounting import attempts
 from agents.accounting.authorizations import let_go
-from agents.effects import Effects, EndHold, Put
+from agents.effects import Effects, EndHold
 from agents.registry import Event, View, when_due
 from tables.balances import Hold
 from tables.memory import Due
@@ -12,9 +13,8 @@ from tables.payments import Payment
 def intent_due(event: Event[Due], view: View) -> Effects:
     """An intent nobody confirmed expires; one in flight waits for its gateway's word."""
     payment = view.row(Payment, event.tenant_id, event.data.subject)
-    if payment is None or payment.status != "requires_action":
-        return []
-    return [Put(payment.replaced(status="expired", version=payment.version + 1))]
+    if payment is not None and payment.status == "requires_action":
+        yield from attempts.ended(payment, "expired")
 
 
 @when_due("capture")

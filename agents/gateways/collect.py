@@ -74,12 +74,13 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     if left and not final:
         yield from attempts.attempt(event, view, payment.replaced(failure=failure), left)
         return
-    status = "expired" if final else "requires_action"
     after = payment.replaced(
-        status=status, failure=failure, next_action="", version=payment.version + 1
+        status="requires_action", failure=failure, next_action="", version=payment.version + 1
     )
     yield Put(after)
     yield told_of_failure(after, call.gateway, failure, final=final)
+    if final:
+        yield from attempts.ended(after, "expired")
 
 
 def told_of_failure(payment: Payment, provider: str, failure: str, *, final: bool) -> Emit:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from agents.accounting import attempts
 from agents.effects import Effect, Put
 from agents.gateways import collect
 from agents.registry import Event, View
@@ -14,7 +15,7 @@ def succeeded(event: Event[Any], view: View, call: GatewayCall) -> Iterator[Effe
     payment = collect.payment_of(view, call)
     is_ours = payment.call_id == call.call_id
     if is_ours and payment.status in {"processing", "requires_capture"}:
-        yield Put(_over(payment, event.now_ms))
+        yield from _over(payment, event.now_ms)
 
 
 def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> Iterator[Effect]:
@@ -23,13 +24,13 @@ def failed(event: Event[Any], view: View, call: GatewayCall, failure: str) -> It
     if payment.status != "processing" or payment.call_id != call.call_id:
         return
     if event.now_ms >= payment.capture_before_ms:
-        yield Put(_over(payment, event.now_ms))
+        yield from _over(payment, event.now_ms)
         return
     yield Put(
         payment.replaced(status="requires_capture", failure=failure, version=payment.version + 1)
     )
 
 
-def _over(payment: Payment, now_ms: int) -> Payment:
-    status = "expired" if now_ms >= payment.capture_before_ms else "cancelled"
-    return payment.replaced(status=status, version=payment.version + 1)
+def _over(payment: Payment, now_ms: int) -> Iterator[Effect]:
+    lapsed = now_ms >= payment.capture_before_ms
+    return attempts.ended(payment, "expired" if lapsed else "cancelled")

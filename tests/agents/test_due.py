@@ -160,6 +160,8 @@ class TestPaymentsAndTheClock:
         assert core.rows(Payment)[0].status == "processing"
         self.answer(core, call_id, "failed")
         assert core.rows(Payment)[0].status == "expired"
+        told = [item.event_type for item in core.entries[-1].emitted]
+        assert told == ["treasury.payment.failed", "treasury.payment.ended"]
 
     def test_a_second_success_of_one_payment_is_not_lost(self, core):
         call_id = self.confirmed(core)

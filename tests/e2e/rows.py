@@ -251,6 +251,16 @@ class Rows:
         about = {"customer_id": self._name(), "amount": "5000", **more}
         return str((await self._caller.done("/invoices", **about))["invoice_id"])
 
+    async def creditors_invoice(self) -> str:
+        """Whose customer has paid something ahead."""
+        customer_id = self._name()
+        legs = [
+            {"account": BANK, "side": "debit", "amount": "40"},
+            {"account": "customer:credit", "side": "credit", "amount": "40", "item": customer_id},
+        ]
+        await self._caller.done("journals", legs=legs)
+        return await self.invoice(customer_id=customer_id)
+
     async def contact(self) -> str:
         """That can be written to, but by a mailbox that takes nothing."""
         customer_id = self._name()
@@ -409,6 +419,7 @@ async def row_for_each_command(caller: Caller) -> dict[str, Ids]:
         ("/invoices/{invoice_id}/credit", rows.invoice),
         ("/invoices/{invoice_id}/write-off", rows.invoice),
         ("/invoices/{invoice_id}/withhold", rows.invoice),
+        ("/invoices/{invoice_id}/apply-credit", rows.creditors_invoice),
         ("/messages/{message_id}/send-again", rows.failed_message),
         ("/bills/{bill_id}/approve", rows.waiting_bill),
         ("/bills/{bill_id}/void", rows.waiting_bill),

@@ -46,6 +46,7 @@ INVOICES: tuple[Route, ...] = (
             ("credit", "invoice.credit", "Lower an invoice by a credit note."),
             ("write-off", "invoice.write_off", "Give up what is outstanding."),
             ("withhold", "invoice.withhold", "Note what the customer withheld for the tax office."),
+            ("apply-credit", "invoice.apply_credit", "Pay an invoice from its customer's credit."),
         )
     ),
 )

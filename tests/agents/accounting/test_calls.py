@@ -12,6 +12,17 @@ def shop() -> Shop:
     return Shop()
 
 
+class TestWhatAGatewaySays:
+    @pytest.mark.parametrize("outcome", ["failed", "unknown", "succeeded"])
+    def test_is_on_the_attempt_as_it_came(self, shop, outcome):
+        call = shop.call(shop.confirmed())
+        said = {"failure": "cancelled_by_payer", "detail": "1032: Request cancelled by user"}
+        shop.gateway(call.call_id, outcome, **said, provider_reference="TCA1", amount="1160")
+        call = shop.row(GatewayCall, call.call_id)
+        assert call.detail == "1032: Request cancelled by user"
+        assert call.failure == ("cancelled_by_payer" if outcome == "failed" else "")
+
+
 class TestCallsThatNobodyKnowsOf:
     def unknown(self, shop) -> Payout:
         payout = shop.paid_out()

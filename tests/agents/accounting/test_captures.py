@@ -130,6 +130,8 @@ class TestLetGo:
         assert books.done("payment.cancel", payment_id=held)["status"] == "processing"
         books.gateway(call_of(books, held))
         assert of(books, held)[0] == "cancelled"
+        [said] = books.emitted("payment.ended")
+        assert (said["status"], said["reason"]) == ("cancelled", "")
         assert books.refused("payment.capture", payment_id=held) == "payment_cancelled"
 
     def test_still_held_if_the_gateway_would_not(self, books, held):

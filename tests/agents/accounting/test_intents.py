@@ -55,6 +55,8 @@ class TestOneAtATime:
             books.done("payment.confirm", payment_id=first, method="instant")
             books.gateway(books.call_of(first))
         assert books.row(Payment, first).status == end
+        ended = [(said["payment_id"], said["status"]) for said in books.emitted("payment.ended")]
+        assert ended == ([] if end == "succeeded" else [(first, end)])
         books.pay(order_id=order)
         [invoice] = books.rows(Invoice)
         assert invoice.status == "paid"

@@ -301,6 +301,52 @@ class TestLateMoney:
         assert books.row(Credit, "c", "KES").amount == 10_000
 
 
+class TestCredit:
+    @pytest.fixture
+    def credited(self, books) -> str:
+        """An open invoice of 1,160 shillings to a customer who has 840 with us."""
+        books.pay(invoice_id=ordered(books), amount="2000")
+        books.applied(ORDER, order_id="o2", customer_id="c", total_amount=1160)
+        [invoice] = (row for row in books.rows(Invoice) if row.status == "open")
+        return invoice.invoice_id
+
+    def test_pays_all_that_it_is_enough_for(self, books, credited):
+        answer = books.done("invoice.apply_credit", invoice_id=credited)
+        assert (answer["status"], answer["paid"]) == ("partially_paid", "840.00")
+        assert books.row(Credit, "c", "KES").amount == 0
+        assert books.balances["receivable"] == 32_000
+        assert "customer:credit" not in books.balances
+        assert books.refused("invoice.apply_credit", invoice_id=credited) == "no_credit"
+        books.pay(invoice_id=credited)
+        assert "receivable" not in books.balances
+        assert len(books.emitted("invoice.paid")) == 2
+
+    def test_pays_in_part_and_never_more_than_there_is(self, books, credited):
+        refused = books.refused("invoice.apply_credit", invoice_id=credited, amount="840.01")
+        assert refused == "more_than_credit"
+        books.done("invoice.apply_credit", invoice_id=credited, amount="40")
+        assert books.row(Credit, "c", "KES").amount == 80_000
+        books.done("invoice.credit", invoice_id=credited, amount="1100")
+        refused = books.refused("invoice.apply_credit", invoice_id=credited, amount="20.01")
+        assert refused == "more_than_outstanding"
+        books.done("invoice.apply_credit", invoice_id=credited)
+        assert books.row(Invoice, credited).paid == 6_000
+        assert books.row(Credit, "c", "KES").amount == 78_000
+        assert books.refused("invoice.apply_credit", invoice_id=credited) == "invoice_paid"
+
+    def test_of_nobody_is_none(self, books, credited):
+        books.applied(ORDER, order_id="o3", total_amount=100)
+        unnamed = next(row for row in books.rows(Invoice) if not row.customer_id)
+        refused = books.refused("invoice.apply_credit", invoice_id=unnamed.invoice_id)
+        assert refused == "no_credit"
+
+    def test_that_paid_another_invoice_is_not_refunded_with_its_payment(self, books, credited):
+        books.done("invoice.apply_credit", invoice_id=credited)
+        [payment] = books.rows(Payment)
+        refused = books.refused("payment.refund", payment_id=payment.payment_id)
+        assert refused == "refund_not_possible"
+
+
 class TestDays:
     @pytest.mark.parametrize("day", ["0001-01-02", "1969-12-31", "2201-01-01", "9999-12-31"])
     def test_beyond_two_centuries_are_refused(self, books, day):

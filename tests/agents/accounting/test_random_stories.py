@@ -232,7 +232,7 @@ class World:
             said = {"customer_id": "c2", "amount": self.amount(), "draft": draft}
             self.books.command("invoice.create", **said)
             return
-        verb = self.of("issue", "void", "credit", "write_off", "withhold")
+        verb = self.of("issue", "void", "credit", "write_off", "withhold", "apply_credit")
         amount = {"amount": self.amount(100)} if verb in {"credit", "withhold"} else {}
         self.books.command(f"invoice.{verb}", invoice_id=invoice.invoice_id, **amount)
 
