@@ -34,6 +34,7 @@ PARAMETERS: Mapping[str, tuple[dict[str, Any], Any]] = {
     "period": ({"type": "string", "pattern": r"^20[0-9]{2}-[0-9]{2}$"}, "2026-03"),
     "branch": ({"type": "string"}, "00"),
     "status": ({"type": "string"}, "open"),
+    "waiting": ({"enum": ["true"]}, "true"),
     "party": ({"type": "string"}, "customer-1"),
     "metadata": ({"type": "string", "pattern": "^[^:]+:"}, "till:7"),
     "event_type": ({"type": "string"}, "cafe.order.created"),

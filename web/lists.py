@@ -65,6 +65,13 @@ class Page:
         """A filter's text, or empty."""
         return self.filters.get(name, "")
 
+    def flag(self, name: str) -> bool:
+        """A filter that is `true`, or not there. Raises `Problem` 400."""
+        text = self.filters.get(name)
+        if text not in {None, "true"}:
+            raise bad_parameter(name, "true, or not there")
+        return text is not None
+
     def moment(self, name: str, *, end: bool = False) -> datetime | None:
         """A filter as a moment: RFC 3339, or a date (UTC), at whose `end` it is midnight."""
         text = self.filters.get(name)

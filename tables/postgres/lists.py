@@ -130,11 +130,16 @@ class EntryFilter:
     status: str = ""
     decided_from: datetime | None = None
     decided_to: datetime | None = None
+    waiting: bool = False
 
 
 _TOUCHES = """EXISTS (SELECT FROM postings AS p WHERE p.tenant_id = entries.tenant_id
     AND p.partition = entries.partition AND p.seq = entries.seq
     AND p.ordinal = entries.ordinal AND p.account = ?)"""
+_WAITS = """status = 'parked' AND NOT EXISTS (
+    SELECT FROM entries AS later WHERE later.tenant_id = entries.tenant_id
+    AND later.event_id = entries.event_id AND later.status <> 'duplicate'
+    AND (later.seq, later.ordinal) > (entries.seq, entries.ordinal))"""
 
 
 async def entries(
@@ -151,6 +156,8 @@ async def entries(
     for column in ("event_id", "event_type", "status"):
         if value := getattr(wanted, column):
             where.add(f"{column} = ?", value)
+    if wanted.waiting:
+        where.add(_WAITS)
     if wanted.account:
         where.add(_TOUCHES, wanted.account)
     if wanted.decided_from is not None:

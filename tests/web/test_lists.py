@@ -155,6 +155,23 @@ class TestFilters:
         assert await events("from=2026-01-02") == set()
         assert len(await events("to=2026-01-01")) == 3
 
+    async def test_of_entries_that_wait(self, filled, desk, database):
+        async def events(query):
+            await project(desk, database)
+            rows = (await filled.get(f"{ENTRIES}?{query}")).json["data"]
+            return [row["event_id"] for row in rows]
+
+        changed = {"outlet_id": "kiosk", "name": "Kiosk at the gate"}
+        for _ in range(2):
+            await desk.hear("auth.outlet.updated", event_id="early", **changed)
+        assert await events("waiting=true") == await events("status=parked") == ["early"]
+        assert await events("waiting=true&event_type=cafe.order.created") == []
+        await desk.hear("auth.outlet.created", outlet_id="kiosk", name="Kiosk")
+        await desk.hear("cafe.order.created", order_id="next", total_amount="1.00")
+        assert await events("waiting=true") == []
+        assert await events("status=parked") == ["early"]
+        assert (await filled.get(f"{ENTRIES}?waiting=false")).status == 400
+
     @pytest.mark.parametrize(
         "query",
         [

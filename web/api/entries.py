@@ -14,7 +14,9 @@ ENTRIES_OF_EVENT_MAX = 100
 
 
 async def list_entries(call: Call) -> web.StreamResponse:
-    """Entries, newest first; with `account`, those that touch it."""
+    """Entries, newest first; with `account`, those that touch it; `waiting`: of parked events,
+    those that are not decided yet.
+    """
     page = read_page(call)
     wanted = EntryFilter(
         account=page.text("account"),
@@ -22,6 +24,7 @@ async def list_entries(call: Call) -> web.StreamResponse:
         status=page.text("status"),
         decided_from=page.moment("from"),
         decided_to=page.moment("to", end=True),
+        waiting=page.flag("waiting"),
     )
     async with reading(call) as connection:
         rows = await lists.entries(

@@ -64,9 +64,9 @@ LEDGER: tuple[Route, ...] = (
         f"{TENANT}/entries",
         entries.list_entries,
         scopes.ENTRIES_READ,
-        summary="List ledger entries with their postings, newest first.",
+        summary="List ledger entries with their postings, newest first, or events that wait.",
         shows=paged(ref("EntryShown")),
-        filters=("account", "event_type", "status", "from", "to"),
+        filters=("account", "event_type", "status", "waiting", "from", "to"),
         paged=True,
     ),
     Route(
