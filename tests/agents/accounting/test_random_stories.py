@@ -86,9 +86,10 @@ class World:
 
     def say_sale(self) -> None:
         cash, card, tip = self.dice.randint(0, 9_000), self.dice.randint(0, 9_000), 100
+        receipt = self.of("", "TCA1", "tca2", "TCA3", "TCA4")
         tenders = [
-            {"method": method, "amount": f"{minor // 100}.{minor % 100:02d}"}
-            for method, minor in (("cash", cash + tip), ("card", card))
+            {"method": method, "amount": f"{minor // 100}.{minor % 100:02d}", "reference": receipt}
+            for method, minor in (("cash", cash + tip), (self.of("card", "mpesa"), card))
             if minor
         ]
         total = cash + card
@@ -101,6 +102,17 @@ class World:
             tenders=tenders,
             tip="1.00",
         )
+
+    def say_deposit(self) -> None:
+        said = {
+            "gateway": "mpesa",
+            "receipt": self.of("TCA1", "TCA2", "TCA3", "TCA4"),
+            "account": "600999",
+            "amount": self.amount(),
+            "currency": "KES",
+            "reference": self.of("", "", "o1", "nothing"),
+        }
+        self.books.core.event("treasury.gateway.received", "t", said, ingress="webhook")
 
     def say_closed(self) -> None:
         self.books.event(
