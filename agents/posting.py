@@ -88,7 +88,7 @@ def item_at(item: BankItem) -> BankItemAt:
 def crossed(tenant_id: str, account: str, asset: str, overlay: Overlay) -> Threshold | None:
     """The account's threshold, put anew, if the balance has just passed it; None if not."""
     row = overlay.get(Threshold.key_of(tenant_id, account, asset))
-    if not isinstance(row, Threshold):
+    if not isinstance(row, Threshold) or not row.watching:
         return None
     passed = crossed_now(row, overlay)
     if passed == row.passed:

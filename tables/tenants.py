@@ -95,7 +95,7 @@ class Outlet(Row, frozen=True):
 class Threshold(Row, frozen=True):
     """Tell when an account's balance, on its normal side, passes `minor`: `below` or above it.
 
-    States: armed ⇄ passed. It tells once each time the line is crossed.
+    States: armed ⇄ passed. It tells once each time the line is crossed, while it is `watching`.
     """
 
     KIND = "th"
@@ -108,3 +108,4 @@ class Threshold(Row, frozen=True):
     below: bool = True
     passed: bool = False
     version: int = 1
+    watching: bool = True

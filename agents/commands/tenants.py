@@ -20,6 +20,7 @@ ADVANCE = "treasury.command.clock.advance"
 DAY_MS = 24 * 3600 * 1000
 YEAR_MS = 366 * DAY_MS
 WATCHED_MAX = 50
+ASSETS_MAX = 200
 
 
 class ClosePeriod(Command, frozen=True):
@@ -29,12 +30,16 @@ class ClosePeriod(Command, frozen=True):
 
 
 class SetThreshold(Command, frozen=True):
-    """Tell when a balance, on its normal side, passes an amount: `below` or above it."""
+    """Tell when a balance, on its normal side, passes an amount: `below` or above it.
+
+    No more once `watching` is false.
+    """
 
     account: Account
     amount: Amount
     currency: Code = ""
     below: bool = True
+    watching: bool = True
 
 
 class SetBudget(Command, frozen=True):
@@ -87,7 +92,9 @@ def threshold(event: Event[SetThreshold], view: View) -> Effects:
     """Watched from now on; it tells when the line is crossed the next time."""
     data, tenant = event.data, view.tenant(event.tenant_id)
     asset = data.currency or tenant.currency
-    watched = tuple(sorted({*tenant.watched, data.account}))
+    watched = {*tenant.watched, data.account}
+    if not (data.watching or _watched_besides(view, event.tenant_id, data.account, asset)):
+        watched.remove(data.account)
     if len(watched) > WATCHED_MAX:
         yield Refuse("too_many_thresholds", f"at most {WATCHED_MAX} accounts", 422)
         return
@@ -99,12 +106,21 @@ def threshold(event: Event[SetThreshold], view: View) -> Effects:
         data.amount.minor(asset),
         data.below,
         version=before.version + 1 if before else 1,
+        watching=data.watching,
     )
-    row = row.replaced(passed=crossed_now(row, view))
-    if watched != tenant.watched:
-        yield Put(tenant.replaced(watched=watched, version=tenant.version + 1))
+    row = row.replaced(passed=data.watching and crossed_now(row, view))
+    if watched != {*tenant.watched}:
+        yield Put(tenant.replaced(watched=tuple(sorted(watched)), version=tenant.version + 1))
     yield Put(row)
     yield from answered(row, 200)
+
+
+def _watched_besides(view: View, tenant_id: str, account: str, asset: str) -> bool:
+    """Whether the account is watched in another currency."""
+    return any(
+        isinstance(row, Threshold) and row.watching and row.asset != asset
+        for row in view.scan(Threshold.prefix_of(tenant_id, account), ASSETS_MAX)
+    )
 
 
 @handles(BUDGET, SetBudget, ingress=COMMANDS)

@@ -214,6 +214,19 @@ class TestThresholds:
         books.done("journal.post", legs=down)
         assert len(books.emitted("balance.threshold")) == 2
 
+    def test_tell_no_more_once_nobody_watches(self, books):
+        books.done("journal.post", legs=OPENING)
+        for currency in ("KES", "USD"):
+            about = {"account": "bank:kcb", "amount": "50", "currency": currency}
+            books.done("threshold.set", **about)
+        for currency, left in (("USD", ("bank:kcb",)), ("KES", ())):
+            stop = {"account": "bank:kcb", "amount": "50", "currency": currency}
+            assert books.done("threshold.set", **stop, watching=False)["passed"] is False
+            assert books.rows(Tenant)[0].watched == left
+        books.done("journal.post", legs=legs(("bank:kcb", -90), ("x", 90)))
+        assert books.emitted("balance.threshold") == []
+        assert books.done("threshold.set", account="bank:kcb", amount="50")["passed"] is True
+
 
 class TestUpdates:
     def test_of_a_tenant_wait_for_it_and_the_newest_counts(self):
