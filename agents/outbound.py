@@ -39,7 +39,7 @@ OUTBOUND: Mapping[str, Told] = {
     ),
     "treasury.payment.ended": Told(
         "A payment is expired or cancelled: nobody is asked for it any more. Money may come late.",
-        "payment_id order_id amount currency status reason sequence",
+        "payment_id order_id amount currency status failure sequence",
     ),
     "treasury.payment.refunded": Told(
         "Money is back with who paid it.",

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from agents.accounting import drawers, tax, tenders
+from agents.accounting import drawers, tax
 from agents.accounting.sales import Sale, sell, sell_invoiced, take_cash
 from agents.effects import Effects, Refuse
 from agents.registry import Event, View, handles
@@ -19,7 +19,7 @@ from tables.tenants import Tenant
 class Tender(msgspec.Struct, frozen=True, gc=False):
     """How a part was paid; `amount` is what was handed over, change included.
 
-    Its provider's `reference` (M-Pesa's receipt) joins it to money that came to a till number.
+    `reference` is for people: it stays in the event.
     """
 
     method: Literal["cash", "mpesa", "card", "paypal", "bank", "instant", "other"]
@@ -73,13 +73,6 @@ def order_completed(event: Event[OrderCompleted], view: View) -> Effects:
     if order.sold:
         yield Refuse("order_already_sold")
         return
-    receipts = [
-        (tender.method, tenders.written(tender.reference))
-        for tender in event.data.tenders
-        if tender.reference and tender.method in tenders.PROVIDERS
-    ]
-    came = yield from tenders.noted(event, view, sale.order_id, sale.asset, receipts)
-    order = order.replaced(unapplied=[*order.unapplied, *came])
     if order.invoice_id:
         invoice = view.row(Invoice, event.tenant_id, order.invoice_id)
         assert invoice is not None

@@ -39,7 +39,7 @@ from tables.tax_documents import TaxBranch, TaxCertificate, TaxDocument, TaxLine
 from tables.tenants import Outlet, Tenant, Threshold
 
 AMOUNTS: Mapping[type[msgspec.Struct], str] = {
-    Invoice: "total tax paid credited withheld written_off to_withhold",
+    Invoice: "total tax paid credited withheld written_off to_withhold from_credit",
     Line: "net tax charge",
     Order: "sold_net sold_tax",
     Payment: (
@@ -75,7 +75,7 @@ AMOUNTS: Mapping[type[msgspec.Struct], str] = {
     Budget: "amount committed actual",
     Plan: "price",
     Meter: "",
-    Subscription: "deferred deferred_total",
+    Subscription: "deferred deferred_total earned",
     DrawerSession: "counted deposit paid_in paid_out drops float_minor carried moved",
     Threshold: "minor",
     Journal: "",

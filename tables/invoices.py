@@ -74,6 +74,7 @@ class Invoice(Row, frozen=True):
     tax_document_id: str = ""
     tax_status: str = ""
     disputes: int = 0
+    from_credit: int = 0
 
     @property
     def outstanding(self) -> int:

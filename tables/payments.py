@@ -195,20 +195,6 @@ class PayCode(Row, frozen=True):
 
 
 @register
-class Tendered(Row, frozen=True):
-    """A provider's receipt that a till says paid an order, until its money comes or `until_ms`."""
-
-    KIND = "tt"
-    KEY = ("tenant_id", "provider", "reference")
-
-    tenant_id: str
-    provider: str
-    reference: str
-    order_id: str
-    until_ms: int
-
-
-@register
 class Reference(Row, frozen=True):
     """Where every route of one payment meets: (provider, direction, provider's reference).
 

@@ -48,7 +48,7 @@ class Subscription(Row, frozen=True):
     """One customer's subscription; `period` counts from 0, `began` is its first day (ISO).
 
     Of `deferred_total`, what the invoice `deferred_invoice_id` of a prepaid period is worth net of
-    tax, `deferred` is yet to be earned.
+    tax by now, `deferred` is yet to be earned, and `earned` was.
 
     `link_seed` makes the payment links of its invoices hard to guess; nobody is shown it.
     """
@@ -74,6 +74,7 @@ class Subscription(Row, frozen=True):
     metadata: dict[str, str] = {}
     link_seed: str = ""
     deferred_invoice_id: str = ""
+    earned: int = 0
 
 
 @register

@@ -62,7 +62,7 @@ def ended(payment: Payment, status: str) -> Iterator[Effect]:
         "amount": json_number(after.amount, after.asset),
         "currency": after.asset,
         "status": status,
-        "reason": after.failure,
+        "failure": after.failure,
         "sequence": after.version,
     }
     yield Emit("treasury.payment.ended", said)

@@ -9,7 +9,7 @@ tax:wht_receivable / receivable.
 from collections.abc import Iterator
 
 from agents.accounting import chart
-from agents.accounting.invoicing import of_invoice, reduced, told
+from agents.accounting.invoicing import of_invoice, reduced, stated, told
 from agents.effects import Effect, Emit, Post, Put
 from streams.journal import Posting
 from streams.money import half_up
@@ -34,13 +34,25 @@ def note(invoice: Invoice, amount: int) -> list[tuple[str, int]]:
     return [(account, part) for account, part in [(income, net), *parts] if part]
 
 
-def credit(invoice: Invoice, amount: int) -> tuple[Invoice, list[Effect]]:
-    """A credit note over `amount` (at most what is outstanding)."""
+def credit(invoice: Invoice, amount: int, back: int = 0) -> tuple[Invoice, list[Effect]]:
+    """A credit note over `amount`: of what is outstanding, and `back` of what its customer's credit
+    had paid, which is theirs again.
+    """
     where = of_invoice(invoice)
     legs = [Posting(account, invoice.asset, part, where) for account, part in note(invoice, amount)]
-    legs.append(Posting(chart.RECEIVABLE, invoice.asset, -amount, where))
-    after = invoice.replaced(credited=invoice.credited + amount, version=invoice.version + 1)
-    return reduced(after, legs)
+    legs.append(Posting(chart.RECEIVABLE, invoice.asset, back - amount, where))
+    legs.append(Posting(chart.CUSTOMER_CREDIT, invoice.asset, -back, where))
+    legs = [leg for leg in legs if leg.minor]
+    after = invoice.replaced(
+        credited=invoice.credited + amount,
+        paid=invoice.paid - back,
+        from_credit=invoice.from_credit - back,
+        version=invoice.version + 1,
+    )
+    if invoice.outstanding:
+        return reduced(after, legs)
+    after = stated(after)  # it had come to its end before, and said so
+    return after, [Post(legs), Put(after)]
 
 
 def withhold(invoice: Invoice, amount: int) -> tuple[Invoice, list[Effect]]:

@@ -27,12 +27,14 @@ SOURCE = "subscription"
 def begun(row: Subscription, invoice: Invoice) -> Subscription:
     """The subscription with all of this period's invoice to be earned."""
     net = _net(invoice)
-    return row.replaced(deferred=net, deferred_total=net, deferred_invoice_id=invoice.invoice_id)
+    return row.replaced(
+        deferred=net, deferred_total=net, deferred_invoice_id=invoice.invoice_id, earned=0
+    )
 
 
 def over(row: Subscription) -> Subscription:
     """The subscription without anything to be earned."""
-    return row.replaced(deferred=0, deferred_total=0, deferred_invoice_id="")
+    return row.replaced(deferred=0, deferred_total=0, deferred_invoice_id="", earned=0)
 
 
 def next_release(row: Subscription, today: str, time_zone: str) -> Iterator[Schedule]:
@@ -50,7 +52,7 @@ def next_release(row: Subscription, today: str, time_zone: str) -> Iterator[Sche
 def release_due(event: Event[Due], view: View) -> Effects:
     """A month of a prepaid period is over: its share of days is earned."""
     row = view.row(Subscription, event.tenant_id, event.data.subject)
-    if row is None or not row.deferred_total:
+    if row is None or not (row.deferred_total or row.deferred_invoice_id):
         return
     time_zone = view.tenant(event.tenant_id).time_zone
     today = local_day(event.now_ms, time_zone)
@@ -61,21 +63,23 @@ def release_due(event: Event[Due], view: View) -> Effects:
     amount = due - _earned(row)
     if amount > 0:
         yield released(row, amount)
-        yield Put(row.replaced(deferred=row.deferred - amount, version=row.version + 1))
+        left, earned = row.deferred - amount, _earned(row) + amount
+        yield Put(row.replaced(deferred=left, earned=earned, version=row.version + 1))
     yield from next_release(row, today, time_zone)
 
 
-def followed(view: View, invoice: Invoice) -> Iterator[Effect]:
-    """After some of an invoice was taken back, or given back to it: what is left to be earned."""
-    if invoice.source != SOURCE:
+def followed(view: View, before: Invoice, after: Invoice) -> Iterator[Effect]:
+    """Some of an invoice was taken from revenue, or given back to it: what is left to be earned."""
+    if after.source != SOURCE:
         return
-    row = view.row(Subscription, invoice.tenant_id, invoice.reference)
-    if row is None or row.deferred_invoice_id != invoice.invoice_id:
+    row = view.row(Subscription, after.tenant_id, after.reference)
+    if row is None or row.deferred_invoice_id != after.invoice_id:
         return
-    deferred = max(_net(invoice) - _earned(row), 0)
+    total = row.deferred_total - (_net(before) - _net(after))
+    deferred = max(total - _earned(row), 0)
     if deferred != row.deferred:
         yield released(row, row.deferred - deferred)
-        total = _earned(row) + deferred
+    if total != row.deferred_total:
         yield Put(row.replaced(deferred=deferred, deferred_total=total, version=row.version + 1))
 
 
@@ -91,11 +95,12 @@ def released(row: Subscription, amount: int) -> Post:
 
 
 def _earned(row: Subscription) -> int:
-    return row.deferred_total - row.deferred
+    """What was released of the period so far, which may be more than it is worth by now."""
+    return row.earned if row.deferred_invoice_id else row.deferred_total - row.deferred
 
 
 def _net(invoice: Invoice) -> int:
-    """What the invoice is still worth to us, without its tax and levies."""
+    """What the invoice is worth to us, without tax and levies, but for what notes took back."""
     if invoice.status == "void":
         return 0
     whole = invoice.total - invoice.tax - sum(invoice.levies.values())

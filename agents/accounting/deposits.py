@@ -1,14 +1,13 @@
 """Money that came without a call: to a paybill, by hand. It is here, whatever we think of it.
 
 What its payer wrote says what it pays: the code of an attempt or of an invoice, an invoice's or
-order's own id; without that, what a till's sale says of its receipt (tenders.py). What means
-nothing to us is a payment all the same, in suspense with its case.
+order's own id. What means nothing to us is a payment all the same, in suspense with its case.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from agents.accounting import cases, tenders
+from agents.accounting import cases
 from agents.accounting.codes import meant
 from agents.accounting.receipts import Receipt, counted_for, named, receive
 from agents.effects import Effect, Put
@@ -35,10 +34,6 @@ def deposit(
     if counted_for(event, view, receipt):
         return
     found = meaning(view, event.tenant_id, reference)
-    if found == Meaning():
-        order = tenders.order_of(view, event.tenant_id, receipt)
-        found = found if order is None else _of_order(view, order)
-    yield from tenders.come(view, event.tenant_id, receipt)
     if found.call is not None and found.call.gateway != receipt.provider:
         found = _for_the_same(view, found.call)
     if found.call is None:
@@ -88,11 +83,9 @@ def meaning(view: View, tenant_id: str, reference: str) -> Meaning:
     if invoice is not None:
         return Meaning(invoice=invoice)
     order = view.row(Order, tenant_id, text) if text else None
-    return Meaning() if order is None else _of_order(view, order)
-
-
-def _of_order(view: View, order: Order) -> Meaning:
-    own = view.row(Invoice, order.tenant_id, order.invoice_id) if order.invoice_id else None
+    if order is None:
+        return Meaning()
+    own = view.row(Invoice, tenant_id, order.invoice_id) if order.invoice_id else None
     return Meaning(invoice=own, order_id=order.order_id)
 
 

@@ -52,14 +52,14 @@ def request(
     taken: list[Taken] = []
     left, kept = amount, list[Placement]()
     for placement in reversed(payment.placements):
-        part = min(left, placement.amount)
+        part = min(left, _there(view, payment, placement))
         if part:
             taken += yield from _take(event, view, payment, placement, part)
         left -= part
         if placement.amount > part:
             kept.append(Placement(placement.kind, placement.subject, placement.amount - part))
     if left:
-        raise ValueError("a payment's placements are less than what is refundable")
+        yield MOVED
     legs = [Posting(part.account, payment.asset, part.amount, where) for part in taken]
     yield Post([*legs, Posting(chart.REFUND_PENDING, payment.asset, -amount, where)])
     yield Put(
@@ -134,6 +134,14 @@ def _submit(event: Event[Any], payment: Payment, refund: Refund) -> Generator[Ef
     deadline_ms = event.log_ms + CALL_DEADLINE_MS
     yield CallGateway(call_id, refund.provider, "refund", refund.refund_id, request_, deadline_ms)
     return after
+
+
+def _there(view: View, payment: Payment, placement: Placement) -> int:
+    """What a placement can give: a customer's credit may be spent, and another place has more."""
+    if placement.kind != "credit":
+        return placement.amount
+    credit = view.row(Credit, payment.tenant_id, placement.subject, payment.asset)
+    return min(placement.amount, max(credit.amount, 0)) if credit is not None else 0
 
 
 def _take(
@@ -257,7 +265,7 @@ def put_moved(view: View, invoice: Invoice, paid: int) -> Iterator[Effect]:
     """That invoice, and what is left to be earned of it."""
     after = moved(invoice, paid)
     yield Put(after)
-    yield from deferral.followed(view, after)
+    yield from deferral.followed(view, invoice, after)
 
 
 def complete(

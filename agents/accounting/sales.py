@@ -194,8 +194,6 @@ def sell_invoiced(
         yield from effects
         if rest:
             yield from overpaid(event, view, invoice, drawer, rest)
-    if order.unapplied and invoice.outstanding:
-        order, _ = yield from apply_waiting(event, view, order, invoice, final=True)
     yield Put(order.replaced(sold=True))
 
 

@@ -191,7 +191,8 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
         demand(untold, "invoice_has_tax_document", "the tax authority was told: credit it")
         yield from tax_queue.cancel(event, view, document)
     yield from crediting.void(_invoice(event, view))
-    yield from deferral.followed(view, same(view, Invoice, event.tenant_id, invoice.invoice_id))
+    after = same(view, Invoice, event.tenant_id, invoice.invoice_id)
+    yield from deferral.followed(view, invoice, after)
     if invoice.order_id:
         order = view.row(Order, event.tenant_id, invoice.order_id)
         if order is not None and order.invoice_id == invoice.invoice_id:
@@ -201,14 +202,17 @@ def void(event: Event[OfInvoice], view: View) -> Effects:
 
 @handles(CREDIT, CreditInvoice, ingress=COMMANDS)
 def credit(event: Event[CreditInvoice], view: View) -> Effects:
-    """A credit note; what was paid goes back by a refund, not by this."""
+    """A credit note; what was paid goes back by a refund, what credit had paid becomes credit."""
     invoice = _invoice(event, view)
     amount = wanted(event.data.amount, invoice.asset, invoice.outstanding)
-    fits = 0 < amount <= invoice.outstanding
+    fits = 0 < amount <= invoice.outstanding + invoice.from_credit
     demand(fits, "more_than_outstanding", "refund what was paid", 422)
-    after, effects = crediting.credit(invoice, amount)
+    back = max(amount - invoice.outstanding, 0)
+    after, effects = crediting.credit(invoice, amount, back)
     yield from effects
-    yield from deferral.followed(view, after)
+    if back:
+        yield from give_credit(event, view, invoice.customer_id, invoice.asset, back)
+    yield from deferral.followed(view, invoice, after)
     named, reason = invoice.tax_document_id, event.data.reason or "credited"
     yield from tax_documents.credit(event, view, named, amount, reason=reason)
     yield from answered(after)
@@ -243,10 +247,12 @@ def apply_credit(event: Event[ApplyCredit], view: View) -> Effects:
     credit = view.row(Credit, event.tenant_id, invoice.customer_id, invoice.asset)
     has = credit.amount if credit is not None else 0
     demand(has > 0, "no_credit", f"in {invoice.asset}", 422)
-    amount = wanted(event.data.amount, invoice.asset, min(has, invoice.outstanding))
+    owes = invoice.outstanding - invoice.to_withhold  # the rest the customer owes the tax office
+    amount = wanted(event.data.amount, invoice.asset, min(has, owes or invoice.outstanding))
     demand(amount <= has, "more_than_credit", http_status=422)
     demand(0 < amount <= invoice.outstanding, "more_than_outstanding", http_status=422)
-    after, paid, _ = settle(invoice, chart.CUSTOMER_CREDIT, amount, of_invoice(invoice))
+    marked = invoice.replaced(from_credit=invoice.from_credit + amount)
+    after, paid, _ = settle(marked, chart.CUSTOMER_CREDIT, amount, of_invoice(invoice))
     yield from paid
     yield from give_credit(event, view, invoice.customer_id, invoice.asset, -amount)
     yield from answered(after)

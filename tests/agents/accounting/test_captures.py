@@ -131,7 +131,7 @@ class TestLetGo:
         books.gateway(call_of(books, held))
         assert of(books, held)[0] == "cancelled"
         [said] = books.emitted("payment.ended")
-        assert (said["status"], said["reason"]) == ("cancelled", "")
+        assert (said["status"], said["failure"]) == ("cancelled", "")
         assert books.refused("payment.capture", payment_id=held) == "payment_cancelled"
 
     def test_still_held_if_the_gateway_would_not(self, books, held):

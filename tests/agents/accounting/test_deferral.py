@@ -78,6 +78,37 @@ class TestAPrepaidPeriod:
         prepaid.until(MAY)
         assert worth(prepaid) == (59_674, 30_326)
 
+    @pytest.mark.parametrize("held", [True, False])
+    def test_whose_refund_fails_a_month_later_goes_on_being_earned(self, held):
+        books = Books(refund_limit="100" if held else "100000")
+        subscribed(books, price="900", months=3, prepaid=True)
+        payment = books.pay(invoice_id=invoice_of(books).invoice_id)
+        answer = books.done("payment.refund", payment_id=payment)
+        call_id = books.row(Refund, answer["refund_id"]).call_id
+        if not held:
+            grant = {"call_id": call_id, "nonce": f"n-{call_id}", "valid_for_ms": 5_000}
+            books.told("treasury.call.granted", grant)
+        books.until(APRIL)
+        assert worth(books) == (0, 0)
+        if held:
+            books.done("refund.reject", refund_id=answer["refund_id"], actor="ben")
+        else:
+            books.answer(call_id, "failed")
+        books.until(MAY)
+        assert worth(books) == (59_674, 30_326)
+
+    def test_of_which_a_journal_took_some_elsewhere_is_earned_as_before(self, prepaid):
+        invoice_id = invoice_of(prepaid).invoice_id
+        taken = [
+            {"account": "expense:discounts", "side": "debit", "amount": "300"},
+            {"account": "receivable", "side": "credit", "amount": "300", "item": invoice_id},
+        ]
+        prepaid.done("journal.post", legs=taken)
+        prepaid.done("invoice.credit", invoice_id=invoice_id, amount="100")
+        assert worth(prepaid) == (0, 80_000)
+        prepaid.until(JUNE)
+        assert worth(prepaid) == (80_000, 90_000)
+
     def test_of_before_is_no_concern_of_the_next(self, prepaid):
         prepaid.until(JUNE)
         prepaid.done("invoice.credit", invoice_id=invoice_of(prepaid).invoice_id, amount="100")

@@ -340,11 +340,40 @@ class TestCredit:
         refused = books.refused("invoice.apply_credit", invoice_id=unnamed.invoice_id)
         assert refused == "no_credit"
 
-    def test_that_paid_another_invoice_is_not_refunded_with_its_payment(self, books, credited):
+    def test_that_paid_another_invoice_leaves_its_payment_the_rest(self, books, credited):
         books.done("invoice.apply_credit", invoice_id=credited)
         [payment] = books.rows(Payment)
-        refused = books.refused("payment.refund", payment_id=payment.payment_id)
-        assert refused == "refund_not_possible"
+        about = {"payment_id": payment.payment_id}
+        assert books.refused("payment.refund", **about) == "refund_not_possible"
+        assert books.refused("payment.refund", **about, amount="1160.01") == "refund_not_possible"
+        refund = books.done("payment.refund", **about, amount="1160")
+        books.gateway(books.row(Refund, refund["refund_id"]).call_id)
+        assert books.row(Refund, refund["refund_id"]).status == "completed"
+
+    def test_is_given_back_by_a_credit_note(self, books, credited):
+        books.done("invoice.apply_credit", invoice_id=credited)
+        books.done("invoice.credit", invoice_id=credited, amount="1000")
+        invoice = books.row(Invoice, credited)
+        assert (invoice.status, invoice.paid, invoice.credited) == ("paid", 16_000, 100_000)
+        assert books.row(Credit, "c", "KES").amount == 68_000
+        assert "receivable" not in books.balances
+        refused = books.refused("invoice.credit", invoice_id=credited, amount="160.01")
+        assert refused == "more_than_outstanding"
+        books.done("invoice.credit", invoice_id=credited, amount="160")
+        assert books.row(Invoice, credited).status == "credited"
+        assert books.row(Credit, "c", "KES").amount == 84_000
+        assert len(books.emitted("invoice.paid")) == 2
+
+    def test_leaves_what_the_customer_withholds(self, books):
+        books.pay(invoice_id=ordered(books), amount="50000")
+        sold = {"customer_id": "c", "amount": "34800", "withholding": "professional"}
+        invoice_id = books.done("invoice.create", **sold)["invoice_id"]
+        before = books.row(Invoice, invoice_id)
+        assert 0 < before.to_withhold < before.outstanding
+        books.done("invoice.apply_credit", invoice_id=invoice_id)
+        invoice = books.row(Invoice, invoice_id)
+        assert (invoice.status, invoice.withheld) == ("paid", before.to_withhold)
+        assert books.balances["tax:wht_receivable"] == before.to_withhold
 
 
 class TestDays:
