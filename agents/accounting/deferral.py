@@ -75,7 +75,8 @@ def followed(view: View, before: Invoice, after: Invoice) -> Iterator[Effect]:
     row = view.row(Subscription, after.tenant_id, after.reference)
     if row is None or row.deferred_invoice_id != after.invoice_id:
         return
-    total = row.deferred_total - (_net(before) - _net(after))
+    # Never below nothing: a journal may have given back what notes then take again.
+    total = max(row.deferred_total - (_net(before) - _net(after)), 0)
     deferred = max(total - _earned(row), 0)
     if deferred != row.deferred:
         yield released(row, row.deferred - deferred)

@@ -205,7 +205,7 @@ def credit(event: Event[CreditInvoice], view: View) -> Effects:
     """A credit note; what was paid goes back by a refund, what credit had paid becomes credit."""
     invoice = _invoice(event, view)
     amount = wanted(event.data.amount, invoice.asset, invoice.outstanding)
-    fits = 0 < amount <= invoice.outstanding + invoice.from_credit
+    fits = 0 < amount <= invoice.outstanding + min(invoice.from_credit, invoice.paid)
     demand(fits, "more_than_outstanding", "refund what was paid", 422)
     back = max(amount - invoice.outstanding, 0)
     after, effects = crediting.credit(invoice, amount, back)

@@ -109,6 +109,19 @@ class TestAPrepaidPeriod:
         prepaid.until(JUNE)
         assert worth(prepaid) == (80_000, 90_000)
 
+    def test_which_notes_take_and_journals_give_back_by_turns_is_never_below_nothing(self, prepaid):
+        invoice_id = invoice_of(prepaid).invoice_id
+        given_back = [
+            {"account": "receivable", "side": "debit", "amount": "300", "item": invoice_id},
+            {"account": "revenue:subscription", "side": "credit", "amount": "300"},
+        ]
+        for _ in range(5):
+            prepaid.done("invoice.credit", invoice_id=invoice_id, amount="300")
+            prepaid.done("journal.post", legs=given_back)
+        assert worth(prepaid) == (90_000, 0)
+        prepaid.until(JUNE)
+        assert worth(prepaid) == (90_000, 90_000)
+
     def test_of_before_is_no_concern_of_the_next(self, prepaid):
         prepaid.until(JUNE)
         prepaid.done("invoice.credit", invoice_id=invoice_of(prepaid).invoice_id, amount="100")
